@@ -1,0 +1,102 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The same strictness everywhere: Swift 6 mode, explicit imports, audited pointers, no warning.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
+let ordered: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(
+    name: "UnixSignals", package: "swift-service-lifecycle")
+let configuration: Target.Dependency = .product(
+    name: "Configuration", package: "swift-configuration")
+
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// Arrows go one way: Model <- {Replication, Coordination, Storage} <- Node <- Broker <- gossamer,
+/// and KafkaProtocol <- {Broker, Client}.
+let package = Package(
+    name: "gossamer",
+    products: [
+        .executable(name: "gossamer", targets: ["gossamer"]),
+        .executable(name: "gossamer-bench", targets: ["gossamer-bench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: ["YAML"]),
+    ],
+    targets: [
+        .target(name: "CRuntime"),
+        .target(
+            name: "CCodecs",
+            linkerSettings: [
+                .linkedLibrary("z"), .linkedLibrary("lz4"), .linkedLibrary("zstd"),
+                .linkedLibrary("snappy"),
+            ]),
+        module("Model", ["CRuntime", nioCore]),
+        module("Compression", ["CCodecs", "Model", nioCore]),
+        module("KafkaProtocol", ["Model", nioCore]),
+        module("Storage", ["Model", "CRuntime", "Compression", nioCore, deque]),
+        module("Replication", ["Model", deque]),
+        module("Coordination", ["Model", nioCore, deque, ordered]),
+        module(
+            "Node",
+            ["Model", "Storage", "Replication", "Coordination", nioCore, deque, heap, ordered]),
+        module("Simulation", ["Model", "Storage", nioCore]),
+        module(
+            "Broker",
+            ["Node", "KafkaProtocol", "Storage", "Model", nioCore, nioPosix, deque, logging]),
+        module("Client", ["KafkaProtocol", "Model", "Compression", nioCore, nioPosix]),
+        .executableTarget(
+            name: "gossamer",
+            dependencies: [
+                "Broker", "Client", "Storage", "KafkaProtocol", "Model", "Node", arguments,
+                lifecycle, unixSignals, configuration, logging,
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "gossamer-bench",
+            dependencies: [
+                "Client", "KafkaProtocol", "Model", "Storage", arguments, nioCore, nioPosix,
+            ],
+            swiftSettings: settings),
+        tests("ModelTests", ["Model", nioCore]),
+        tests("KafkaProtocolTests", ["KafkaProtocol", "Model", nioCore]),
+        tests("StorageTests", ["Storage", "Simulation", "Model", "Compression", nioCore]),
+        tests("ReplicationTests", ["Replication", "Model"]),
+        tests("CoordinationTests", ["Coordination", "Model", nioCore]),
+        tests("NodeTests", ["Node", "Simulation", "Storage", "Model", nioCore]),
+        tests("BrokerTests", ["Broker", "Client", "KafkaProtocol", "Model", nioCore, nioPosix]),
+        tests("CommandTests", ["gossamer", "Client", "KafkaProtocol", "Model"]),
+        tests("TidyTests", []),
+    ]
+)

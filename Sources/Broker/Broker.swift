@@ -1,0 +1,1 @@
+// The Broker target begins here.

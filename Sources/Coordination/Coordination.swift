@@ -1,0 +1,1 @@
+// The Coordination target begins here.

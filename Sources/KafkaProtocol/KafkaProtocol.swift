@@ -1,0 +1,1 @@
+// The KafkaProtocol target begins here.

@@ -1,0 +1,1 @@
+// The Replication target begins here.

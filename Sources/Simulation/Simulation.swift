@@ -1,0 +1,1 @@
+// The Simulation target begins here.
