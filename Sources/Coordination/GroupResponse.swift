@@ -148,6 +148,18 @@ extension GroupResponse {
             public var clientHost: String
             public var metadata: ByteBuffer
             public var assignment: ByteBuffer
+
+            public init(
+                memberID: String, groupInstanceID: String?, clientID: String, clientHost: String,
+                metadata: ByteBuffer, assignment: ByteBuffer
+            ) {
+                self.memberID = memberID
+                self.groupInstanceID = groupInstanceID
+                self.clientID = clientID
+                self.clientHost = clientHost
+                self.metadata = metadata
+                self.assignment = assignment
+            }
         }
 
         public init(error: GroupError? = nil, state: GroupState? = nil) {

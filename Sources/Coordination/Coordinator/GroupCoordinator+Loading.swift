@@ -50,6 +50,7 @@ extension GroupCoordinator {
         if phase == .unloaded { load([]) }
         phase = .active(epoch)
         outbox.timers.removeAll()
+        armedWake = nil  // the owner may have dropped the timer with the slot
         for groupID in Array(groups.keys) {
             groups[groupID]?.resume(&outbox)
         }

@@ -22,7 +22,6 @@ extension GroupCoordinator {
             expireOffsets()
             scheduleRetentionCheck()
         }
-        dropStaleTimers()
     }
 
     mutating func scheduleRetentionCheck() {
@@ -32,7 +31,7 @@ extension GroupCoordinator {
 
     /// Keeps the queue in proportion to the groups: clients choose their timeouts, so they could
     /// leave one stale entry behind with each request.
-    private mutating func dropStaleTimers() {
+    mutating func dropStaleTimers() {
         guard outbox.timers.count > 2 * groups.count + 64 else { return }
         outbox.timers.removeAll()
         for group in groups.values {

@@ -76,7 +76,7 @@ public struct GroupCoordinator {
     /// When offsets are next checked for expiry.
     var nextRetentionCheck: Instant?
     /// The earliest moment that the owner was asked to wake us at.
-    private var armedWake: Instant?
+    var armedWake: Instant?
 
     /// A slot that is loading: it says so to everybody until `loaded`.
     ///
@@ -106,6 +106,7 @@ public struct GroupCoordinator {
         case .wake: wake()
         case .topicsDeleted(let topics): deleteOffsets(ofTopics: topics)
         }
+        dropStaleTimers()
         requestWake()
     }
 
