@@ -10,9 +10,6 @@ enum Message: Sendable {
     case control(Control.Input)
     case answer(token: UInt64, Answer)
     case view(ClusterView)
-    /// A control effect that concerns the shard of a partition.
-    case clientsMayCome([String])
-    case shardStopped(clean: Bool)
 }
 
 /// The answer to a question that a reactor asked of a shard or of the control machine.
@@ -45,7 +42,22 @@ final class Mailbox: Sendable {
     }
 
     /// Lets the reactor go, so that a stopped broker's state is freed.
-    func detach() { reactor.value = nil }
+    func detach() { loop.execute { self.reactor.value = nil } }
+
+    /// The reactor, for code that runs on its loop; nil once the broker has stopped.
+    var reactorOnLoop: Reactor? { reactor.value }
+
+    func isOn(_ other: any EventLoop) -> Bool { loop === other }
+
+    /// Lets what was begun on the loop's connections be answered, then closes them.
+    func drainConnections() -> EventLoopFuture<Void> {
+        let drained = loop.makePromise(of: Void.self)
+        loop.execute {
+            guard let reactor = self.reactor.value else { return drained.succeed() }
+            reactor.drainConnections { drained.succeed() }
+        }
+        return drained.futureResult
+    }
 
     func post(_ message: Message) {
         let wasEmpty = box.withLock { box in

@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import Node
 import Storage
+import Synchronization
 
 /// One event loop of the broker: its connections, its shard, and on the first one the control
 /// machine.
@@ -37,6 +38,7 @@ final class Reactor {
     private var shardEffects: [Shard.Effect] = []
     private var controlEffects: [Control.Effect] = []
     private var bufferedBytes = 0
+    private var isDraining = false
     private var starved: [UInt64: Connection] = [:]
 
     init(
@@ -83,7 +85,7 @@ final class Reactor {
         isTurning = false
         let due = settling
         settling.removeAll(keepingCapacity: true)
-        for connection in due { connection.settle() }
+        for connection in due { connection.resume() }
     }
 
     private func handle(_ message: Message) {
@@ -167,7 +169,7 @@ final class Reactor {
     /// Flushes a connection and lets it go on once this turn is over.
     func settleAfterTurn(_ connection: Connection) {
         guard isTurning else {
-            connection.settle()
+            connection.resume()
             return
         }
         settling.append(connection)
@@ -187,6 +189,7 @@ final class Reactor {
     /// Whether a connection may read on: always to begin a frame, and to go on with one while the
     /// loop's account has room. Who may not is told when it has.
     func mayRead(_ connection: Connection, holding bytes: Int) -> Bool {
+        if isDraining { return false }
         if bytes == 0 || bufferedBytes <= shared.bufferedBytesPerLoop { return true }
         starved[connection.id] = connection
         return false
@@ -219,8 +222,26 @@ final class Reactor {
         }
     }
 
-    /// Closes every connection; their answers were given or refused before.
-    func closeConnections() {
-        for connection in connections.values.sorted(by: { $0.id < $1.id }) { connection.close() }
+    /// How long a stop waits for answers that were begun.
+    static let drainMillisecondsMaximum: Int64 = 1_000
+
+    /// Reads nothing more, waits until every answer is out (or for a second), then closes.
+    func drainConnections(then: @escaping () -> Void) {
+        isDraining = true
+        let deadline = Clock.now().instant.advanced(
+            byMilliseconds: Self.drainMillisecondsMaximum)
+        lookWhetherDrained(deadline: deadline, then: then)
+    }
+
+    private func lookWhetherDrained(deadline: Instant, then: @escaping () -> Void) {
+        let all = connections.values.sorted { $0.id < $1.id }
+        guard all.allSatisfy(\.isQuiet) || Clock.now().instant >= deadline else {
+            loop.assumeIsolated().scheduleTask(in: .milliseconds(5)) {
+                self.lookWhetherDrained(deadline: deadline, then: then)
+            }
+            return
+        }
+        for connection in all { connection.close() }
+        then()
     }
 }

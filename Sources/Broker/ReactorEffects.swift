@@ -1,8 +1,8 @@
-import Compression
-import Coordination
 import Model
 import NIOCore
+import NIOPosix
 import Node
+import Replication
 import Storage
 
 extension Reactor {
@@ -16,9 +16,9 @@ extension Reactor {
         case .wake(let moment): wake(at: moment, .shard(.wake))
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
-        case .scanned(let partition, let pieces): read(partition, pieces)
+        case .scanned(let partition, let piece): read(partition, piece)
         case .notice(let notice): events.report(notice)
-        case .stopped(let clean): shared.stops[index].succeed(clean)
+        case .stopped(let clean): shared.progress.stopped(clean: clean)
         }
     }
 
@@ -39,9 +39,9 @@ extension Reactor {
         case .append(let number, let partition, let records):
             append(number, partition, records)
         case .load(let partition):
-            post(.shard(.scan(partition)), to: shardIndex(of: partition))
+            post(.shard(.scan(partition, from: .zero)), to: shardIndex(of: partition))
         case .wake(let moment): wake(at: moment, .control(.wake))
-        case .ready(let failures): shared.ready.succeed(failures)
+        case .ready(let failures): shared.progress.ready(failures: failures)
         }
     }
 
@@ -77,56 +77,25 @@ extension Reactor {
         post(.shard(.produce(work)), to: shardIndex(of: partition))
     }
 
-    /// Reads a slot's batches on a disk thread and gives their records to the coordinator.
-    private func read(_ partition: TopicPartition, _ pieces: [LogRead]) {
+    /// Reads a piece of a slot's log on a disk thread, gives its records to the coordinator and
+    /// asks for the next piece. A slot that can't be read stays as it is, loading: its groups are
+    /// told to wait, never that they have no offsets.
+    private func read(_ partition: TopicPartition, _ piece: LogRead) {
         let shared = shared
+        let index = index
+        if case .empty = piece {
+            post(.control(.slotEnd(partition)), to: 0)
+            return
+        }
         shared.diskThreads.submit { state in
             guard case .active = state else { return }
-            let (records, failure) = SlotReader.records(of: pieces)
-            if let failure { shared.events.slotUnreadable(partition, failure) }
-            shared.mailboxes[0].post(.control(.loaded(partition, records)))
-        }
-    }
-}
-
-/// Reads the records of a slot out of its batches.
-enum SlotReader {
-    /// The records in order; where a batch can't be read, those before it and the reason. A batch
-    /// that is compressed was not written by a coordinator and is decompressed all the same.
-    static func records(of pieces: [LogRead]) -> ([SlotRecord], failure: String?) {
-        var records: [SlotRecord] = []
-        for piece in pieces {
-            do {
-                var cursor = RecordBatchCursor(try bytes(of: piece))
-                while let batch = try cursor.next() {
-                    try collect(batch, into: &records)
-                }
+            do throws(SlotReader.Failure) {
+                let (records, next) = try SlotReader.records(of: piece)
+                shared.mailboxes[0].post(.control(.slotRecords(partition, records)))
+                shared.mailboxes[index].post(.shard(.scan(partition, from: next)))
             } catch {
-                return (records, String(describing: error))
+                shared.events.slotUnreadable(partition, error)
             }
-        }
-        return (records, nil)
-    }
-
-    private static func collect(
-        _ batch: RecordBatch, into records: inout [SlotRecord]
-    ) throws {
-        guard !batch.header.isControl else { return }
-        var reader = RecordReader(try Compression.records(of: batch))
-        while let record = try reader.next() {
-            guard let key = record.key else { continue }
-            records.append(SlotRecord(key: key, value: record.value))
-        }
-    }
-
-    private static func bytes(of piece: LogRead) throws(DiskError) -> ByteBuffer {
-        switch piece {
-        case .empty: return ByteBuffer()
-        case .memory(let bytes): return bytes
-        case .file(let slice):
-            var bytes = ByteBuffer()
-            _ = try slice.file.read(at: slice.position, length: slice.length, into: &bytes)
-            return bytes
         }
     }
 }

@@ -10,19 +10,21 @@ final class SharedParts: Sendable {
     let disk: any Disk
     let files: FileHandleCache
     /// The hot tail's memory, one account for each loop.
-    let tail: [TailCacheBudget]
+    let tail: [TailCache]
     /// Where work that may block is run; results come back through mailboxes.
     let diskThreads: NIOThreadPool
     let table: TableWriter
     let events: BrokerEvents
+    let progress: BrokerProgress
     let openConnections = Atomic<Int>(0)
     let nextConnection = Atomic<UInt64>(0)
     let bufferedBytesPerLoop: Int
     let dataDirectory: String
 
     init(
-        mailboxes: [Mailbox], disk: any Disk, files: FileHandleCache, tail: [TailCacheBudget],
+        mailboxes: [Mailbox], disk: any Disk, files: FileHandleCache, tail: [TailCache],
         diskThreads: NIOThreadPool, table: TableWriter, events: BrokerEvents,
+        progress: BrokerProgress,
         limits: BrokerLimits, dataDirectory: String
     ) {
         self.mailboxes = mailboxes
@@ -32,6 +34,7 @@ final class SharedParts: Sendable {
         self.diskThreads = diskThreads
         self.table = table
         self.events = events
+        self.progress = progress
         self.bufferedBytesPerLoop = max(1, limits.bufferedBytes / mailboxes.count)
         self.dataDirectory = dataDirectory
     }

@@ -2,7 +2,7 @@ public import Coordination
 public import Model
 public import NIOCore
 import OrderedCollections
-public import Replication
+import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
 ///
@@ -17,8 +17,10 @@ public struct Control {
         case request(token: UInt64, ControlRequest)
         case persisted(UInt64, failure: String?)
         case opened(TopicPartition, failure: String?)
-        /// The records of a slot's log, in order.
-        case loaded(TopicPartition, [SlotRecord])
+        /// The next records of a slot's log, in order.
+        case slotRecords(TopicPartition, [SlotRecord])
+        /// A slot's log was read to its end.
+        case slotEnd(TopicPartition)
         case appended(UInt64, ProduceResult)
         /// A moment that was asked for has come.
         case wake
@@ -35,7 +37,7 @@ public struct Control {
         case reply(token: UInt64, ControlReply)
         /// Append a batch to a slot's log with `acks=all`, then say `appended`.
         case append(UInt64, TopicPartition, ByteBuffer)
-        /// Read a slot's log, then say `loaded`.
+        /// Read a slot's log, then say `slotRecords` for each piece and `slotEnd`.
         case load(TopicPartition)
         case wake(at: Instant)
         /// Every partition that was in the table is open, or has failed: clients may come.
@@ -109,8 +111,10 @@ public struct Control {
             persisted(number, failure: failure, now: now, into: &effects)
         case .opened(let partition, let failure):
             opened(partition, failure: failure, into: &effects)
-        case .loaded(let partition, let records):
-            loaded(partition, records, now: now, into: &effects)
+        case .slotRecords(let partition, let records):
+            load(partition, .load(records), now: now, into: &effects)
+        case .slotEnd(let partition):
+            load(partition, .loaded(epoch: identity.logEpoch), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
         case .wake: wakeCoordinators(now: now, into: &effects)
         }

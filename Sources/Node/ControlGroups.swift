@@ -1,6 +1,7 @@
 import Coordination
 import Model
 import NIOCore
+import OrderedCollections
 
 /// One slot: a partition of `__consumer_offsets` and the coordinator of the groups that hash to it.
 struct SlotState {
@@ -89,10 +90,10 @@ extension Control {
         _ request: GroupRequest, _ token: UInt64, now: Now, into effects: inout [Effect]
     ) {
         guard !slots.isEmpty else {
-            effects.append(.reply(token: token, .group(request.refused(.coordinatorNotAvailable))))
+            effects.append(.reply(token: token, .group(request.refusal(.coordinatorNotAvailable))))
             return
         }
-        let slot = GroupSlot.slot(for: request.groupID, count: Int32(clamping: slots.count))
+        let slot = GroupSlot.slot(for: request.groupID ?? "", count: Int32(clamping: slots.count))
         let number = nextSerial()
         askers[number] = .client(token)
         drive(
@@ -115,12 +116,12 @@ extension Control {
         }
     }
 
-    mutating func loaded(
-        _ partition: TopicPartition, _ records: [SlotRecord], now: Now, into effects: inout [Effect]
+    mutating func load(
+        _ partition: TopicPartition, _ input: GroupCoordinator.Input, now: Now,
+        into effects: inout [Effect]
     ) {
         guard let slot = slotIndex(of: partition) else { return }
-        drive(slot, .load(records), now: now, into: &effects)
-        drive(slot, .loaded, now: now, into: &effects)
+        drive(slot, input, now: now, into: &effects)
     }
 
     mutating func appended(
@@ -205,50 +206,10 @@ extension Control {
 
     /// One uncompressed batch, stamped with the broker's clock.
     private static func batch(_ records: [SlotRecord], now: Now) -> ByteBuffer {
-        var builder = RecordBatchBuilder(timestamp: now.wall)
-        for record in records { builder.append(key: record.key, value: record.value) }
+        var builder = RecordBatchBuilder()
+        for record in records {
+            builder.append(key: record.key, value: record.value, timestamp: now.wall)
+        }
         return builder.finish()
-    }
-}
-
-extension GroupRequest {
-    /// The group that decides the slot; a listing goes to every slot.
-    var groupID: String {
-        switch self {
-        case .join(let request): request.groupID
-        case .sync(let request): request.groupID
-        case .heartbeat(let request): request.groupID
-        case .leave(let request): request.groupID
-        case .commitOffsets(let request): request.groupID
-        case .fetchOffsets(let request): request.groupID
-        case .describe(let request): request.groupID
-        case .list: ""
-        case .delete(let request): request.groupID
-        case .deleteOffsets(let request): request.groupID
-        }
-    }
-
-    /// The answer where no slot can be asked.
-    func refused(_ error: GroupError) -> GroupResponse {
-        switch self {
-        case .join(let request): .join(.init(error: error, memberID: request.memberID))
-        case .sync: .sync(.init(error: error))
-        case .heartbeat: .heartbeat(error)
-        case .leave: .leave(.init(error: error))
-        case .commitOffsets(let request):
-            .commitOffsets(
-                request.topics.map { topic in
-                    Topic(
-                        name: topic.name,
-                        partitions: topic.partitions.map {
-                            PartitionOutcome(index: $0.index, error: error)
-                        })
-                })
-        case .fetchOffsets: .fetchOffsets(.init(error: error))
-        case .describe: .describe(.init(error: error))
-        case .list: .list(.init(error: error))
-        case .delete: .delete(error)
-        case .deleteOffsets: .deleteOffsets(.init(error: error))
-        }
     }
 }

@@ -1,6 +1,7 @@
 import Coordination
 import Model
 import NIOCore
+import OrderedCollections
 
 extension Control {
     /// Takes the table in and has every partition opened.

@@ -1,5 +1,6 @@
 import Model
 import NIOCore
+import OrderedCollections
 import Replication
 
 /// A change of the table that is being written, and who waits for it.

@@ -5,13 +5,12 @@ public import Storage
 public enum DiskJob: Sendable {
     case open(PartitionOrder)
     case flush(TopicPartition, FlushTask)
-    case delete(TopicPartition, DeletionTask)
-    case compact(TopicPartition, CompactionTask)
+    case delete(TopicPartition, DeletionTask, [DeletionWish])
     case close(TopicPartition, PartitionLog)
     case erase(TopicPartition)
 
     /// Does the work. Blocks; touches no state of the shard.
-    public func run(on disk: any Disk, files: FileHandleCache, tail: TailCacheBudget, now: Now)
+    public func run(on disk: any Disk, files: FileHandleCache, tail: TailCache, now: Now)
         -> DiskOutcome
     {
         switch self {
@@ -22,15 +21,11 @@ public enum DiskJob: Sendable {
                 try task.run()
                 return .flushed(id, task, nil)
             } catch { return .flushed(id, task, error) }
-        case .delete(let id, let task):
+        case .delete(let id, let task, let wishes):
             do throws(DiskError) {
                 try task.run()
-                return .deleted(id, nil)
-            } catch { return .deleted(id, error) }
-        case .compact(let id, let task):
-            do throws(StorageError) {
-                return .compacted(id, .success(try task.run()))
-            } catch { return .compacted(id, .failure(error)) }
+                return .deleted(id, task, wishes, nil)
+            } catch { return .deleted(id, task, wishes, error) }
         case .close(let id, var log):
             do throws(DiskError) {
                 try log.close()
@@ -42,7 +37,7 @@ public enum DiskJob: Sendable {
     }
 
     private static func open(
-        _ order: PartitionOrder, disk: any Disk, files: FileHandleCache, tail: TailCacheBudget,
+        _ order: PartitionOrder, disk: any Disk, files: FileHandleCache, tail: TailCache,
         now: Now
     ) -> Result<OpenedLog, StorageError> {
         do throws(StorageError) {
@@ -75,8 +70,7 @@ public struct OpenedLog: Sendable {
 public enum DiskOutcome: Sendable {
     case opened(PartitionOrder, Result<OpenedLog, StorageError>)
     case flushed(TopicPartition, FlushTask, DiskError?)
-    case deleted(TopicPartition, DiskError?)
-    case compacted(TopicPartition, Result<CompactionResult, StorageError>)
+    case deleted(TopicPartition, DeletionTask, [DeletionWish], DiskError?)
     case closed(TopicPartition, DiskError?)
     case erased(TopicPartition, DiskError?)
 }
@@ -85,15 +79,16 @@ extension LogConfiguration {
     /// What Kafka's names amount to for a log.
     init(_ topic: TopicConfiguration) {
         self.init()
-        segmentBytes = Int(topic.integer("segment.bytes"))
+        segmentBytes = topic.integer("segment.bytes")
         segmentMilliseconds = topic.integer("segment.ms")
-        indexIntervalBytes = Int(topic.integer("index.interval.bytes"))
+        indexIntervalBytes = topic.integer("index.interval.bytes")
         retentionBytes = topic.integer("retention.bytes")
         retentionMilliseconds = topic.integer("retention.ms")
-        deletes = topic.isDeleted
-        compacts = topic.isCompacted
+        cleanupPolicy = []
+        if topic.isDeleted { cleanupPolicy.insert(.delete) }
+        if topic.isCompacted { cleanupPolicy.insert(.compact) }
         maxMessageBytes = Int(topic.integer("max.message.bytes"))
-        stampsAtAppend = topic.stampsAtAppend
+        timestampType = topic.stampsAtAppend ? .logAppend : .create
         deleteRetentionMilliseconds = topic.integer("delete.retention.ms")
         minCleanableDirtyRatio = topic.fraction("min.cleanable.dirty.ratio")
         minCompactionLagMilliseconds = topic.integer("min.compaction.lag.ms")

@@ -51,6 +51,8 @@ struct ShardPartition {
     var flushUnderWay = false
     var flushAgain = false
     var compactionUnderWay = false
+    /// Deletions asked for while another one or a compaction runs; bounded by the requests.
+    var deletionsWaiting: [DeletionWish] = []
 
     var isOpen: Bool { opened != nil }
 

@@ -1,8 +1,7 @@
 import DequeModule
 import HeapModule
 public import Model
-public import NIOCore
-public import Replication
+import Replication
 public import Storage
 
 /// One event loop's share of the partitions: the data half of a broker.
@@ -30,8 +29,8 @@ public struct Shard {
         /// The connection is gone: nobody wants these answers.
         case forget(token: UInt64)
         case ask(token: UInt64, [(TopicPartition, PartitionQuestion)])
-        /// Read a slot's log from its start, for the coordinator to load.
-        case scan(TopicPartition)
+        /// Name the bytes of a slot's log from an offset on, for the coordinator to load.
+        case scan(TopicPartition, from: Offset)
         case finished(DiskOutcome)
         /// A deadline that was asked for has come.
         case wake
@@ -52,8 +51,8 @@ public struct Shard {
         case wake(at: Instant)
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
-        /// The slot's log from `from` to the high watermark, to be read off the loop.
-        case scanned(TopicPartition, [LogRead])
+        /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
+        case scanned(TopicPartition, LogRead)
         /// Something that an operator should know.
         case notice(ShardNotice)
         /// Every log is closed; `clean` where all of them were flushed.
@@ -63,6 +62,7 @@ public struct Shard {
     var partitions = PartitionTable()
     var produces: [UInt64: PendingProduce] = [:]
     var fetches: [UInt64: PendingFetch] = [:]
+    var questionnaires: [UInt64: Questionnaire] = [:]
     /// Numbers for pending requests, unique while the process lives.
     var serial: UInt64 = 0
     /// Pending requests by deadline; entries of answered ones are dropped when they surface.
@@ -73,11 +73,11 @@ public struct Shard {
     var stopping: StopProgress?
     let disk: any Disk
     let files: FileHandleCache
-    let tail: TailCacheBudget
+    let tail: TailCache
     /// Reused between inputs so that a steady stream allocates nothing for it.
     var machineEffects: [PartitionMachine.Effect] = []
 
-    public init(disk: any Disk, files: FileHandleCache, tail: TailCacheBudget) {
+    public init(disk: any Disk, files: FileHandleCache, tail: TailCache) {
         self.disk = disk
         self.files = files
         self.tail = tail
@@ -90,12 +90,11 @@ public struct Shard {
         case .settle(let token): settle(token, now: now, into: &effects)
         case .forget(let token): forget(token)
         case .ask(let token, let questions):
-            effects.append(
-                .answered(token: token, questions.map { answer($0.1, about: $0.0, now: now) }))
+            ask(questions, token: token, now: now, into: &effects)
         case .open(let order): open(order, now: now, into: &effects)
         case .close(let id, let delete): close(id, delete: delete, into: &effects)
         case .configure(let id, let configuration): configure(id, configuration, into: &effects)
-        case .scan(let id): scan(id, into: &effects)
+        case .scan(let id, let offset): scan(id, from: offset, into: &effects)
         case .finished(let outcome): finished(outcome, now: now, into: &effects)
         case .wake: expire(now: now, into: &effects)
         case .maintain: maintain(now: now, into: &effects)

@@ -1,3 +1,4 @@
+import HeapModule
 import Model
 import NIOCore
 import Replication
@@ -84,8 +85,9 @@ extension Shard {
     private func divergence(
         of part: FetchWork.Part, _ slot: Int
     ) -> (epoch: LeaderEpoch, end: Offset)? {
-        let (epoch, end) = partitions[slot].log.endOffset(for: part.lastFetchedEpoch)
-        guard epoch > .unknown else { return nil }
+        guard let (epoch, end) = partitions[slot].log.endOffset(for: part.lastFetchedEpoch) else {
+            return nil
+        }
         return epoch < part.lastFetchedEpoch || end < part.offset ? (epoch, end) : nil
     }
 

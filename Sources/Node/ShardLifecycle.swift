@@ -24,6 +24,7 @@ extension Shard {
         guard let slot = partitions.index(of: id) else { return }
         drive(slot, .resign, into: &effects)
         dismissConsumers(of: slot, into: &effects)
+        dismissDeletions(of: slot, into: &effects)
         let wasOpen = partitions[slot].isOpen
         partitions.remove(at: slot)
         // A log that is still being opened is erased when its opening is reported.
@@ -37,7 +38,7 @@ extension Shard {
         partitions[slot].configuration = configuration
         partitions[slot].machine.syncRequired = configuration.durability == .sync
         guard partitions[slot].isOpen else { return }
-        partitions[slot].log.configuration = LogConfiguration(configuration)
+        partitions[slot].log.configure(LogConfiguration(configuration))
         drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
     }
 
@@ -45,8 +46,8 @@ extension Shard {
         switch outcome {
         case .opened(let order, let result): opened(order, result, into: &effects)
         case .flushed(let id, let task, let error): flushed(id, task, error, into: &effects)
-        case .deleted(let id, let error): report(id, error.map { "\($0)" }, into: &effects)
-        case .compacted(let id, let result): compacted(id, result, into: &effects)
+        case .deleted(let id, let task, let wishes, let error):
+            deleted(id, task, wishes, error, into: &effects)
         case .closed(let id, let error):
             report(id, error.map { "\($0)" }, into: &effects)
             stopping?.remaining -= 1
@@ -76,7 +77,7 @@ extension Shard {
                 .lead(
                     order.leadership, end: opened.log.endOffset, synced: opened.log.flushedOffset),
                 into: &effects)
-            if !opened.report.isUneventful {
+            if opened.report != RecoveryReport() {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
             }
             effects.append(.opened(order.partition, failure: nil))
@@ -131,28 +132,7 @@ extension Shard {
             let id = partitions[slot].id
             let high = partitions[slot].machine.highWatermark
             if let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
-                effects.append(.run(.delete(id, task)))
-            }
-            partitions[slot].log.expireProducers(now: now)
-            guard !partitions[slot].compactionUnderWay,
-                let task = partitions[slot].log.beginCompaction(now: now, upTo: high)
-            else { continue }
-            partitions[slot].compactionUnderWay = true
-            effects.append(.run(.compact(id, task)))
-        }
-    }
-
-    private mutating func compacted(
-        _ id: TopicPartition, _ result: Result<CompactionResult, StorageError>,
-        into effects: inout [Effect]
-    ) {
-        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
-        partitions[slot].compactionUnderWay = false
-        switch result {
-        case .failure(let error): report(id, "\(error)", into: &effects)
-        case .success(let result):
-            if let task = partitions[slot].log.completeCompaction(result) {
-                effects.append(.run(.delete(id, task)))
+                effects.append(.run(.delete(id, task, [])))
             }
         }
     }
@@ -170,6 +150,7 @@ extension Shard {
         stopping = StopProgress(remaining: partitions.occupied.count)
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
+            dismissDeletions(of: slot, into: &effects)
             if partitions[slot].isOpen { closeForStop(slot, into: &effects) }
         }
         finishStop(into: &effects)

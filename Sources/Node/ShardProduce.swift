@@ -1,3 +1,4 @@
+import HeapModule
 import Model
 import NIOCore
 import Replication
@@ -56,25 +57,27 @@ extension Shard {
         guard let epoch = partitions[slot].machine.leadership?.epoch else {
             return (ProduceResult(error: .notLeader), .zero)
         }
-        let segments = partitions[slot].log.segmentCount
-        do throws(AppendError) {
+        do throws(Storage.AppendError) {
             let outcome = try partitions[slot].log.append(
                 records, leaderEpoch: epoch, origin: work.origin, now: now)
-            var result = ProduceResult()
-            result.base = outcome.base
-            result.logAppendTime = outcome.logAppendTime
-            result.logStart = partitions[slot].log.startOffset
-            if !outcome.isDuplicate {
+            let appended: AppendOutcome.Appended
+            switch outcome {
+            case .duplicate(let original): appended = original
+            case .appended(let new):
+                appended = new
                 partitions[slot].unannouncedBytes += records.readableBytes
                 drive(slot, .appended(end: partitions[slot].log.endOffset), into: &effects)
             }
+            var result = ProduceResult()
+            result.base = appended.baseOffset
+            result.logAppendTime = appended.logAppendTime ?? .none
+            result.logStart = appended.logStartOffset
             // A sealed segment is synced in the background, whatever the topic's durability.
-            if partitions[slot].log.segmentCount != segments { flush(slot, into: &effects) }
-            return (result, outcome.last.advanced(by: 1))
+            if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
+            return (result, appended.lastOffset.advanced(by: 1))
         } catch {
             if case .storage(let reason) = error {
-                let id = partitions[slot].id
-                effects.append(.notice(.writeFailed(id, String(describing: reason))))
+                effects.append(.notice(.writeFailed(partitions[slot].id, "\(reason)")))
             }
             return (ProduceResult(error: PartitionError(error)), .zero)
         }
@@ -132,18 +135,17 @@ extension Shard {
 }
 
 extension PartitionError {
-    init(_ error: AppendError) {
+    init(_ error: Storage.AppendError) {
         switch error {
         case .corrupt: self = .corruptMessage
-        case .tooLarge: self = .messageTooLarge
+        case .recordTooLarge: self = .messageTooLarge
         case .unsupportedFormat: self = .unsupportedMessageFormat
         case .invalidRecord: self = .invalidRecord
         case .invalidTimestamp: self = .invalidTimestamp
         case .outOfOrderSequence: self = .outOfOrderSequence
-        case .duplicateSequence: self = .duplicateSequence
+        case .duplicateTooOld: self = .duplicateSequence
         case .invalidProducerEpoch: self = .invalidProducerEpoch
-        case .unknownProducer: self = .unknownProducer
-        case .storage: self = .storage
+        case .storage, .writesRefused: self = .storage
         }
     }
 

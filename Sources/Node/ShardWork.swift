@@ -137,7 +137,7 @@ public enum PartitionQuestion: Sendable {
 public enum PartitionAnswer: Sendable {
     case offset(Offset, Timestamp, LeaderEpoch)
     case end(LeaderEpoch, Offset)
-    case producers([ProducerSnapshot])
+    case producers([(id: ProducerID, entry: ProducerEntry)])
     case size(bytes: Int64)
     case deleted(lowWatermark: Offset)
     case failed(PartitionError)

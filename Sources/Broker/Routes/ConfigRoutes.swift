@@ -67,8 +67,9 @@ extension Reactor {
     private func describeBroker(
         _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest
     ) -> DescribeConfigsResponse.Resource {
-        guard resource.resourceName.isEmpty
-            || resource.resourceName == String(view.controller.rawValue)
+        guard
+            resource.resourceName.isEmpty
+                || resource.resourceName == String(view.controller.rawValue)
         else {
             return DescribeConfigsResponse.Resource(
                 errorCode: .invalidRequest,

@@ -2,6 +2,7 @@ import KafkaProtocol
 import Model
 import NIOCore
 import Node
+import OrderedCollections
 import Storage
 
 /// One Fetch request while shards gather its bytes; owned by the connection's loop.
@@ -216,7 +217,8 @@ extension Reactor {
             }
             response.topics[response.topics.count - 1].partitions.append(Self.partition(entry))
         }
-        respond(assembly.exchange, response, records: kept.map { assembly.entries[$0].result.records })
+        respond(
+            assembly.exchange, response, records: kept.map { assembly.entries[$0].result.records })
     }
 
     /// The places that the client is told of: all, or in a session those that say anything new.

@@ -22,7 +22,8 @@ extension Reactor {
     /// Answers from the newest view; topics that are missing and may be made are made first.
     func metadata(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try MetadataRequest.decode(body, version: exchange.version)
-        let missing = request.allowAutoTopicCreation && view.defaults.autoCreateTopics
+        let missing =
+            request.allowAutoTopicCreation && view.defaults.autoCreateTopics
             ? missingNames(request) : []
         guard !missing.isEmpty else {
             exchange.respond(metadata(request, exchange))

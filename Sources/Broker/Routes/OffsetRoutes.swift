@@ -14,7 +14,8 @@ extension Reactor {
     /// Commits offsets of partitions that exist; the others are refused one by one, as in Kafka.
     func offsetCommit(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try OffsetCommitRequest.decode(body, version: exchange.version)
-        let known = request.topics.compactMap { topic -> Topic<GroupRequest.CommitOffsets.Partition>? in
+        let known = request.topics.compactMap {
+            topic -> Topic<GroupRequest.CommitOffsets.Partition>? in
             let partitions = topic.partitions.filter { partition(topic.name, $0.index) != nil }
             guard !partitions.isEmpty else { return nil }
             return Topic(

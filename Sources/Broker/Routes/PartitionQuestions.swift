@@ -192,9 +192,9 @@ extension Reactor {
             activeProducers: producers.map { producer in
                 DescribeProducersResponse.Producer(
                     producerID: producer.id.rawValue,
-                    producerEpoch: Int32(producer.epoch.rawValue),
-                    lastSequence: producer.lastSequence,
-                    lastTimestamp: producer.lastTimestamp.milliseconds, coordinatorEpoch: -1)
+                    producerEpoch: Int32(producer.entry.epoch.rawValue),
+                    lastSequence: producer.entry.batches.last?.lastSequence ?? -1,
+                    lastTimestamp: producer.entry.lastSeen.milliseconds, coordinatorEpoch: -1)
             })
     }
 

@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import Node
 import Replication
+import Storage
 
 /// The answer to one Produce request while shards still append; owned by the connection's loop.
 private final class ProduceAssembly {

@@ -1,5 +1,6 @@
 import KafkaProtocol
 import NIOCore
+import Node
 
 extension Reactor {
     /// Decodes one request and begins to answer it.
@@ -72,11 +73,12 @@ extension Reactor {
             exchange.respond(InitProducerIDResponse(errorCode: .invalidRequest))
             return
         }
-        ask(.producerID) { reply in
-            guard case .producerID(let id) = reply else { return }
-            exchange.respond(
-                id.map { InitProducerIDResponse(producerID: $0.rawValue, producerEpoch: 0) }
-                    ?? InitProducerIDResponse(errorCode: .coordinatorNotAvailable))
+        ask(.producerID) { (reply: ControlReply) in
+            guard case .producerID(let given) = reply else { return }
+            let response =
+                given.map { InitProducerIDResponse(producerID: $0.rawValue, producerEpoch: 0) }
+                ?? InitProducerIDResponse(errorCode: .coordinatorNotAvailable)
+            exchange.respond(response)
         }
     }
 }

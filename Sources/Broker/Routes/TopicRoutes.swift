@@ -2,6 +2,7 @@ import KafkaProtocol
 import Model
 import NIOCore
 import Node
+import Replication
 
 extension Reactor {
     func createTopics(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {

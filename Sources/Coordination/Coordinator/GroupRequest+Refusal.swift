@@ -30,7 +30,7 @@ extension GroupRequest {
     /// While a slot loads, a heartbeat is answered as a success and a sync with
     /// REBALANCE_IN_PROGRESS, as Kafka does: clients take COORDINATOR_LOAD_IN_PROGRESS as fatal
     /// there, because they hold a connection to a coordinator that had answered them before.
-    func refusal(_ error: GroupError) -> GroupResponse {
+    public func refusal(_ error: GroupError) -> GroupResponse {
         let isLoading = error == .coordinatorLoadInProgress
         switch self {
         case .join(let join):
