@@ -45,7 +45,8 @@ extension PartitionLog {
     /// The first record that has the log's highest timestamp (KIP-734); nil for a log without.
     public mutating func maxTimestamp(below limit: Offset) throws(ReadError) -> TimestampedOffset? {
         var best: Segment?
-        for segment in segments where segment.size > 0 && segment.maxTimestampOffset >= startOffset {
+        for segment in segments where segment.size > 0 && segment.maxTimestampOffset >= startOffset
+        {
             if segment.maxTimestamp > best?.maxTimestamp ?? .none { best = segment }
         }
         guard let best, best.maxTimestampOffset < limit else { return nil }

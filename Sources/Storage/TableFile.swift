@@ -80,12 +80,7 @@ public final class TableFile: Sendable {
         let path = directory.isEmpty ? name : directory + "/" + name
         do throws(DiskError) {
             try disk.removeIfPresent(path + ".tmp")
-            if !disk.exists(path) {
-                let file = try disk.open(path, .create)
-                try file.write(at: 0, head: TableFormat.header, body: ByteBuffer())
-                try file.synchronize(.tableData)
-                try disk.synchronizeDirectory(directory, .tableDirectory)
-            }
+            if !disk.exists(path) { _ = try disk.open(path, .create) }
         } catch {
             throw .disk(error)
         }
@@ -95,18 +90,17 @@ public final class TableFile: Sendable {
             Self.apply(change, to: &loaded.entries, &loaded.liveBytes)
         }
         loaded.size = Int64(end)
-        if end < TableFormat.header.readableBytes || end < content.readableBytes {
-            do throws(DiskError) {
-                try opened.truncate(to: Int64(end))
-                if end == 0 {
-                    try opened.write(at: 0, head: TableFormat.header, body: ByteBuffer())
-                    loaded.size = Int64(TableFormat.header.readableBytes)
-                }
-                try opened.synchronize(.tableData)
-                try disk.synchronizeDirectory(directory, .tableDirectory)
-            } catch {
-                throw .disk(error)
+        do throws(DiskError) {
+            if end < content.readableBytes { try opened.truncate(to: Int64(end)) }
+            if end == 0 {
+                try opened.write(at: 0, head: TableFormat.header, body: ByteBuffer())
+                loaded.size = Int64(TableFormat.header.readableBytes)
             }
+            // What was read may be in the page cache alone, and so may the name be.
+            try opened.synchronize(.tableData)
+            try disk.synchronizeDirectory(directory, .tableDirectory)
+        } catch {
+            throw .disk(error)
         }
         state = Mutex(loaded)
     }
