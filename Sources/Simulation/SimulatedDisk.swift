@@ -6,7 +6,7 @@ internal import Synchronization
 ///
 /// Harsher than POSIX asks: bytes are durable after a sync of their file, names after a sync of
 /// their directory. At a crash each file keeps a random prefix of its unsynced writes, the last of
-/// them torn, and each directory a random prefix of its unsynced changes. Everything random comes
+/// them torn, and each directory a random choice of its unsynced changes. Everything random comes
 /// from the seed, so a run repeats. Locked, so that tasks may run on other threads; a test that
 /// wants a repeatable run uses one.
 public final class SimulatedDisk: Disk {

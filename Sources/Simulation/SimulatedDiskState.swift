@@ -274,13 +274,9 @@ struct SimulatedDiskState {
     mutating func crash() {
         generation += 1
         powerOffAt = .max
-        var keep: [String: Int] = [:]
-        for directory in Set(pendingNames.map(\.directory)).sorted() {
-            let count = pendingNames.count { $0.directory == directory }
-            keep[directory] = Int(random.next(upperBound: UInt64(count) + 1))
-        }
-        for item in pendingNames where keep[item.directory, default: 0] > 0 {
-            keep[item.directory]? -= 1
+        // Names in any order: no file system promises one without a sync.
+        let chance = random.next(upperBound: 5 as UInt64)
+        for item in pendingNames where random.next(upperBound: 4 as UInt64) < chance {
             makeDurable(item.change)
         }
         pendingNames = []

@@ -35,6 +35,8 @@ public enum SyncPoint: String, Hashable, Sendable, CaseIterable {
     case compactedData
     /// The names of compacted segments, before their originals go.
     case compactedDirectory
+    /// The removal of their originals, before the last of them is replaced.
+    case originalsDirectory
     /// An entry of a table.
     case tableData
     /// The directory entry of a new table.

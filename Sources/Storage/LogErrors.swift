@@ -19,7 +19,7 @@ public struct LogCorruption: Hashable, Sendable {
         case batch(RecordBatchError)
         /// A segment is shorter than what is known to have been on the device.
         case missingBytes
-        /// Offsets are absent between two segments.
+        /// Offsets are absent, or there twice, between two segments.
         case missingSegment
     }
 

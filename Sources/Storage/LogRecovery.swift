@@ -76,33 +76,62 @@ struct LogRecovery {
         }
         // What recovery accepted may still be in the page cache alone: the first flush syncs it.
         log.flushedOffset = log.startOffset
-        for segment in log.segments where segment.flushedSize == segment.size {
+        for segment in log.segments {
+            guard segment.flushedSize == segment.size else { break }
             log.flushedOffset = max(log.flushedOffset, segment.nextOffset)
         }
+        try findFirstTimestamp(&log)
         log.epochs.trim(before: log.startOffset)
         try removeSnapshots(log, above: log.endOffset)
+    }
+
+    /// `segment.ms` counts from the active segment's first batch.
+    private func findFirstTimestamp(_ log: inout PartitionLog) throws(DiskError) {
+        guard log.active.size > 0, log.active.firstTimestamp == nil else { return }
+        var walk = SegmentWalk(
+            try log.file(of: log.active.baseOffset, .readWrite), from: 0, to: log.active.size)
+        log.active.firstTimestamp = (try? walk.next())?.header.maxTimestamp
     }
 
     /// Makes the partition's directory, and its entry in the parent durable.
     private static func create(_ log: PartitionLog) throws(DiskError) {
         try log.disk.makeDirectory(log.directory)
+        try synchronizeParent(log)
+    }
+
+    private static func synchronizeParent(_ log: PartitionLog) throws(DiskError) {
         let parent = log.directory.split(separator: "/").dropLast().joined(separator: "/")
         try log.disk.synchronizeDirectory(parent, .partitionDirectory)
     }
 
     /// Lists the directory, clears what was left half done and gives the segments' base offsets.
     private mutating func survey(_ log: inout PartitionLog) throws(DiskError) -> [Offset] {
-        log.startOffset = try LogStartFile.read(log) ?? .zero
+        log.startOffset = try LogStartFile.read(in: log.directory, log.disk) ?? .zero
         var bases: [Offset] = []
-        for name in try log.disk.list(log.directory) {
+        var indexes: [Offset] = []
+        var swaps: [Offset] = []
+        let names = try log.disk.list(log.directory)
+        // It may have been made by a process that ended before the sync.
+        if names.isEmpty { try Self.synchronizeParent(log) }
+        for name in names {
             switch LogFile(name: name) {
             case .log(let base): bases.append(base)
             case .snapshot(let offset): snapshots.append(offset)
             case .temporary, .cleaned: try log.disk.remove(log.directory + "/" + name)
-            case .swap, .index, .start, .unknown: continue
+            case .swap(let base): swaps.append(base)
+            case .index(let base): indexes.append(base)
+            case .start, .unknown: continue
             }
         }
-        return bases.sorted()
+        bases.sort()
+        for swap in swaps.sorted() {
+            bases = try SwapCompletion.recover(
+                swap, among: bases, directory: log.directory, disk: log.disk)
+        }
+        for index in indexes where !bases.contains(index) {
+            try log.disk.removeIfPresent(LogFile.index(index).path(in: log.directory))
+        }
+        return bases
     }
 
     /// Opens each segment, oldest first, and follows producers and epochs through them.
@@ -116,8 +145,8 @@ struct LogRecovery {
                 try Self.removeSegment(log, base)
                 continue
             }
-            if let previous = log.segments.last, base > previous.nextOffset,
-                previous.nextOffset >= log.startOffset, !log.configuration.isCompacted
+            if let previous = log.segments.last, base != previous.nextOffset,
+                previous.nextOffset >= log.startOffset
             {
                 log.refuse(
                     LogCorruption(
@@ -127,6 +156,7 @@ struct LogRecovery {
             }
             let (segment, end) = try open(log, base, &state)
             log.segments.append(segment)
+            log.active.lastAppend = now.wall
             if !isLast, segment.flushedSize < segment.size {
                 log.pendingSeals.append(
                     PartitionLog.PendingSeal(
@@ -186,7 +216,6 @@ struct LogRecovery {
             segment = Segment(baseOffset: base, summary: summary)
             try replay(file, segment, into: &state)
         }
-        segment.isLinked = true
         let end = try scan(
             file, size: size, into: &segment, &state, from: segment.nextOffset)
         return (segment, end)

@@ -14,10 +14,10 @@ enum LogStartFile {
     private static let size = 16
 
     /// nil where there is none or it cannot be believed: then the first segment decides.
-    static func read(_ log: PartitionLog) throws(DiskError) -> Offset? {
+    static func read(in directory: String, _ disk: any Disk) throws(DiskError) -> Offset? {
         guard
-            var bytes = try log.disk.readWhole(
-                LogFile.start.path(in: log.directory), limit: size),
+            var bytes = try disk.readWhole(
+                LogFile.start.path(in: directory), limit: size),
             let (magic, crc) = bytes.readMultipleIntegers(as: (UInt32, UInt32).self),
             magic == Self.magic, CRC32C.checksum(of: bytes) == crc,
             let offset = bytes.readInteger(as: Int64.self), offset >= 0

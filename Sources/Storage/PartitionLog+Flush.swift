@@ -16,6 +16,8 @@ public struct FlushTask: Sendable {
 
     struct Part: Sendable {
         let baseOffset: Offset
+        /// Held, so that the segment may be deleted meanwhile.
+        let file: (any DiskFile)?
         let size: Int64
         let needsData: Bool
         let needsLink: Bool
@@ -32,6 +34,10 @@ public struct FlushTask: Sendable {
     /// Blocks for as long as the device takes.
     public func run() throws(DiskError) {
         for part in parts where part.needsData {
+            if let file = part.file {
+                try file.synchronize(.segmentData)
+                continue
+            }
             let directory = directory
             let disk = disk
             let file = try files.file(
@@ -49,6 +55,15 @@ public struct FlushTask: Sendable {
             try write(seal.summary, to: .index(part.baseOffset))
             try write(seal.snapshot, to: .snapshot(seal.snapshotOffset))
         }
+        if parts.contains(where: { $0.seal != nil }) { try removeOldSnapshots() }
+    }
+
+    /// Two stay: the newest, and one more in case it is torn.
+    private func removeOldSnapshots() throws(DiskError) {
+        let names = try disk.list(directory).filter { name in
+            if case .snapshot = LogFile(name: name) { true } else { false }
+        }
+        for name in names.dropLast(2) { try disk.removeIfPresent(directory + "/" + name) }
     }
 
     private func write(_ content: ByteBuffer, to name: LogFile) throws(DiskError) {
@@ -67,8 +82,10 @@ extension PartitionLog {
             let pending = pendingSeals.first { $0.baseOffset == segment.baseOffset }
             let needsData = segment.flushedSize < segment.size
             // Segments before the first that is whole on the device are so too.
-            guard needsData || pending != nil || segment.size == 0 else { break }
-            guard segment.size > 0 else { continue }
+            guard needsData || pending != nil else {
+                if segment.size > 0, pendingSeals.isEmpty { break }
+                continue
+            }
             var seal: FlushTask.Seal?
             if let pending, let index = segment.index {
                 seal = FlushTask.Seal(
@@ -77,7 +94,9 @@ extension PartitionLog {
             }
             parts.append(
                 FlushTask.Part(
-                    baseOffset: segment.baseOffset, size: segment.size, needsData: needsData,
+                    baseOffset: segment.baseOffset,
+                    file: try? file(of: segment.baseOffset, .readWrite), size: segment.size,
+                    needsData: needsData,
                     needsLink: !segment.isLinked, seal: seal))
         }
         guard !parts.isEmpty else { return nil }

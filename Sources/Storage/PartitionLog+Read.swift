@@ -19,6 +19,9 @@ public struct LogSlice: Sendable {
     public let position: Int64
     public let length: Int
 
+    /// Asks the kernel for the bytes, so that sending them does not wait for the device.
+    public func readAhead() { file.readAhead(at: position, length: Int64(length)) }
+
     /// The bytes; blocks while they are not in the page cache.
     public func read() throws(DiskError) -> ByteBuffer {
         var buffer = ByteBuffer()
@@ -131,7 +134,7 @@ extension PartitionLog {
         return boundary
     }
 
-    private static func next(
+    static func next(
         _ walk: inout SegmentWalk, in segment: Segment
     ) throws(ReadError) -> (header: RecordBatchHeader, position: Int64)? {
         do throws(WalkError) {
@@ -146,6 +149,7 @@ extension PartitionLog {
     }
 
     func openForReading(_ segment: Segment) throws(ReadError) -> any DiskFile {
+        if let pinned = segment.pinned { return pinned }
         do throws(DiskError) {
             return try file(of: segment.baseOffset, .readWrite)
         } catch {
@@ -161,7 +165,8 @@ extension PartitionLog {
         }
         let path = LogFile.index(segment.baseOffset).path(in: directory)
         let index: SparseIndex
-        if let bytes = try? disk.readWhole(path, limit: SegmentSummary.maximumFileSize),
+        if segment.pinned == nil,
+            let bytes = try? disk.readWhole(path, limit: SegmentSummary.maximumFileSize),
             let summary = SegmentSummary(decoding: bytes, baseOffset: segment.baseOffset),
             summary.covered == segment.size
         {

@@ -39,6 +39,8 @@ public struct PartitionLog: Sendable {
     var unflushedSince: Instant?
     var flushInFlight = false
     var compactionInFlight = false
+    /// Everything below was compacted since the log was opened.
+    var cleanedUpTo = Offset.zero
     var deletionInFlight = false
     /// What a flush still has to write out: the snapshot at the end of each sealed segment.
     var pendingSeals: [PendingSeal] = []
