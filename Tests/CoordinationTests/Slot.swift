@@ -195,6 +195,14 @@ extension Slot {
                     groupInstanceID: instance, assignments: parts)))
     }
 
+    /// Syncs, and is answered at once.
+    mutating func syncNow(
+        _ member: String, _ generation: Int32, instance: String? = nil
+    ) throws -> GroupResponse.Sync {
+        let token = sync(member, generation, instance: instance)
+        return try synced(token)
+    }
+
     mutating func committed(
         group: String = "g", topic: String = "t", partition: Int32 = 0
     ) throws -> Int64? {
@@ -254,3 +262,7 @@ extension Slot {
 
 /// A reply of another kind than the request.
 struct Mismatch: Error {}
+
+extension Slot {
+    var timerCount: Int { coordinator.outbox.timers.count }
+}
