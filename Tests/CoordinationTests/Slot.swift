@@ -19,7 +19,7 @@ struct Slot {
     var holdsAppends = false
     var replies: [RequestToken: GroupResponse] = [:]
     var wakeAt: Instant?
-    private var lastToken: UInt64 = 0
+    private(set) var lastToken: UInt64 = 0
 
     init(
         loaded: Bool = true, seed: UInt64 = 7,
@@ -265,4 +265,5 @@ struct Mismatch: Error {}
 
 extension Slot {
     var timerCount: Int { coordinator.outbox.timers.count }
+    var sentCount: Int { Int(lastToken) }
 }
