@@ -8,7 +8,7 @@ import Testing
 @Suite struct RandomScheduleTests {
     @Test(
         "No schedule breaks an invariant, and all who live end in one stable generation",
-        arguments: Array(0..<120 as Range<UInt64>))
+        arguments: Array(0..<300 as Range<UInt64>))
     func schedule(seed: UInt64) throws {
         var world = World(seed: seed)
         for _ in 0..<400 { try world.step() }
