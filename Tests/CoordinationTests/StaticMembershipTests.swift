@@ -97,13 +97,16 @@ import Testing
     @Test("A replacement that a rebalance overtakes is answered by the rebalance")
     func overtakenReplacement() throws {
         var slot = Slot()
-        let (members, generation) = try slot.stableGroup(2, instances: ["a", "b"])
+        let (members, generation) = try slot.stableGroup(3, instances: ["a", "b", "c"])
         slot.holdsAppends = true
         let replaced = slot.send(.join(join(instance: "b")))
         let leader = slot.send(.join(join(members[0], instance: "a")))
-        #expect(try slot.joined(replaced).generation == generation + 1)
-        #expect(try slot.joined(leader).generation == generation + 1)
         slot.acknowledgeAll()
+        #expect(slot.replies[replaced] == nil)
+        let third = slot.send(.join(join(members[2], instance: "c")))
+        for token in [replaced, leader, third] {
+            #expect(try slot.joined(token).generation == generation + 1)
+        }
         #expect(try slot.describe().state == .completingRebalance)
     }
 

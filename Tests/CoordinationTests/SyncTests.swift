@@ -134,6 +134,20 @@ import Testing
         #expect(try slot.heartbeat(members[1], 1) == .unknownMemberID)
     }
 
+    @Test("A member that waits in a sync does not expire, however long the leader takes")
+    func waitingForLeader() throws {
+        var slot = Slot()
+        let members = try completing(&slot)
+        let follower = slot.sync(members[1], 1)
+        for _ in 0..<5 {
+            slot.advance(milliseconds: 8_000)
+            #expect(try slot.heartbeat(members[0], 1) == nil)
+        }
+        #expect(slot.replies[follower] == nil)
+        _ = slot.sync(members[0], 1, assign: [members[1]: "late"])
+        #expect(try slot.synced(follower).assignment == bytes("late"))
+    }
+
     @Test("A group whose leader dies before its sync starts over without it")
     func leaderDiesBeforeSync() throws {
         var slot = Slot()
