@@ -19,7 +19,7 @@ struct Slot {
     var holdsAppends = false
     var replies: [RequestToken: GroupResponse] = [:]
     var wakeAt: Instant?
-    private var lastToken: UInt64 = 0
+    private(set) var lastToken: UInt64 = 0
 
     init(
         loaded: Bool = true, seed: UInt64 = 7,
@@ -195,6 +195,14 @@ extension Slot {
                     groupInstanceID: instance, assignments: parts)))
     }
 
+    /// Syncs, and is answered at once.
+    mutating func syncNow(
+        _ member: String, _ generation: Int32, instance: String? = nil
+    ) throws -> GroupResponse.Sync {
+        let token = sync(member, generation, instance: instance)
+        return try synced(token)
+    }
+
     mutating func committed(
         group: String = "g", topic: String = "t", partition: Int32 = 0
     ) throws -> Int64? {
@@ -254,3 +262,8 @@ extension Slot {
 
 /// A reply of another kind than the request.
 struct Mismatch: Error {}
+
+extension Slot {
+    var timerCount: Int { coordinator.outbox.timers.count }
+    var sentCount: Int { Int(lastToken) }
+}

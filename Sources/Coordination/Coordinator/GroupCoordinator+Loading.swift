@@ -32,9 +32,8 @@ extension GroupCoordinator {
                 forgetIfDisposable(key.groupID)
                 return
             }
-            let committed = CommittedOffset(value: value, append: AppendToken(0))
             groups[key.groupID, default: Group(id: key.groupID, now: outbox.now)]
-                .offsets[offsetKey] = committed
+                .offsets[offsetKey] = value
         case .group(let groupID, let value):
             var group = Group(id: groupID, now: outbox.now)
             group.offsets = groups[groupID]?.offsets ?? [:]

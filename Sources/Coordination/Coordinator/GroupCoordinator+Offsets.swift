@@ -49,7 +49,7 @@ extension GroupCoordinator {
     /// Checks each partition by itself, and forms the values of those that pass.
     private func prepare(
         _ request: GroupRequest.CommitOffsets, token: RequestToken,
-        held: [OffsetKey: CommittedOffset]
+        held: [OffsetKey: OffsetCommitValue]
     ) -> PendingCommit {
         var commit = PendingCommit(
             groupID: request.groupID, token: token, topics: [], offsets: [])
@@ -94,7 +94,7 @@ extension GroupCoordinator {
     }
 
     /// The log answered for a commit: now, and not before, it is visible.
-    mutating func commitStored(_ commit: PendingCommit, append: AppendToken, error: AppendError?) {
+    mutating func commitStored(_ commit: PendingCommit, error: AppendError?) {
         guard let index = groups.index(forKey: commit.groupID) else { return }
         if let error {
             let topics = commit.topics.map { topic in
@@ -108,10 +108,7 @@ extension GroupCoordinator {
             outbox.reply(commit.token, .commitOffsets(topics))
             return
         }
-        for (key, value) in commit.offsets {
-            if let held = groups.values[index].offsets[key], held.append > append { continue }
-            groups.values[index].offsets[key] = CommittedOffset(value: value, append: append)
-        }
+        for (key, value) in commit.offsets { groups.values[index].offsets[key] = value }
         outbox.reply(commit.token, .commitOffsets(commit.topics))
     }
 
@@ -141,9 +138,9 @@ extension GroupCoordinator {
     }
 
     private func answer(
-        _ index: PartitionIndex, _ held: CommittedOffset?
+        _ index: PartitionIndex, _ value: OffsetCommitValue?
     ) -> GroupResponse.FetchOffsets.Partition {
-        guard let value = held?.value else {
+        guard let value else {
             return GroupResponse.FetchOffsets.Partition(index: index)
         }
         return GroupResponse.FetchOffsets.Partition(

@@ -8,8 +8,6 @@ internal import OrderedCollections
 /// request that waits hears once all are, or the first error.
 struct Removal {
     let groupID: String
-    /// The group's generation when it began: another one by the end means that it came to life.
-    let generation: Int32
     var appendsLeft: Int
     var error: AppendError?
     /// Whether the group itself goes, if it is still empty by then.
@@ -53,8 +51,7 @@ extension GroupCoordinator {
         }
         lastRemoval += 1
         removals[lastRemoval] = Removal(
-            groupID: groupID, generation: groups.values[index].generation,
-            appendsLeft: batches.count, removesGroup: removesGroup, token: token,
+            groupID: groupID, appendsLeft: batches.count, removesGroup: removesGroup, token: token,
             response: response)
         groups.values[index].appendsInFlight += batches.count
         for batch in batches {
@@ -64,9 +61,10 @@ extension GroupCoordinator {
         }
     }
 
-    /// The log answered for some tombstones. What was committed after them stays.
+    /// The log answered for some tombstones. Commits that follow them in the log are answered later
+    /// and so come back; commits before them are here already.
     mutating func tombstonesStored(
-        removal number: UInt64, keys: [OffsetKey], append: AppendToken, error: AppendError?
+        removal number: UInt64, keys: [OffsetKey], error: AppendError?
     ) {
         guard var removal = removals.removeValue(forKey: number),
             let index = groups.index(forKey: removal.groupID)
@@ -75,12 +73,7 @@ extension GroupCoordinator {
         if let error {
             removal.error = removal.error ?? error
         } else {
-            for key in keys {
-                guard let held = groups.values[index].offsets[key], held.append < append else {
-                    continue
-                }
-                groups.values[index].offsets[key] = nil
-            }
+            for key in keys { groups.values[index].offsets[key] = nil }
         }
         guard removal.appendsLeft == 0 else {
             removals[number] = removal
@@ -88,8 +81,7 @@ extension GroupCoordinator {
         }
         let group = groups.values[index]
         let isUntouched =
-            group.state == .empty && group.generation == removal.generation
-            && group.offsets.isEmpty && group.appendsInFlight == 0
+            group.state == .empty && group.offsets.isEmpty && group.appendsInFlight == 0
         if removal.removesGroup && removal.error == nil && isUntouched {
             groups[removal.groupID] = nil
         }

@@ -90,11 +90,11 @@ extension Group {
         default:
             return []
         }
-        let expired = offsets.filter { key, held in
+        let expired = offsets.filter { key, value in
             if used.contains(key.topic) { return false }
-            if let moment = held.value.expireTimestamp { return now >= moment }
+            if let moment = value.expireTimestamp { return now >= moment }
             let (age, overflows) = now.milliseconds.subtractingReportingOverflow(
-                base(held.value).milliseconds)
+                base(value).milliseconds)
             return !overflows && age >= retention
         }
         return expired.keys.sorted()

@@ -73,6 +73,8 @@ public struct GroupCoordinator {
     /// Removals whose tombstones are on their way, by number; looked up, never iterated.
     var removals: [UInt64: Removal] = [:]
     var lastRemoval: UInt64 = 0
+    /// The last append that succeeded: what is visible is the log up to there.
+    private var lastSuccess = AppendToken(0)
     /// When offsets are next checked for expiry.
     var nextRetentionCheck: Instant?
     /// The earliest moment that the owner was asked to wake us at.
@@ -147,11 +149,15 @@ public struct GroupCoordinator {
     /// The log answered. An unknown token is from before a move of the slot.
     private mutating func appended(_ token: AppendToken, error: AppendError?) {
         guard let pending = outbox.finish(token) else { return }
+        if error == nil {
+            precondition(token > lastSuccess, "successes come in the order of the appends")
+            lastSuccess = token
+        }
         guard let index = groups.index(forKey: pending.groupID) else { return }
         groups.values[index].appendsInFlight -= 1
         switch pending {
         case .commit(let commit):
-            commitStored(commit, append: token, error: error)
+            commitStored(commit, error: error)
         case .assignment(_, let generation, let assignments):
             groups.values[index].assignmentStored(
                 generation: generation, assignments, error: error, &outbox)
@@ -160,7 +166,7 @@ public struct GroupCoordinator {
         case .emptyGroup:
             break
         case .removal(let removal, _, let keys):
-            tombstonesStored(removal: removal, keys: keys, append: token, error: error)
+            tombstonesStored(removal: removal, keys: keys, error: error)
         }
         forgetIfDisposable(pending.groupID)
     }

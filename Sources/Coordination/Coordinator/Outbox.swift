@@ -106,7 +106,6 @@ struct PendingCommit {
 /// A static member's change of id on its way into the log (KIP-345).
 struct StaticReplacement {
     var groupID: String
-    var generation: Int32
     /// The member as it was, to go back to where the log refuses.
     var old: Member
     var newMemberID: String

@@ -36,8 +36,9 @@ extension Group {
 }
 
 extension GroupCoordinator {
-    /// The first violation in the slot.
+    /// The first violation in the slot; timers do not run before it is loaded.
     var violation: String? {
+        guard case .active = phase else { return nil }
         for group in groups.values {
             if let violation = group.violation { return "\(group.id): \(violation)" }
         }

@@ -38,7 +38,7 @@ extension Group {
             }
             appendsInFlight += 1
             let replacement = StaticReplacement(
-                groupID: id, generation: generation, old: old, newMemberID: newID, token: token,
+                groupID: id, old: old, newMemberID: newID, token: token,
                 oldLeaderID: oldLeaderID,
                 supportsSkippingAssignment: request.supportsSkippingAssignment)
             _ = outbox.append(
@@ -68,9 +68,7 @@ extension Group {
         _ replacement: StaticReplacement, error: AppendError?, _ outbox: inout Outbox
     ) {
         let newID = replacement.newMemberID
-        guard state == .stable, generation == replacement.generation,
-            members[newID]?.joinToken == replacement.token
-        else { return }
+        guard state == .stable, members[newID]?.joinToken == replacement.token else { return }
         if let error {
             var response = GroupResponse.Join(error: error.asGroupError, memberID: "")
             response.generation = generation

@@ -36,7 +36,7 @@ struct Group {
     var subscribedTopics: Set<String>?
 
     /// What acknowledged appends have committed; iterated only in sorted order.
-    var offsets: [OffsetKey: CommittedOffset] = [:]
+    var offsets: [OffsetKey: OffsetCommitValue] = [:]
     /// Appends whose result this group waits for: it must not be forgotten meanwhile.
     var appendsInFlight = 0
     /// Whether the log holds a record of the group itself, which its removal must cover.
@@ -230,11 +230,4 @@ struct Group {
         }
         return all
     }
-}
-
-/// An offset that an acknowledged append committed.
-struct CommittedOffset {
-    var value: OffsetCommitValue
-    /// The append that carried it, which orders it against others; 0 if it was loaded.
-    var append: AppendToken
 }
