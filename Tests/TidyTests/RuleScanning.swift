@@ -6,7 +6,7 @@ extension Rules {
     ]
 
     static let impureModules: Set<String> = [
-        "Logging", "Glibc", "Dispatch", "Synchronization", "Musl", "Darwin",
+        "Logging", "Glibc", "Dispatch", "Musl", "Darwin",
     ]
 
     /// Whatever reads a clock, draws entropy or touches an event loop.
