@@ -127,6 +127,7 @@ struct LogRecovery {
             }
             let (segment, end) = try open(log, base, &state)
             log.segments.append(segment)
+            log.active.lastAppend = now.wall
             if !isLast, segment.flushedSize < segment.size {
                 log.pendingSeals.append(
                     PartitionLog.PendingSeal(

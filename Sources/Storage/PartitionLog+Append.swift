@@ -231,6 +231,7 @@ extension PartitionLog {
     /// Takes a written batch into the log's state.
     private mutating func note(_ header: RecordBatchHeader, now: Now) {
         active.note(header)
+        active.lastAppend = now.wall
         epochs.assign(header.leaderEpoch, at: header.baseOffset)
         producers.note(header, seen: now.wall)
     }

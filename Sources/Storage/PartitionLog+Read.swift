@@ -131,7 +131,7 @@ extension PartitionLog {
         return boundary
     }
 
-    private static func next(
+    static func next(
         _ walk: inout SegmentWalk, in segment: Segment
     ) throws(ReadError) -> (header: RecordBatchHeader, position: Int64)? {
         do throws(WalkError) {

@@ -21,6 +21,8 @@ struct Segment: Sendable {
     var flushedSize: Int64 = 0
     /// Whether the file's directory entry is on the device.
     var isLinked = false
+    /// When it was last appended to, by the broker's wall clock; the time of opening before.
+    var lastAppend = Timestamp.none
     /// The timestamp of its first batch, from which `segment.ms` counts; nil after a restart.
     var firstTimestamp: Timestamp?
 
