@@ -1,4 +1,3 @@
-internal import KafkaProtocol
 internal import NIOCore
 
 /// A request on its way through the pipeline, with the promise of its answer.
@@ -28,6 +27,9 @@ final class ResponseCorrelator: ChannelDuplexHandler {
         case correlation
         case length(Int32)
     }
+
+    /// Largest answer taken: what a fetch asks for plus one batch of any size that a broker stores.
+    private static let frameBytesMax: Int32 = 256 * 1024 * 1024
 
     private struct Pending {
         let correlationID: Int32
@@ -71,13 +73,10 @@ final class ResponseCorrelator: ChannelDuplexHandler {
             bytes.writeBuffer(&part)
         }
         while let length = bytes.getInteger(at: bytes.readerIndex, as: Int32.self) {
-            guard length >= 4, Int(length) <= WireLimits.messageSizeMax else {
+            guard length >= 4, length <= Self.frameBytesMax else {
                 return end(.length(length), context)
             }
-            guard bytes.readableBytes >= 4 + Int(length) else {
-                bytes.reserveCapacity(4 + Int(length))
-                break
-            }
+            guard bytes.readableBytes >= 4 + Int(length) else { break }
             bytes.moveReaderIndex(forwardBy: 4)
             guard let frame = bytes.readSlice(length: Int(length)) else { break }
             guard let oldest = pending.popFirst(),
