@@ -22,7 +22,7 @@ struct Gossamer: AsyncParsableCommand {
             """,
         version: Version.line,
         subcommands: [
-            ServeCommand.self, VersionCommand.self,
+            ServeCommand.self, TopicCommand.self, ConfigCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Client
 
 /// The command line or the configuration is wrong; nothing was done. Exit code 2.
 struct UsageError: Error, Equatable, CustomStringConvertible {
@@ -49,6 +50,8 @@ struct Complaint: Equatable {
             self.init(text: "error: \(error)", code: .usage)
         case let error as CommandFailure:
             self.init(text: "error: \(error)", code: .failure)
+        case let error as ClientError:
+            self.init(text: "error: \(error.complaint)", code: .failure)
         case let error as Unhealthy:
             self.init(text: "unhealthy: \(error)", code: .unhealthy)
         case let error as ExitCode:
