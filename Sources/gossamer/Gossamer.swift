@@ -22,7 +22,8 @@ struct Gossamer: AsyncParsableCommand {
             """,
         version: Version.line,
         subcommands: [
-            ServeCommand.self, TopicCommand.self, ConfigCommand.self, VersionCommand.self,
+            ServeCommand.self, ProduceCommand.self, ConsumeCommand.self, TopicCommand.self,
+            ConfigCommand.self, VersionCommand.self,
         ])
 
     static func main() async {
