@@ -95,6 +95,7 @@ class Broker:
         self.config = config
         self.process = None
         self.starts = 0
+        self.log_position = 0
 
     @property
     def bootstrap(self):
@@ -122,6 +123,7 @@ class Broker:
         with open(self.log_path, "ab") as log:
             log.write(f"--- start {self.starts + 1}\n".encode())
             log.flush()
+            self.log_position = log.tell()
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
@@ -132,6 +134,9 @@ class Broker:
     def ready(self):
         if not self.alive():
             raise BrokerError(f"broker ended with {self.process.returncode}: {self.tail()}")
+        # Its signal handlers stand once it says that it listens.
+        if not any(line.startswith("listening ") for line in self.log_since_start()):
+            return False
         inodes = listening_inodes(self.port)
         if not inodes or not owns_socket(self.pid, inodes):
             return False
@@ -171,6 +176,12 @@ class Broker:
             return self.log_path.read_text(errors="replace")
         except OSError:
             return ""
+
+    def log_since_start(self):
+        """The log's lines since the last start."""
+        with open(self.log_path, "rb") as log:
+            log.seek(self.log_position)
+            return log.read().decode(errors="replace").splitlines()
 
     def tail(self, lines=15):
         return "\n".join(self.log().splitlines()[-lines:])
