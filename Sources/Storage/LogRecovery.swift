@@ -71,9 +71,6 @@ struct LogRecovery {
                     baseOffset: log.startOffset,
                     indexInterval: log.configuration.indexIntervalBytes))
         }
-        if let first = log.segments.first, first.baseOffset > log.startOffset {
-            log.startOffset = first.baseOffset
-        }
         // What recovery accepted may still be in the page cache alone: the first flush syncs it.
         log.flushedOffset = log.startOffset
         for segment in log.segments {
@@ -145,13 +142,9 @@ struct LogRecovery {
                 try Self.removeSegment(log, base)
                 continue
             }
-            if let previous = log.segments.last, base != previous.nextOffset,
-                previous.nextOffset >= log.startOffset
-            {
-                log.refuse(
-                    LogCorruption(
-                        kind: .missingSegment, segment: base, position: 0,
-                        readableEnd: previous.nextOffset), &report)
+            let expected = max(log.startOffset, log.segments.last?.nextOffset ?? .zero)
+            if base != expected, base > log.startOffset {
+                try settleGap(&log, expected, behind: bases[index...])
                 break
             }
             let (segment, end) = try open(log, base, &state)
@@ -271,6 +264,45 @@ struct LogRecovery {
         return nil
     }
 
+    /// A segment is missing before those that are left. Where it may never have reached the device
+    /// they are dropped like a lost tail; where it was there once, that is damage.
+    private mutating func settleGap(
+        _ log: inout PartitionLog, _ end: Offset, behind: ArraySlice<Offset>
+    ) throws(DiskError) {
+        guard try !wasDurable(log, above: end, behind: behind) else {
+            log.refuse(
+                LogCorruption(
+                    kind: .missingSegment, segment: behind.first ?? end, position: 0,
+                    readableEnd: end), &report)
+            return
+        }
+        try drop(behind, of: log)
+    }
+
+    /// Whether a summary or a snapshot proves that the device had everything before it: they are
+    /// written only then.
+    private func wasDurable(
+        _ log: PartitionLog, above end: Offset, behind: ArraySlice<Offset>
+    ) throws(DiskError) -> Bool {
+        if snapshots.contains(where: { $0 > end }) { return true }
+        for base in behind where log.disk.exists(LogFile.index(base).path(in: log.directory)) {
+            return true
+        }
+        return false
+    }
+
+    private mutating func drop(
+        _ behind: ArraySlice<Offset>, of log: PartitionLog
+    ) throws(DiskError) {
+        guard !behind.isEmpty else { return }
+        for base in behind {
+            try Self.removeSegment(log, base)
+            report.droppedSegments += 1
+        }
+        // Should they come back after the next crash, they would overlap what is written now.
+        try log.disk.synchronizeDirectory(log.directory, .droppedDirectory)
+    }
+
     /// Cuts a torn tail off, or reports damage. False where what follows must not be opened.
     private mutating func settle(
         _ log: inout PartitionLog, _ end: BadEnd, behind: ArraySlice<Offset>
@@ -278,14 +310,12 @@ struct LogRecovery {
         let corruption = LogCorruption(
             kind: end.kind, segment: log.active.baseOffset, position: log.active.size,
             readableEnd: log.active.nextOffset)
-        guard end.isTorn, behind.isEmpty || end.isLostSuffix else {
+        let isDamage = try wasDurable(log, above: log.active.nextOffset, behind: behind)
+        guard end.isTorn, !isDamage, behind.isEmpty || end.isLostSuffix else {
             log.refuse(corruption, &report)
             return false
         }
-        for base in behind {
-            try Self.removeSegment(log, base)
-            report.droppedSegments += 1
-        }
+        try drop(behind, of: log)
         report.truncatedBytes += end.fileSize - log.active.size
         let file = try log.file(of: log.active.baseOffset, .readWrite)
         try file.truncate(to: log.active.size)

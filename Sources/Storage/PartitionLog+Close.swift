@@ -46,8 +46,8 @@ extension PartitionLog {
     /// Removes everything from `offset` on, whole batches: what a new leader does not have
     /// (KIP-101). Blocks for an fsync: for a disk thread, or rarely.
     ///
-    /// Summaries and snapshots that vouch for what goes are removed durably before; afterwards the
-    /// log is opened anew, so that producers and epochs are those of what is left.
+    /// Summaries and snapshots that vouch for what goes are removed durably first, so that a crash
+    /// in between looks like a lost tail and not like damage; afterwards the log is opened anew, so that producers and epochs are those of what is left.
     public mutating func truncate(
         to offset: Offset, now: Now
     ) throws(TruncationError) -> RecoveryReport {
@@ -63,10 +63,12 @@ extension PartitionLog {
         }
         do throws(DiskError) {
             try forgetTrust(above: keep, from: at)
-            for segment in segments[(at + 1)...].reversed() {
+            let behind = segments[(at + 1)...]
+            for segment in behind {
                 files.forget(FileKey(log: number, baseOffset: segment.baseOffset.rawValue))
                 try disk.removeIfPresent(LogFile.log(segment.baseOffset).path(in: directory))
             }
+            if !behind.isEmpty { try disk.synchronizeDirectory(directory, .droppedDirectory) }
             if segments[at].size > 0 {
                 try file(of: segments[at].baseOffset, .readWrite).truncate(to: position)
                 files.forget(FileKey(log: number, baseOffset: segments[at].baseOffset.rawValue))

@@ -7,12 +7,13 @@ import Storage
 struct LogFixture {
     let disk: SimulatedDisk
     var configuration = LogConfiguration()
-    let files = FileHandleCache(capacity: 8)
     var now = Now(
         instant: Instant(nanoseconds: 1_000_000_000),
         wall: Timestamp(milliseconds: 1_700_000_000_000))
 
     init(seed: UInt64 = 1) { disk = SimulatedDisk(seed: seed) }
+
+    init(disk: SimulatedDisk) { self.disk = disk }
 
     func open(
         clean: Bool = false, tail: TailCache = TailCache(budgetBytes: 1 << 20)
