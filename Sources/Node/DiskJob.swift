@@ -6,6 +6,7 @@ public enum DiskJob: Sendable {
     case open(PartitionOrder)
     case flush(TopicPartition, FlushTask)
     case delete(TopicPartition, DeletionTask, [DeletionWish])
+    case compact(TopicPartition, CompactionTask)
     case close(TopicPartition, PartitionLog)
     case erase(TopicPartition)
 
@@ -26,6 +27,10 @@ public enum DiskJob: Sendable {
                 try task.run()
                 return .deleted(id, task, wishes, nil)
             } catch { return .deleted(id, task, wishes, error) }
+        case .compact(let id, let task):
+            do throws(CompactionError) {
+                return .compacted(id, task, .success(try task.run()))
+            } catch { return .compacted(id, task, .failure(error)) }
         case .close(let id, var log):
             do throws(DiskError) {
                 try log.close()
@@ -86,6 +91,7 @@ public enum DiskOutcome: Sendable {
     case opened(PartitionOrder, Result<OpenedLog, StorageError>)
     case flushed(TopicPartition, FlushTask, DiskError?)
     case deleted(TopicPartition, DeletionTask, [DeletionWish], DiskError?)
+    case compacted(TopicPartition, CompactionTask, Result<CompactionResult, CompactionError>)
     case closed(TopicPartition, DiskError?)
     case erased(TopicPartition, DiskError?)
 }

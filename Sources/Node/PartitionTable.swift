@@ -50,7 +50,6 @@ struct ShardPartition {
     var unannouncedBytes = 0
     var flushUnderWay = false
     var flushAgain = false
-    var compactionUnderWay = false
     /// Deletions asked for while another one or a compaction runs; bounded by the requests.
     var deletionsWaiting: [DeletionWish] = []
 

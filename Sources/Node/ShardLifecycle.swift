@@ -48,6 +48,8 @@ extension Shard {
         case .flushed(let id, let task, let error): flushed(id, task, error, into: &effects)
         case .deleted(let id, let task, let wishes, let error):
             deleted(id, task, wishes, error, into: &effects)
+        case .compacted(let id, let task, let result):
+            compacted(id, task, result, into: &effects)
         case .closed(let id, let error):
             report(id, error.map { "\($0)" }, into: &effects)
             stopping?.remaining -= 1
@@ -135,8 +137,29 @@ extension Shard {
             let high = partitions[slot].machine.highWatermark
             if let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
                 effects.append(.run(.delete(id, task, [])))
+            } else if let task = partitions[slot].log.beginCompaction(now: now, upTo: high) {
+                effects.append(.run(.compact(id, task)))
             }
+            if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
         }
+    }
+
+    /// A compaction ran: its segments take the place of the originals, and deletions that waited
+    /// for it go on.
+    private mutating func compacted(
+        _ id: TopicPartition, _ task: CompactionTask,
+        _ result: Result<CompactionResult, CompactionError>, into effects: inout [Effect]
+    ) {
+        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        switch result {
+        case .success(let result):
+            partitions[slot].log.completeCompaction(task, result)
+            report(id, result.stopped.map { "compacting: \($0)" }, into: &effects)
+        case .failure(let error):
+            partitions[slot].log.failCompaction(task, error)
+            report(id, "compacting: \(error)", into: &effects)
+        }
+        resumeDeletions(slot, into: &effects)
     }
 
     private func report(
