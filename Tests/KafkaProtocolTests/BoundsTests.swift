@@ -35,6 +35,23 @@ import Testing
         #expect(try MetadataRequest.decode(bytes, version: 0).topics?.count == 1_000_000)
     }
 
+    /// Arrays in arrays: the keys of three resources are more than a message may have.
+    @Test func theElementsOfAllArraysAreCountedTogether() throws {
+        func request(_ resources: Int) -> ByteBuffer {
+            var bytes = ByteBuffer(integer: Int32(resources))
+            for _ in 0..<resources {
+                bytes.writeMultipleIntegers(Int8(2), Int16(0), Int32(900_000))
+                bytes.writeRepeatingByte(0, count: 1_800_000)
+            }
+            bytes.writeInteger(0 as UInt8)
+            return bytes
+        }
+        #expect(try DescribeConfigsRequest.decode(request(2), version: 1).resources.count == 2)
+        #expect(throws: WireError.tooManyElements(900_000)) {
+            try DescribeConfigsRequest.decode(request(3), version: 1)
+        }
+    }
+
     @Test func negativeLengthsOtherThanNullAreRefused() {
         #expect(throws: WireError.negativeLength(-2)) { try metadata(1, [0xFF, 0xFF, 0xFF, 0xFE]) }
         #expect(throws: WireError.nullNotAllowed) { try metadata(0, [0xFF, 0xFF, 0xFF, 0xFF]) }

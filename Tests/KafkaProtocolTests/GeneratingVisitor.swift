@@ -11,8 +11,6 @@ struct GeneratingVisitor: WireVisitor {
     let version: Int16
     let isFlexible: Bool
     var generator: SeededGenerator
-    /// Whether array and string sizes are drawn small, so that frames stay short.
-    var depth = 0
 
     init(version: Int16, flexible: Bool, seed: UInt64) {
         self.version = version
@@ -80,13 +78,11 @@ struct GeneratingVisitor: WireVisitor {
 
     mutating func visitArray<T: WireValue>(_ value: inout [T]) throws(WireError) {
         value = []
-        depth += 1
         for _ in 0..<draw(4) {
             var element = T()
             try element.traverse(&self)
             value.append(element)
         }
-        depth -= 1
     }
 
     mutating func visitArray<T: WireValue>(

@@ -2,6 +2,9 @@
 public enum WireLimits {
     /// As Kafka 4.4: far more topics or partitions than a broker serves in one request.
     public static let elementCountMax = 1_000_000
+    /// All arrays of one message together: nested ones multiply, and an element can take sixteen
+    /// times the memory that it takes on the wire.
+    public static let totalElementCountMax = 2_000_000
     /// As Kafka 4.4: no version of any message has more than a handful of tagged fields.
     public static let tagCountMax: UInt32 = 10_000
     /// Room reserved before the elements are seen: a lying count costs at most this many.

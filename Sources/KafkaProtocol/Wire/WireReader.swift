@@ -16,6 +16,8 @@ import NIOCore
     private let base: UnsafeRawBufferPointer
     private var offset = 0
     private var end: Int
+    /// Elements that the arrays still to come may have.
+    private var elementBudget = WireLimits.totalElementCountMax
 
     init(_ bytes: UnsafeRawBufferPointer, of frame: ByteBuffer, version: Int16, flexible: Bool) {
         self.version = version
@@ -162,7 +164,10 @@ import NIOCore
         var sizer = WireSizer(version: version, flexible: isFlexible)
         var smallest = T()
         try smallest.traverse(&sizer)
-        guard count <= remaining / max(1, sizer.size) else { throw .tooManyElements(count) }
+        guard count <= remaining / max(1, sizer.size), count <= elementBudget else {
+            throw .tooManyElements(count)
+        }
+        elementBudget -= count
         value.reserveCapacity(min(count, WireLimits.reservedElementCountMax))
         for _ in 0..<count {
             var element = T()
