@@ -1,1 +1,0 @@
-// The Broker target begins here.

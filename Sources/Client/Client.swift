@@ -1,1 +1,0 @@
-// The Client target begins here.

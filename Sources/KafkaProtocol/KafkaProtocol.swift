@@ -1,1 +1,0 @@
-// The KafkaProtocol target begins here.

@@ -1,0 +1,67 @@
+import Broker
+import Foundation
+import Logging
+import ServiceLifecycle
+import UnixSignals
+
+/// The process around a broker: logging, the lines that scripts wait for, and signals.
+enum BrokerProcess {
+    /// Starts a broker and returns after it was stopped cleanly.
+    static func run(_ settings: ServeSettings) async throws {
+        let (level, format) = (settings.logLevel, settings.logFormat)
+        LoggingSystem.bootstrap { _ in StreamLogHandler(level: level, format: format) }
+        let logger = Logger(label: "gossamer")
+        let server: BrokerServer
+        do {
+            server = try await BrokerServer.start(settings.broker, logger: logger)
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        let service = BrokerService(server: server, dataDirectory: settings.broker.dataDirectory)
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: quiet))
+        try await group.run()
+    }
+}
+
+/// A started broker as a service: says that it is ready, waits for the end, shuts down cleanly.
+private struct BrokerService: Service {
+    let server: BrokerServer
+    let dataDirectory: String
+
+    func run() async throws {
+        announce()
+        do {
+            try await gracefulShutdown()
+        } catch is CancellationError {
+            // A cancelled group ends the same way as an asked one.
+        }
+        let impatience = Task { await Self.exitOnSecondSignal() }
+        await server.shutdown()
+        impatience.cancel()
+    }
+
+    /// Tells on standard output what scripts wait for; the signal handlers are already in place.
+    private func announce() {
+        for listener in server.listeners {
+            let advertised = listener.advertise.map { " advertised \($0)" } ?? ""
+            Terminal.print("listening \(listener.name) \(listener.bind)\(advertised)")
+        }
+        Terminal.print("data \(dataDirectory)")
+        Terminal.print("ready")
+    }
+
+    /// A clean stop may take as long as the disk does; whoever asks twice does not want to wait.
+    private static func exitOnSecondSignal() async {
+        for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
+            _exit(128 + (signal == .sigint ? SIGINT : SIGTERM))
+        }
+    }
+}
