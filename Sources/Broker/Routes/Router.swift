@@ -1,4 +1,5 @@
 import KafkaProtocol
+import Model
 import NIOCore
 import Node
 
