@@ -21,7 +21,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Support"))
 
-from broker import DEFAULT_BINARY, ROOT, Broker, BrokerError, wait_until  # noqa: E402
+from broker import (  # noqa: E402
+    DEFAULT_BINARY, ROOT, Broker, BrokerError, end_with_children, track, wait_until)
 
 PYTHON = ROOT / ".venv-clients/bin/python"
 TOPIC = "crash"
@@ -43,10 +44,10 @@ class Producers:
         for number, path in enumerate(self.files):
             path.touch()
             log = open(directory / f"producer-{number}.log", "w")
-            self.processes.append(subprocess.Popen(
+            self.processes.append(track(subprocess.Popen(
                 [PYTHON, HERE / "producer.py", broker.bootstrap, TOPIC,
                  str(number % PARTITIONS), f"p{number}", path],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True))
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)))
             log.close()
 
     def sizes(self):
@@ -269,6 +270,7 @@ def main():
     for path in (PYTHON, options.binary):
         if not Path(path).exists():
             sys.exit(f"error: {path} is missing; run scripts/setup and `swift build -c release`")
+    end_with_children()
     binary = options.binary.resolve()
     checks = {
         "kills": lambda logs: kill_rounds(binary, options.kills, options.seed, False, logs),
