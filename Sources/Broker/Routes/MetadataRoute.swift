@@ -37,7 +37,7 @@ extension Reactor {
 
     private func missingNames(_ request: MetadataRequest) -> [String] {
         guard let topics = request.topics else { return [] }
-        return topics.compactMap { topic in
+        return topics.prefix(RequestBounds.topicsMadeMaximum).compactMap { topic in
             guard let name = topic.name, topic.topicID == .zero, view.topic(named: name) == nil,
                 TopicName.refusal(of: name) == nil, name != TopicName.consumerOffsets
             else { return nil }
