@@ -26,6 +26,7 @@ extension Shard {
         dismissConsumers(of: slot, into: &effects)
         dismissDeletions(of: slot, into: &effects)
         let wasOpen = partitions[slot].isOpen
+        partitions[slot].opened?.releaseFiles()
         partitions.remove(at: slot)
         // A log that is still being opened is erased when its opening is reported.
         if delete, wasOpen { effects.append(.run(.erase(id))) }
@@ -76,10 +77,12 @@ extension Shard {
             partitions[slot].opened = opened.log
             // What was in the log before this start is as safe as the process before left it; a
             // first sync makes it so again where the topic asks for it.
+            // A damaged log is read up to the damage and not written: nothing in it is synced again.
+            let synced =
+                opened.log.refusal == nil ? opened.log.flushedOffset : opened.log.endOffset
             drive(
                 slot,
-                .lead(
-                    order.leadership, end: opened.log.endOffset, synced: opened.log.flushedOffset),
+                .lead(order.leadership, end: opened.log.endOffset, synced: synced),
                 into: &effects)
             if opened.report != RecoveryReport() {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
@@ -97,7 +100,10 @@ extension Shard {
             return
         }
         guard let task = partitions[slot].log.beginFlush() else {
-            drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
+            // A log that takes no writes is never synced again: whoever waits for that is refused.
+            let isWhole = partitions[slot].log.flushedOffset >= partitions[slot].log.endOffset
+            let end = partitions[slot].log.flushedOffset
+            drive(slot, isWhole ? .synced(upTo: end) : .syncFailed, into: &effects)
             return
         }
         partitions[slot].flushUnderWay = true
