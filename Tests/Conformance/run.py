@@ -97,7 +97,8 @@ def clients(work, prefix):
     found = [
         python_client("confluent", NEW, "confluent-kafka", *confluent),
         python_client("confluent", OLD, "confluent-kafka", *confluent),
-        python_client("kafka-python", NEW, "kafka-python", "kafka_python.py"),
+        python_client(
+            "kafka-python", NEW, "kafka-python", "kafka_python.py", "kafka_python_admin.py"),
         python_client("aiokafka", NEW, "aiokafka", "aio.py"),
         python_client("kcat", sys.executable, None, "kcat.py"),
     ]
