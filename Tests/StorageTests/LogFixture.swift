@@ -79,9 +79,8 @@ extension PartitionLog {
             }
             var cursor = RecordBatchCursor(bytes, strictness: .checksum)
             while let batch = try? cursor.next() {
-                let payload = bytes.getSlice(
-                    at: batch.recordsStart, length: batch.recordsLength)!
-                var reader = RecordReader(payload: payload, header: batch.header)
+                let slice = bytes.getSlice(at: batch.start, length: batch.header.totalBytes)!
+                var reader = try RecordBatchContents(slice, header: batch.header).reader
                 while let record = try reader.next() {
                     if record.offset >= next { records.append(record) }
                 }
