@@ -77,6 +77,7 @@ extension PartitionLog {
             case .memory(let buffer): bytes = buffer
             case .file(let slice): bytes = try slice.read()
             }
+            let before = next
             var cursor = RecordBatchCursor(bytes, strictness: .checksum)
             while let batch = try? cursor.next() {
                 let slice = bytes.getSlice(at: batch.start, length: batch.header.totalBytes)!
@@ -86,6 +87,8 @@ extension PartitionLog {
                 }
                 next = max(next, batch.header.lastOffset.advanced(by: 1))
             }
+            // A bad batch, or one cut short though it is the first.
+            guard next > before else { throw ReadError.corrupt(segment: before, position: 0) }
         }
         return records
     }

@@ -67,7 +67,7 @@ struct PosixDiskTests {
         try withDirectory { root in
             do {
                 let lock = try DirectoryLock(root: root + "/x/y", owner: "started at noon")
-                do {
+                do throws(DataDirectoryError) {
                     _ = try DirectoryLock(root: root + "/x/y", owner: "second")
                     Issue.record("locked twice")
                 } catch {
