@@ -35,5 +35,3 @@ int gossamer_lock_exclusively(int file) {
     } while (result < 0 && errno == EINTR);
     return result;
 }
-
-int gossamer_errno(void) { return errno; }

@@ -43,6 +43,8 @@ public struct RecordFrame: Equatable, Sendable {
     public let end: Int
     public let timestampDelta: Int64
     public let offsetDelta: Int32
+    /// Where the offset delta begins: what follows does not depend on the base timestamp.
+    public let offsetDeltaStart: Int
     public let keyStart: Int
     /// -1 for a null key.
     public let keyLength: Int
@@ -94,6 +96,7 @@ public struct RecordReader: Sendable {
         reader.end = reader.position + length
         try reader.skip(1)
         let timestampDelta = try reader.readInt64()
+        let offsetDeltaStart = reader.position
         let offsetDelta = try reader.readInt32()
         guard offsetDelta >= 0, offsetDelta <= header.lastOffsetDelta else { throw .outOfRange }
         let keyLength = try reader.readNullableLength()
@@ -113,7 +116,8 @@ public struct RecordReader: Sendable {
         remaining -= 1
         return RecordFrame(
             start: start, end: reader.end, timestampDelta: timestampDelta,
-            offsetDelta: offsetDelta, keyStart: keyStart, keyLength: keyLength,
+            offsetDelta: offsetDelta, offsetDeltaStart: offsetDeltaStart, keyStart: keyStart,
+            keyLength: keyLength,
             valueStart: valueStart, valueLength: valueLength, fieldCount: fieldCount,
             fieldsStart: fieldsStart)
     }

@@ -25,7 +25,4 @@ ssize_t gossamer_write_pair(
 /// Takes an exclusive `flock(2)` without waiting: 0, or -1 with errno (EWOULDBLOCK when held).
 int gossamer_lock_exclusively(int file);
 
-/// The errno of the last failed call of this thread.
-int gossamer_errno(void);
-
 #endif

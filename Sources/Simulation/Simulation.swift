@@ -1,1 +1,0 @@
-// The Simulation target begins here.

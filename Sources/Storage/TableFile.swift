@@ -1,0 +1,218 @@
+internal import Model
+public import NIOCore
+internal import Synchronization
+
+/// Why a table could not be opened or written.
+public enum TableError: Error, Hashable, Sendable {
+    case disk(DiskError)
+    /// Damage that is no torn write: nothing is guessed, the file is left as it is.
+    case corrupt(position: Int)
+    case unsupportedVersion(UInt32)
+    /// Larger than any table that this program writes.
+    case tooLarge(bytes: Int64)
+    /// An earlier write failed in a way that leaves the file in doubt; open it anew.
+    case failed(DiskError)
+}
+
+/// A small durable map from keys to versioned values, in one append-only file.
+///
+/// ```
+/// file:    | GTAB | version u32 | frame | frame | ...
+/// frame:   | GENT | length u32 | CRC u32 | count u32 | entry | entry | ...
+/// entry:   | key length u32 | key | version u64 | value length i32, -1: removed | value |
+/// ```
+///
+/// Holds what a broker must not forget: topics, configurations, blocks of producer ids. One `put`
+/// is one frame: all of it is there after a crash or nothing. Rewritten whole once more than half
+/// of the file is superseded. All entries are in memory; at most `maximumBytes`. Calls block for an
+/// fsync, so they belong on a disk thread; locked, so any will do.
+public final class TableFile: Sendable {
+    /// One value and the version it was put with.
+    public struct Entry: Equatable, Sendable {
+        public let version: UInt64
+        public let value: ByteBuffer
+
+        public init(version: UInt64, value: ByteBuffer) {
+            self.version = version
+            self.value = value
+        }
+    }
+
+    /// What a `put` changes: a value, or nil to remove the key.
+    public struct Change: Sendable {
+        public let key: String
+        public let version: UInt64
+        public let value: ByteBuffer?
+
+        public init(key: String, version: UInt64, value: ByteBuffer?) {
+            self.key = key
+            self.version = version
+            self.value = value
+        }
+    }
+
+    private struct State {
+        var entries: [String: Entry] = [:]
+        var file: any DiskFile
+        var size: Int64 = 0
+        /// Bytes that the entries would take in a fresh file.
+        var liveBytes: Int64 = 0
+        var failure: DiskError?
+    }
+
+    /// Metadata of a hundred thousand topics is far below it.
+    static let maximumBytes: Int64 = 256 << 20
+    /// A smaller file is never worth rewriting.
+    private static let rewriteThreshold: Int64 = 64 * 1024
+
+    private let disk: any Disk
+    private let directory: String
+    private let name: String
+    private let state: Mutex<State>
+
+    private var path: String { directory.isEmpty ? name : directory + "/" + name }
+
+    /// Opens or makes the table `name` in `directory`; a torn last frame is cut off.
+    public init(disk: any Disk, directory: String, name: String) throws(TableError) {
+        self.disk = disk
+        self.directory = directory
+        self.name = name
+        let path = directory.isEmpty ? name : directory + "/" + name
+        do throws(DiskError) {
+            try disk.removeIfPresent(path + ".tmp")
+            if !disk.exists(path) { _ = try disk.open(path, .create) }
+        } catch {
+            throw .disk(error)
+        }
+        let (opened, content) = try Self.read(path, from: disk)
+        var loaded = State(file: opened)
+        let end = try TableFormat.decode(content) { change in
+            Self.apply(change, to: &loaded.entries, &loaded.liveBytes)
+        }
+        loaded.size = Int64(end)
+        do throws(DiskError) {
+            if end < content.readableBytes { try opened.truncate(to: Int64(end)) }
+            if end == 0 {
+                try opened.write(at: 0, head: TableFormat.header, body: ByteBuffer())
+                loaded.size = Int64(TableFormat.header.readableBytes)
+            }
+            // What was read may be in the page cache alone, and so may the name be.
+            try opened.synchronize(.tableData)
+            try disk.synchronizeDirectory(directory, .tableDirectory)
+        } catch {
+            throw .disk(error)
+        }
+        state = Mutex(loaded)
+    }
+
+    private static func read(
+        _ path: String, from disk: any Disk
+    ) throws(TableError) -> (any DiskFile, ByteBuffer) {
+        do throws(DiskError) {
+            let file = try disk.open(path, .readWrite)
+            let size = try file.size()
+            guard size <= maximumBytes else { throw DiskError.noSpace }
+            var content = ByteBuffer()
+            _ = try file.read(at: 0, length: Int(size), into: &content)
+            return (file, content)
+        } catch {
+            throw .disk(error)
+        }
+    }
+
+    /// All entries, by key.
+    public var entries: [(key: String, entry: Entry)] {
+        state.withLock { state in
+            state.entries.map { (key: $0.key, entry: $0.value) }.sorted { $0.key < $1.key }
+        }
+    }
+
+    public func entry(for key: String) -> Entry? { state.withLock { $0.entries[key] } }
+
+    /// Makes all changes at once, durable when it returns. A change with a lower version than what
+    /// is stored is dropped: it was overtaken. After an error nothing is changed.
+    public func put(_ changes: [Change]) throws(TableError) {
+        let result: Result<Void, TableError> = state.withLock { state in
+            do throws(TableError) {
+                return .success(try put(changes, &state))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    private func put(_ changes: [Change], _ state: inout State) throws(TableError) {
+        if let failure = state.failure { throw .failed(failure) }
+        let current = changes.filter { $0.version >= state.entries[$0.key]?.version ?? 0 }
+        guard !current.isEmpty else { return }
+        let frame = TableFormat.frame(current)
+        guard state.size + Int64(frame.readableBytes) <= Self.maximumBytes else {
+            throw .tooLarge(bytes: state.size)
+        }
+        do throws(DiskError) {
+            try state.file.write(at: state.size, head: frame, body: ByteBuffer())
+        } catch {
+            // What was written in part is cut off; a later frame must not stand behind it.
+            do throws(DiskError) {
+                try state.file.truncate(to: state.size)
+            } catch let second {
+                state.failure = second
+            }
+            throw .disk(error)
+        }
+        do throws(DiskError) {
+            try state.file.synchronize(.tableData)
+        } catch {
+            state.failure = error
+            throw .disk(error)
+        }
+        state.size += Int64(frame.readableBytes)
+        for change in current { Self.apply(change, to: &state.entries, &state.liveBytes) }
+        if state.size > Self.rewriteThreshold, state.size > 2 * state.liveBytes {
+            rewrite(&state)
+        }
+    }
+
+    /// Writes the live entries to a new file and puts it in place. A failure leaves the old file,
+    /// which is whole; it will be tried again.
+    private func rewrite(_ state: inout State) {
+        var content = TableFormat.header
+        for (key, entry) in state.entries.sorted(by: { $0.key < $1.key }) {
+            content.writeImmutableBuffer(
+                TableFormat.frame([
+                    Change(key: key, version: entry.version, value: entry.value)
+                ]))
+        }
+        do throws(DiskError) {
+            let temporary = path + ".tmp"
+            let file = try disk.open(temporary, .replace)
+            try file.write(at: 0, head: content, body: ByteBuffer())
+            try file.synchronize(.tableRewrite)
+            try disk.rename(temporary, to: path)
+            // From here on the new file has the name; the old handle would write into nowhere.
+            state.file = file
+            state.size = Int64(content.readableBytes)
+            do throws(DiskError) {
+                try disk.synchronizeDirectory(directory, .tableRewriteDirectory)
+            } catch {
+                state.failure = error
+            }
+        } catch {
+            return
+        }
+    }
+
+    private static func apply(
+        _ change: Change, to entries: inout [String: Entry], _ liveBytes: inout Int64
+    ) {
+        if let old = entries[change.key] {
+            guard change.version >= old.version else { return }
+            liveBytes -= TableFormat.cost(key: change.key, value: old.value)
+        }
+        entries[change.key] = change.value.map { Entry(version: change.version, value: $0) }
+        if let value = change.value {
+            liveBytes += TableFormat.cost(key: change.key, value: value)
+        }
+    }
+}
