@@ -74,7 +74,10 @@ let package = Package(
         module("Simulation", ["Model", "Storage", nioCore]),
         module(
             "Broker",
-            ["Node", "KafkaProtocol", "Storage", "Model", nioCore, nioPosix, deque, logging]),
+            [
+                "Node", "KafkaProtocol", "Coordination", "Replication", "Storage", "Compression",
+                "Model", nioCore, nioPosix, deque, ordered, logging,
+            ]),
         module("Client", ["KafkaProtocol", "Model", "Compression", nioCore, nioPosix]),
         .executableTarget(
             name: "gossamer",

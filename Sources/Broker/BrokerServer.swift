@@ -1,21 +1,128 @@
 public import Logging
+import Model
+import NIOCore
+import NIOPosix
+import Node
+import Storage
+import Synchronization
 
 /// One running broker: listeners, event loops, disk threads and the state that they own.
+///
+/// `start` returns when clients are served; `shutdown` when everything is on disk and the data
+/// directory is marked clean. Between them every piece of state belongs to one event loop.
 public final class BrokerServer: Sendable {
     /// Where each listener is bound, with the port that the kernel chose where 0 was asked for.
     public let listeners: [ListenerConfiguration]
+    public let nodeID: Int32
+    public let clusterID: String
 
-    init(listeners: [ListenerConfiguration]) { self.listeners = listeners }
+    private let group: MultiThreadedEventLoopGroup
+    private let shared: SharedParts
+    private let channels: [any Channel]
+    private let store: DataStore
+    private let isStopping = Atomic<Bool>(false)
+
+    init(
+        listeners: [ListenerConfiguration], group: MultiThreadedEventLoopGroup,
+        shared: SharedParts, channels: [any Channel], store: DataStore
+    ) {
+        self.listeners = listeners
+        self.nodeID = store.nodeID.rawValue
+        self.clusterID = store.clusterID
+        self.group = group
+        self.shared = shared
+        self.channels = channels
+        self.store = store
+    }
 
     /// Opens the data directory, recovers its logs, binds the listeners and begins to serve.
+    ///
+    /// Fails before anything is changed where the directory is in use or a port is taken.
     public static func start(
         _ configuration: BrokerConfiguration, logger: Logger
     ) async throws(BrokerStartError) -> BrokerServer {
-        BrokerServer(listeners: configuration.listeners)
+        let began = Clock.now().instant
+        let store = try DataStore(configuration)
+        let loops = configuration.eventLoops ?? System.coreCount
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, loops))
+        let events = BrokerEvents(logger: logger)
+        let shared = try SharedParts.make(configuration, store: store, group: group, events: events)
+        do throws(BrokerStartError) {
+            let channels = try await bind(configuration, group: group, shared: shared)
+            let listeners = zip(configuration.listeners, channels).map(bound)
+            await Assembly(configuration, store: store, shared: shared, group: group)
+                .run(advertising: listeners)
+            for failure in (try? await shared.progress.whenReady.get()) ?? [] {
+                events.partitionFailed(failure)
+            }
+            for channel in channels {
+                try await accept(on: channel)
+            }
+            let took = Clock.now().instant.milliseconds(since: began)
+            events.started(topics: store.entries.count, milliseconds: took)
+            return BrokerServer(
+                listeners: listeners, group: group, shared: shared, channels: channels,
+                store: store)
+        } catch {
+            shared.progress.abandon()
+            try? await group.shutdownGracefully()
+            throw error
+        }
     }
 
     /// Stops accepting, answers what was begun, flushes every log and marks the directory clean.
-    public func shutdown() async {}
+    public func shutdown() async {
+        guard !isStopping.exchange(true, ordering: .relaxed) else { return }
+        for channel in channels { try? await channel.close() }
+        for mailbox in shared.mailboxes { try? await mailbox.drainConnections().get() }
+        for mailbox in shared.mailboxes { mailbox.post(.shard(.stop)) }
+        let clean = (try? await shared.progress.whenStopped.get()) ?? false
+        if clean { store.markClean() }
+        shared.events.stopped(clean: clean)
+        for mailbox in shared.mailboxes { mailbox.detach() }
+        try? await shared.diskThreads.shutdownGracefully()
+        try? await group.shutdownGracefully()
+    }
+
+    /// Binds every listener without accepting yet: a port that is taken is found before recovery,
+    /// and clients that come early wait in the backlog.
+    private static func bind(
+        _ configuration: BrokerConfiguration, group: MultiThreadedEventLoopGroup,
+        shared: SharedParts
+    ) async throws(BrokerStartError) -> [any Channel] {
+        var channels: [any Channel] = []
+        for listener in configuration.listeners {
+            do {
+                let acceptor = Acceptor(
+                    listener: listener.name, shared: shared, limits: configuration.limits)
+                channels.append(try await acceptor.bind(listener.bind, group: group))
+            } catch {
+                for channel in channels { try? await channel.close() }
+                throw .listener(
+                    "\(listener.bind): can't listen there (\(error)). Is another broker running? "
+                        + "Choose another address with --kafka HOST:PORT")
+            }
+        }
+        return channels
+    }
+
+    private static func accept(on channel: any Channel) async throws(BrokerStartError) {
+        do {
+            try await channel.setOption(.autoRead, value: true).get()
+        } catch {
+            throw .listener("the listener ended while the broker started: \(error)")
+        }
+    }
+
+    private static func bound(
+        _ configured: ListenerConfiguration, _ channel: any Channel
+    ) -> ListenerConfiguration {
+        var listener = configured
+        if let port = channel.localAddress?.port { listener.bind.port = port }
+        if listener.advertise == nil { listener.advertise = listener.bind }
+        if listener.advertise?.port == 0 { listener.advertise?.port = listener.bind.port }
+        return listener
+    }
 }
 
 /// Why a broker did not start; nothing was changed on disk.

@@ -76,14 +76,16 @@ private func sealFrame(startingAt start: Int, of out: inout ByteBuffer) throws(W
 /// The one body of every concrete `decode`, inlined into it so that the traversal is specialised.
 @inline(__always)
 func decodeMessage<T: WireStruct>(
-    _ body: ByteBuffer, version: Int16, flexible: Bool
+    _ body: ByteBuffer, version: Int16, flexible: Bool, allowTrailingBytes: Bool = false
 ) throws(WireError) -> T {
     let result: Result<T, WireError> = unsafe body.withUnsafeReadableBytes { bytes in
         do throws(WireError) {
             var reader = unsafe WireReader(bytes, of: body, version: version, flexible: flexible)
             var message = T()
             try message.traverse(&reader)
-            guard reader.remaining == 0 else { throw .trailingBytes(reader.remaining) }
+            guard reader.remaining == 0 || allowTrailingBytes else {
+                throw .trailingBytes(reader.remaining)
+            }
             return .success(message)
         } catch {
             return .failure(error)

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Replaces all configs of resources; what is not named returns to its default.
 public struct AlterConfigsRequest: Sendable, Hashable {
     public var resources: [Resource] = []
     public var validateOnly: Bool = false
@@ -12,7 +12,7 @@ public struct AlterConfigsRequest: Sendable, Hashable {
         self.validateOnly = validateOnly
     }
 
-    /// Part of the message.
+    /// One resource and its whole new set of configs.
     public struct Resource: Sendable, Hashable {
         public var resourceType: Int8 = 0
         public var resourceName: String = ""
@@ -27,7 +27,7 @@ public struct AlterConfigsRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// A config to be set.
     public struct Config: Sendable, Hashable {
         public var name: String = ""
         public var value: String? = nil
@@ -81,8 +81,9 @@ extension AlterConfigsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `AlterConfigsRequest`.
 public struct AlterConfigsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var resources: [Resource] = []
 
@@ -93,7 +94,7 @@ public struct AlterConfigsResponse: Sendable, Hashable {
         self.resources = resources
     }
 
-    /// Part of the message.
+    /// The result of one resource.
     public struct Resource: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var errorMessage: String? = nil

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks which requests a broker answers; the first request of a connection.
 public struct ApiVersionsRequest: Sendable, Hashable {
     public var clientSoftwareName: String = ""
     public var clientSoftwareVersion: String = ""
@@ -38,10 +38,15 @@ extension ApiVersionsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The table of a broker.
+///
+/// A client whose version is too new gets it in version 0 with UNSUPPORTED_VERSION and tries again
+/// (KIP-511). Finalized features are left out: transactions of version 2 and the new group protocol
+/// are not offered. Below version 4 a feature must not have 0 as its lowest version.
 public struct ApiVersionsResponse: Sendable, Hashable {
     public var errorCode: ErrorCode = .none
     public var apiKeys: [Range] = []
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var supportedFeatures: [SupportedFeature] = []
 
@@ -57,7 +62,7 @@ public struct ApiVersionsResponse: Sendable, Hashable {
         self.supportedFeatures = supportedFeatures
     }
 
-    /// Part of the message.
+    /// The levels of a feature that the broker could run.
     public struct SupportedFeature: Sendable, Hashable {
         public var name: String = ""
         public var minVersion: Int16 = 0
@@ -72,7 +77,7 @@ public struct ApiVersionsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The versions of one request.
     public struct Range: Sendable, Hashable {
         public var apiKey: Int16 = 0
         public var minVersion: Int16 = 0

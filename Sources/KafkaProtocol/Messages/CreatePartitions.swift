@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Raises the number of partitions of topics.
 public struct CreatePartitionsRequest: Sendable, Hashable {
     public var topics: [Topic] = []
     public var timeoutMilliseconds: Int32 = 0
@@ -14,7 +14,7 @@ public struct CreatePartitionsRequest: Sendable, Hashable {
         self.validateOnly = validateOnly
     }
 
-    /// Part of the message.
+    /// The new total of one topic; no assignments means that the broker assigns.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var count: Int32 = 0
@@ -29,7 +29,7 @@ public struct CreatePartitionsRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The brokers of one new partition.
     public struct Assignment: Sendable, Hashable {
         public var brokerIDs: [Int32] = []
 
@@ -81,8 +81,9 @@ extension CreatePartitionsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `CreatePartitionsRequest`.
 public struct CreatePartitionsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -93,7 +94,7 @@ public struct CreatePartitionsResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The result of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var errorCode: ErrorCode = .none

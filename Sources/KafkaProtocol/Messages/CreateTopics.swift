@@ -1,7 +1,7 @@
 public import Model
 public import NIOCore
 
-/// Part of the message.
+/// Creates topics.
 public struct CreateTopicsRequest: Sendable, Hashable {
     public var topics: [Topic] = []
     public var timeoutMilliseconds: Int32 = 60000
@@ -17,10 +17,12 @@ public struct CreateTopicsRequest: Sendable, Hashable {
         self.validateOnly = validateOnly
     }
 
-    /// Part of the message.
+    /// One topic: counts (-1 for the default of the broker, version 4) or explicit assignments.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
-        public var numPartitions: Int32 = 0
+        /// -1 where assignments are given or the default is wanted.
+        public var partitionCount: Int32 = 0
+        /// -1 where assignments are given or the default is wanted.
         public var replicationFactor: Int16 = 0
         public var assignments: [ReplicaAssignment] = []
         public var configs: [Config] = []
@@ -28,18 +30,18 @@ public struct CreateTopicsRequest: Sendable, Hashable {
         public init() {}
 
         public init(
-            name: String = "", numPartitions: Int32 = 0, replicationFactor: Int16 = 0,
+            name: String = "", partitionCount: Int32 = 0, replicationFactor: Int16 = 0,
             assignments: [ReplicaAssignment] = [], configs: [Config] = []
         ) {
             self.name = name
-            self.numPartitions = numPartitions
+            self.partitionCount = partitionCount
             self.replicationFactor = replicationFactor
             self.assignments = assignments
             self.configs = configs
         }
     }
 
-    /// Part of the message.
+    /// A topic config that differs from the default.
     public struct Config: Sendable, Hashable {
         public var name: String = ""
         public var value: String? = nil
@@ -52,7 +54,7 @@ public struct CreateTopicsRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The brokers of one partition, the preferred leader first.
     public struct ReplicaAssignment: Sendable, Hashable {
         public var partitionIndex: Int32 = 0
         public var brokerIDs: [Int32] = []
@@ -77,7 +79,7 @@ extension CreateTopicsRequest: WireStruct {
 extension CreateTopicsRequest.Topic: WireStruct {
     mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
         try wire.visit(&name)
-        try wire.visit(&numPartitions)
+        try wire.visit(&partitionCount)
         try wire.visit(&replicationFactor)
         try wire.visit(&assignments)
         try wire.visit(&configs)
@@ -116,8 +118,9 @@ extension CreateTopicsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `CreateTopicsRequest`.
 public struct CreateTopicsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -128,14 +131,14 @@ public struct CreateTopicsResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The result of one topic; version 5 tells its shape and configs, version 7 its id.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var topicID: TopicID = .zero
         public var errorCode: ErrorCode = .none
         public var errorMessage: String? = nil
         public var topicConfigErrorCode: ErrorCode = .none
-        public var numPartitions: Int32 = -1
+        public var partitionCount: Int32 = -1
         public var replicationFactor: Int16 = -1
         public var configs: [Config]? = nil
 
@@ -144,24 +147,25 @@ public struct CreateTopicsResponse: Sendable, Hashable {
         public init(
             name: String = "", topicID: TopicID = .zero, errorCode: ErrorCode = .none,
             errorMessage: String? = nil, topicConfigErrorCode: ErrorCode = .none,
-            numPartitions: Int32 = -1, replicationFactor: Int16 = -1, configs: [Config]? = nil
+            partitionCount: Int32 = -1, replicationFactor: Int16 = -1, configs: [Config]? = nil
         ) {
             self.name = name
             self.topicID = topicID
             self.errorCode = errorCode
             self.errorMessage = errorMessage
             self.topicConfigErrorCode = topicConfigErrorCode
-            self.numPartitions = numPartitions
+            self.partitionCount = partitionCount
             self.replicationFactor = replicationFactor
             self.configs = configs
         }
     }
 
-    /// Part of the message.
+    /// An effective config of the new topic.
     public struct Config: Sendable, Hashable {
         public var name: String = ""
         public var value: String? = nil
         public var readOnly: Bool = false
+        /// 1 topic, 2 broker (dynamic), 3 all brokers (dynamic), 4 broker (file), 5 default.
         public var configSource: Int8 = -1
         public var isSensitive: Bool = false
 
@@ -193,7 +197,7 @@ extension CreateTopicsResponse.Topic: WireStruct {
         try wire.visit(&topicID, since: 7)
         try wire.visit(&errorCode)
         try wire.visit(&errorMessage)
-        try wire.visit(&numPartitions, since: 5)
+        try wire.visit(&partitionCount, since: 5)
         try wire.visit(&replicationFactor, since: 5)
         try wire.visit(&configs, since: 5)
     }

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Deletes groups without members.
 public struct DeleteGroupsRequest: Sendable, Hashable {
     public var groupIDs: [String] = []
 
@@ -35,8 +35,9 @@ extension DeleteGroupsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DeleteGroupsRequest`.
 public struct DeleteGroupsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var groups: [Group] = []
 
@@ -47,7 +48,7 @@ public struct DeleteGroupsResponse: Sendable, Hashable {
         self.groups = groups
     }
 
-    /// Part of the message.
+    /// The result of one group.
     public struct Group: Sendable, Hashable {
         public var groupID: String = ""
         public var errorCode: ErrorCode = .none

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Moves the start of logs forward (KIP-107).
 public struct DeleteRecordsRequest: Sendable, Hashable {
     public var topics: [Topic] = []
     public var timeoutMilliseconds: Int32 = 0
@@ -12,7 +12,7 @@ public struct DeleteRecordsRequest: Sendable, Hashable {
         self.timeoutMilliseconds = timeoutMilliseconds
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that are cut.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -25,7 +25,7 @@ public struct DeleteRecordsRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The first offset to keep in one partition; -1 for the high-water mark.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var offset: Int64 = 0
@@ -78,8 +78,9 @@ extension DeleteRecordsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DeleteRecordsRequest`.
 public struct DeleteRecordsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -90,7 +91,7 @@ public struct DeleteRecordsResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The results of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -103,7 +104,7 @@ public struct DeleteRecordsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The new start of one log.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var lowWatermark: Int64 = 0

@@ -1,7 +1,7 @@
 public import Model
 public import NIOCore
 
-/// Part of the message.
+/// Deletes topics: `topicNames` up to version 5, `topics` by name or id in version 6.
 public struct DeleteTopicsRequest: Sendable, Hashable {
     public var topics: [Topic] = []
     public var topicNames: [String] = []
@@ -15,7 +15,7 @@ public struct DeleteTopicsRequest: Sendable, Hashable {
         self.timeoutMilliseconds = timeoutMilliseconds
     }
 
-    /// Part of the message.
+    /// A topic by name or by id.
     public struct Topic: Sendable, Hashable {
         public var name: String? = nil
         public var topicID: TopicID = .zero
@@ -62,8 +62,9 @@ extension DeleteTopicsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DeleteTopicsRequest`.
 public struct DeleteTopicsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -74,7 +75,7 @@ public struct DeleteTopicsResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The result of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String? = nil
         public var topicID: TopicID = .zero

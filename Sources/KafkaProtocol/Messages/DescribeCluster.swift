@@ -1,8 +1,9 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for the brokers of the cluster (KIP-700).
 public struct DescribeClusterRequest: Sendable, Hashable {
     public var includeClusterAuthorizedOperations: Bool = false
+    /// 1 brokers, 2 controllers.
     public var endpointType: Int8 = 1
     public var includeFencedBrokers: Bool = false
 
@@ -44,15 +45,18 @@ extension DescribeClusterRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DescribeClusterRequest`.
 public struct DescribeClusterResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var errorMessage: String? = nil
+    /// 1 brokers, 2 controllers.
     public var endpointType: Int8 = 1
     public var clusterID: String = ""
     public var controllerID: Int32 = -1
     public var brokers: [Broker] = []
+    /// A bit for each operation allowed; `Int32.min` where nobody asked.
     public var clusterAuthorizedOperations: Int32 = .min
 
     public init() {}
@@ -72,7 +76,7 @@ public struct DescribeClusterResponse: Sendable, Hashable {
         self.clusterAuthorizedOperations = clusterAuthorizedOperations
     }
 
-    /// Part of the message.
+    /// Where a broker listens; version 2 tells whether it is fenced.
     public struct Broker: Sendable, Hashable {
         public var brokerID: Int32 = 0
         public var host: String = ""

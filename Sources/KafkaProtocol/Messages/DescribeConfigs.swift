@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for the configs of topics or brokers.
 public struct DescribeConfigsRequest: Sendable, Hashable {
     public var resources: [Resource] = []
     public var includeSynonyms: Bool = false
@@ -17,7 +17,7 @@ public struct DescribeConfigsRequest: Sendable, Hashable {
         self.includeDocumentation = includeDocumentation
     }
 
-    /// Part of the message.
+    /// A resource (type 2 topic, 4 broker) and the keys wanted; no list means all.
     public struct Resource: Sendable, Hashable {
         public var resourceType: Int8 = 0
         public var resourceName: String = ""
@@ -69,8 +69,9 @@ extension DescribeConfigsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DescribeConfigsRequest`.
 public struct DescribeConfigsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var resources: [Resource] = []
 
@@ -81,7 +82,7 @@ public struct DescribeConfigsResponse: Sendable, Hashable {
         self.resources = resources
     }
 
-    /// Part of the message.
+    /// The configs of one resource.
     public struct Resource: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var errorMessage: String? = nil
@@ -103,14 +104,16 @@ public struct DescribeConfigsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// One config with its value, its source and its type.
     public struct Config: Sendable, Hashable {
         public var name: String = ""
         public var value: String? = nil
         public var readOnly: Bool = false
+        /// 1 topic, 2 broker (dynamic), 3 all brokers (dynamic), 4 broker (file), 5 default.
         public var configSource: Int8 = -1
         public var isSensitive: Bool = false
         public var synonyms: [Synonym] = []
+        /// 1 boolean, 2 string, 3 int, 4 short, 5 long, 6 double, 7 list, 8 class, 9 password.
         public var configType: Int8 = 0
         public var documentation: String? = nil
 
@@ -132,7 +135,7 @@ public struct DescribeConfigsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// A config that would apply if the ones before it were absent.
     public struct Synonym: Sendable, Hashable {
         public var name: String = ""
         public var value: String? = nil

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for the state and the members of groups.
 public struct DescribeGroupsRequest: Sendable, Hashable {
     public var groupIDs: [String] = []
     public var includeAuthorizedOperations: Bool = false
@@ -38,8 +38,9 @@ extension DescribeGroupsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DescribeGroupsRequest`.
 public struct DescribeGroupsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var groups: [Group] = []
 
@@ -50,7 +51,7 @@ public struct DescribeGroupsResponse: Sendable, Hashable {
         self.groups = groups
     }
 
-    /// Part of the message.
+    /// One group; version 6 can say why it is not there.
     public struct Group: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var errorMessage: String? = nil
@@ -59,6 +60,7 @@ public struct DescribeGroupsResponse: Sendable, Hashable {
         public var protocolType: String = ""
         public var protocolData: String = ""
         public var members: [Member] = []
+        /// A bit for each operation allowed; `Int32.min` where nobody asked.
         public var authorizedOperations: Int32 = .min
 
         public init() {}
@@ -79,7 +81,7 @@ public struct DescribeGroupsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// One member with its subscription and its assignment.
     public struct Member: Sendable, Hashable {
         public var memberID: String = ""
         public var groupInstanceID: String? = nil

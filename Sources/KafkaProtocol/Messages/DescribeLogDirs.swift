@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for the sizes of logs; no list of topics means all.
 public struct DescribeLogDirsRequest: Sendable, Hashable {
     public var topics: [Topic]? = nil
 
@@ -10,7 +10,7 @@ public struct DescribeLogDirsRequest: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that are asked about.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitionIndexes: [Int32] = []
@@ -55,8 +55,9 @@ extension DescribeLogDirsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DescribeLogDirsRequest`.
 public struct DescribeLogDirsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var logDirectories: [LogDirectory] = []
@@ -72,13 +73,14 @@ public struct DescribeLogDirsResponse: Sendable, Hashable {
         self.logDirectories = logDirectories
     }
 
-    /// Part of the message.
+    /// One data directory with the logs in it and the room on its volume.
     public struct LogDirectory: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var path: String = ""
         public var topics: [Topic] = []
         public var totalBytes: Int64 = -1
         public var usableBytes: Int64 = -1
+        /// Whether no new partitions go there (version 5, KIP-1066).
         public var isCordoned: Bool = false
 
         public init() {}
@@ -96,7 +98,7 @@ public struct DescribeLogDirsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The logs of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -109,11 +111,12 @@ public struct DescribeLogDirsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The size of one log in bytes.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var partitionSize: Int64 = 0
         public var offsetLag: Int64 = 0
+        /// Whether the log is a copy that will replace the current one.
         public var isFuture: Bool = false
 
         public init() {}

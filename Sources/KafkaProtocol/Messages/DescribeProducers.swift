@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for the idempotent producers that partitions remember (KIP-664).
 public struct DescribeProducersRequest: Sendable, Hashable {
     public var topics: [Topic] = []
 
@@ -10,7 +10,7 @@ public struct DescribeProducersRequest: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that are asked about.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitionIndexes: [Int32] = []
@@ -55,8 +55,9 @@ extension DescribeProducersRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DescribeProducersRequest`.
 public struct DescribeProducersResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -67,7 +68,7 @@ public struct DescribeProducersResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The results of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -80,7 +81,7 @@ public struct DescribeProducersResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The producers of one partition.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var errorCode: ErrorCode = .none
@@ -100,28 +101,28 @@ public struct DescribeProducersResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// What the leader remembers of one producer.
     public struct Producer: Sendable, Hashable {
         public var producerID: Int64 = 0
         public var producerEpoch: Int32 = 0
         public var lastSequence: Int32 = -1
         public var lastTimestamp: Int64 = -1
         public var coordinatorEpoch: Int32 = 0
-        public var currentTxnStartOffset: Int64 = -1
+        public var currentTransactionStartOffset: Int64 = -1
 
         public init() {}
 
         public init(
             producerID: Int64 = 0, producerEpoch: Int32 = 0, lastSequence: Int32 = -1,
             lastTimestamp: Int64 = -1, coordinatorEpoch: Int32 = 0,
-            currentTxnStartOffset: Int64 = -1
+            currentTransactionStartOffset: Int64 = -1
         ) {
             self.producerID = producerID
             self.producerEpoch = producerEpoch
             self.lastSequence = lastSequence
             self.lastTimestamp = lastTimestamp
             self.coordinatorEpoch = coordinatorEpoch
-            self.currentTxnStartOffset = currentTxnStartOffset
+            self.currentTransactionStartOffset = currentTransactionStartOffset
         }
     }
 }
@@ -156,7 +157,7 @@ extension DescribeProducersResponse.Producer: WireStruct {
         try wire.visit(&lastSequence)
         try wire.visit(&lastTimestamp)
         try wire.visit(&coordinatorEpoch)
-        try wire.visit(&currentTxnStartOffset)
+        try wire.visit(&currentTransactionStartOffset)
     }
 }
 

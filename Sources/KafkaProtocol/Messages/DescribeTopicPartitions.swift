@@ -1,7 +1,7 @@
 public import Model
 public import NIOCore
 
-/// Part of the message.
+/// Asks for partitions page by page (KIP-966).
 public struct DescribeTopicPartitionsRequest: Sendable, Hashable {
     public var topics: [Topic] = []
     public var responsePartitionLimit: Int32 = 2000
@@ -15,7 +15,7 @@ public struct DescribeTopicPartitionsRequest: Sendable, Hashable {
         self.cursor = cursor
     }
 
-    /// Part of the message.
+    /// The first partition of the page.
     public struct Cursor: Sendable, Hashable {
         public var topicName: String = ""
         public var partitionIndex: Int32 = 0
@@ -28,7 +28,7 @@ public struct DescribeTopicPartitionsRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// A topic by name.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
 
@@ -79,8 +79,9 @@ extension DescribeTopicPartitionsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `DescribeTopicPartitionsRequest`: one page.
 public struct DescribeTopicPartitionsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
     public var nextCursor: Cursor? = nil
@@ -95,7 +96,7 @@ public struct DescribeTopicPartitionsResponse: Sendable, Hashable {
         self.nextCursor = nextCursor
     }
 
-    /// Part of the message.
+    /// Where the next page begins.
     public struct Cursor: Sendable, Hashable {
         public var topicName: String = ""
         public var partitionIndex: Int32 = 0
@@ -108,13 +109,14 @@ public struct DescribeTopicPartitionsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The partitions of one topic on this page.
     public struct Topic: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var name: String? = nil
         public var topicID: TopicID = .zero
         public var isInternal: Bool = false
         public var partitions: [Partition] = []
+        /// A bit for each operation allowed; `Int32.min` where nobody asked.
         public var topicAuthorizedOperations: Int32 = .min
 
         public init() {}
@@ -133,7 +135,7 @@ public struct DescribeTopicPartitionsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// Leader and replicas of one partition, with those still eligible to lead.
     public struct Partition: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var index: Int32 = 0

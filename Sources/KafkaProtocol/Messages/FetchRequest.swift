@@ -1,14 +1,21 @@
 public import NIOCore
 
-/// Part of the message.
+/// Reads record batches from partitions, waiting for them where there are none yet.
+///
+/// From version 7 on it may belong to a session and name only what changed (KIP-227); version 12
+/// carries the last fetched epoch, so that the leader can tell a divergence (KIP-595).
 public struct FetchRequest: Sendable, Hashable {
     public var clusterID: String? = nil
+    /// -1 for a consumer.
     public var replicaID: Int32 = -1
     public var maxWaitMilliseconds: Int32 = 0
     public var minBytes: Int32 = 0
     public var maxBytes: Int32 = .max
+    /// 0 read_uncommitted, 1 read_committed.
     public var isolationLevel: Int8 = 0
+    /// 0 for none.
     public var sessionID: Int32 = 0
+    /// -1 for no session, 0 to begin one.
     public var sessionEpoch: Int32 = -1
     public var topics: [Topic] = []
     public var forgottenTopics: [ForgottenTopic] = []
@@ -35,7 +42,7 @@ public struct FetchRequest: Sendable, Hashable {
         self.rackID = rackID
     }
 
-    /// Part of the message.
+    /// Partitions that leave the session.
     public struct ForgottenTopic: Sendable, Hashable {
         public var name: String = ""
         public var partitionIndexes: [Int32] = []
@@ -48,7 +55,7 @@ public struct FetchRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that are read.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -61,7 +68,7 @@ public struct FetchRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// Where to read in one partition and how much at most.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var currentLeaderEpoch: Int32 = -1

@@ -1,9 +1,14 @@
 public import NIOCore
 
-/// Part of the message.
+/// The record batches that a `FetchRequest` asked for.
+///
+/// The only large response: a broker encodes it in parts, around records that never pass through
+/// memory of its own (`encodeParts`).
 public struct FetchResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
+    /// 0 where no session was begun.
     public var sessionID: Int32 = 0
     public var topics: [Topic] = []
 
@@ -19,7 +24,7 @@ public struct FetchResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The results of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -32,7 +37,7 @@ public struct FetchResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The batches of one partition and the bounds of its log.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var errorCode: ErrorCode = .none
@@ -43,6 +48,7 @@ public struct FetchResponse: Sendable, Hashable {
         public var currentLeader: CurrentLeader = CurrentLeader()
         public var snapshotID: SnapshotID = SnapshotID()
         public var abortedTransactions: [AbortedTransaction]? = nil
+        /// The replica that the consumer should read from; -1 for the leader.
         public var preferredReadReplica: Int32 = -1
         public var records: Records = .null
 
@@ -70,7 +76,7 @@ public struct FetchResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// A transaction whose records a read_committed consumer must skip.
     public struct AbortedTransaction: Sendable, Hashable {
         public var producerID: Int64 = 0
         public var firstOffset: Int64 = 0
@@ -83,7 +89,7 @@ public struct FetchResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The snapshot that a follower has to fetch first; carried for completeness of the version.
     public struct SnapshotID: Sendable, Hashable {
         public var endOffset: Int64 = -1
         public var epoch: Int32 = -1
@@ -96,7 +102,7 @@ public struct FetchResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The last epoch and its end offset that leader and fetcher agree upon (KIP-595).
     public struct DivergingEpoch: Sendable, Hashable {
         public var epoch: Int32 = -1
         public var endOffset: Int64 = -1

@@ -1,8 +1,11 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks which broker coordinates a group or a transaction.
+///
+/// One `key` up to version 3, a batch of `keys` later (KIP-699).
 public struct FindCoordinatorRequest: Sendable, Hashable {
     public var key: String = ""
+    /// 0 group, 1 transaction, 2 share group.
     public var keyType: Int8 = 0
     public var keys: [String] = []
 
@@ -41,8 +44,10 @@ extension FindCoordinatorRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `FindCoordinatorRequest`: the fields of one broker up to version 3, `coordinators`
+/// later.
 public struct FindCoordinatorResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var errorMessage: String? = nil
@@ -67,7 +72,7 @@ public struct FindCoordinatorResponse: Sendable, Hashable {
         self.coordinators = coordinators
     }
 
-    /// Part of the message.
+    /// The coordinator of one key.
     public struct Coordinator: Sendable, Hashable {
         public var key: String = ""
         public var nodeID: Int32 = 0

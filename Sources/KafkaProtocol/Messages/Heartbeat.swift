@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Keeps a member alive within its generation.
 public struct HeartbeatRequest: Sendable, Hashable {
     public var groupID: String = ""
     public var generationID: Int32 = 0
@@ -47,8 +47,9 @@ extension HeartbeatRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `HeartbeatRequest`; REBALANCE_IN_PROGRESS calls the member to join again.
 public struct HeartbeatResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
 

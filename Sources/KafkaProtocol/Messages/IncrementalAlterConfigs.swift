@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Changes single configs of resources (KIP-339).
 public struct IncrementalAlterConfigsRequest: Sendable, Hashable {
     public var resources: [Resource] = []
     public var validateOnly: Bool = false
@@ -12,7 +12,7 @@ public struct IncrementalAlterConfigsRequest: Sendable, Hashable {
         self.validateOnly = validateOnly
     }
 
-    /// Part of the message.
+    /// One resource and its changes.
     public struct Resource: Sendable, Hashable {
         public var resourceType: Int8 = 0
         public var resourceName: String = ""
@@ -27,7 +27,7 @@ public struct IncrementalAlterConfigsRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// A change: operation 0 sets, 1 deletes, 2 appends to a list, 3 subtracts from it.
     public struct Config: Sendable, Hashable {
         public var name: String = ""
         public var configOperation: Int8 = 0
@@ -84,8 +84,9 @@ extension IncrementalAlterConfigsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `IncrementalAlterConfigsRequest`.
 public struct IncrementalAlterConfigsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var resources: [Resource] = []
 
@@ -96,7 +97,7 @@ public struct IncrementalAlterConfigsResponse: Sendable, Hashable {
         self.resources = resources
     }
 
-    /// Part of the message.
+    /// The result of one resource.
     public struct Resource: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var errorMessage: String? = nil

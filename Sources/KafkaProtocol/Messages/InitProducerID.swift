@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for a producer id (KIP-98); from version 3 on an own id may get its next epoch (KIP-360).
 public struct InitProducerIDRequest: Sendable, Hashable {
     public var transactionalID: String? = nil
     public var transactionTimeoutMilliseconds: Int32 = 0
@@ -47,8 +47,9 @@ extension InitProducerIDRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The identity of an idempotent producer.
 public struct InitProducerIDResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var producerID: Int64 = -1

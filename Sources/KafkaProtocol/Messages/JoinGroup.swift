@@ -1,9 +1,13 @@
 public import NIOCore
 
-/// Part of the message.
+/// Enters a group, or a new generation of it.
+///
+/// From version 4 on a newcomer is told its member id first and joins again (KIP-394); 5 brings
+/// static members (KIP-345), 8 the reason, 9 an answer that may say that the assignment stands.
 public struct JoinGroupRequest: Sendable, Hashable {
     public var groupID: String = ""
     public var sessionTimeoutMilliseconds: Int32 = 0
+    /// -1 before version 1, where the session timeout serves.
     public var rebalanceTimeoutMilliseconds: Int32 = -1
     public var memberID: String = ""
     public var groupInstanceID: String? = nil
@@ -29,7 +33,7 @@ public struct JoinGroupRequest: Sendable, Hashable {
         self.reason = reason
     }
 
-    /// Part of the message.
+    /// An assignor that the member knows, with its subscription.
     public struct SupportedProtocol: Sendable, Hashable {
         public var name: String = ""
         public var metadata: ByteBuffer = ByteBuffer()
@@ -81,14 +85,16 @@ extension JoinGroupRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The generation that a member has joined; the leader also gets all members.
 public struct JoinGroupResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var generationID: Int32 = -1
     public var protocolType: String? = nil
     public var protocolName: String? = nil
     public var leader: String = ""
+    /// Whether the leader shall not assign anew (version 9, KIP-814).
     public var skipAssignment: Bool = false
     public var memberID: String = ""
     public var members: [Member] = []
@@ -112,7 +118,7 @@ public struct JoinGroupResponse: Sendable, Hashable {
         self.members = members
     }
 
-    /// Part of the message.
+    /// A member with the subscription for the chosen assignor, for the leader to assign.
     public struct Member: Sendable, Hashable {
         public var memberID: String = ""
         public var groupInstanceID: String? = nil

@@ -1,4 +1,4 @@
-/// Part of the message.
+/// Who leads a partition, told beside an error so that no Metadata request is needed (KIP-951).
 public struct CurrentLeader: Sendable, Hashable {
     public var leaderID: Int32 = -1
     public var leaderEpoch: Int32 = -1
@@ -18,7 +18,7 @@ extension CurrentLeader: WireStruct {
     }
 }
 
-/// Part of the message.
+/// Where a leader named by `CurrentLeader` listens (KIP-951).
 public struct NodeEndpoint: Sendable, Hashable {
     public var nodeID: Int32 = 0
     public var host: String = ""

@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Takes members out of a group: one `memberID` up to version 2, `members` later.
 public struct LeaveGroupRequest: Sendable, Hashable {
     public var groupID: String = ""
     public var memberID: String = ""
@@ -14,7 +14,7 @@ public struct LeaveGroupRequest: Sendable, Hashable {
         self.members = members
     }
 
-    /// Part of the message.
+    /// A member that leaves; a static one is named by its instance id.
     public struct Member: Sendable, Hashable {
         public var memberID: String = ""
         public var groupInstanceID: String? = nil
@@ -64,8 +64,9 @@ extension LeaveGroupRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `LeaveGroupRequest`.
 public struct LeaveGroupResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var members: [Member] = []
@@ -80,7 +81,7 @@ public struct LeaveGroupResponse: Sendable, Hashable {
         self.members = members
     }
 
-    /// Part of the message.
+    /// Whether one member has left.
     public struct Member: Sendable, Hashable {
         public var memberID: String = ""
         public var groupInstanceID: String? = nil

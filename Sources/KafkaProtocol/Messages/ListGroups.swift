@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for the groups of a broker, filtered by state (version 4) and type (version 5).
 public struct ListGroupsRequest: Sendable, Hashable {
     public var statesFilter: [String] = []
     public var typesFilter: [String] = []
@@ -38,8 +38,9 @@ extension ListGroupsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `ListGroupsRequest`.
 public struct ListGroupsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var groups: [Group] = []
@@ -54,7 +55,7 @@ public struct ListGroupsResponse: Sendable, Hashable {
         self.groups = groups
     }
 
-    /// Part of the message.
+    /// One group.
     public struct Group: Sendable, Hashable {
         public var groupID: String = ""
         public var protocolType: String = ""

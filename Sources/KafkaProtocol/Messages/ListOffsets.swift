@@ -1,20 +1,25 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for offsets by timestamp, or for the ends of logs by special timestamps.
+///
+/// -1 latest, -2 earliest, -3 the record of the greatest timestamp (version 7), -4 earliest local
+/// (version 8), -5 latest tiered (version 9).
 public struct ListOffsetsRequest: Sendable, Hashable {
-    public var replicaID: Int32 = 0
+    /// -1 for a consumer.
+    public var replicaID: Int32 = -1
+    /// 0 read_uncommitted, 1 read_committed.
     public var isolationLevel: Int8 = 0
     public var topics: [Topic] = []
 
     public init() {}
 
-    public init(replicaID: Int32 = 0, isolationLevel: Int8 = 0, topics: [Topic] = []) {
+    public init(replicaID: Int32 = -1, isolationLevel: Int8 = 0, topics: [Topic] = []) {
         self.replicaID = replicaID
         self.isolationLevel = isolationLevel
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that are asked about.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -27,7 +32,7 @@ public struct ListOffsetsRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The timestamp to look for in one partition.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var currentLeaderEpoch: Int32 = -1
@@ -84,8 +89,9 @@ extension ListOffsetsRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `ListOffsetsRequest`.
 public struct ListOffsetsResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -96,7 +102,7 @@ public struct ListOffsetsResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The offsets of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -109,7 +115,7 @@ public struct ListOffsetsResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The offset found in one partition; -1 where there is none.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var errorCode: ErrorCode = .none

@@ -1,8 +1,9 @@
 public import Model
 public import NIOCore
 
-/// Part of the message.
+/// Asks for brokers, topics, leaders and replicas.
 public struct MetadataRequest: Sendable, Hashable {
+    /// Nil for all topics; an empty list means the same in version 0 and none later.
     public var topics: [Topic]? = nil
     public var allowAutoTopicCreation: Bool = true
     public var includeClusterAuthorizedOperations: Bool = false
@@ -21,7 +22,7 @@ public struct MetadataRequest: Sendable, Hashable {
         self.includeTopicAuthorizedOperations = includeTopicAuthorizedOperations
     }
 
-    /// Part of the message.
+    /// A topic by name or, from version 10 on, by id.
     public struct Topic: Sendable, Hashable {
         public var topicID: TopicID = .zero
         public var name: String? = nil
@@ -69,14 +70,20 @@ extension MetadataRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The picture of the cluster by which clients find leaders.
+///
+/// From version 9 on clients trust its leader epochs: what is unknown is -1, never 0.
 public struct MetadataResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var brokers: [Broker] = []
     public var clusterID: String? = nil
+    /// Where clients send changes of topics; -1 makes them wait.
     public var controllerID: Int32 = -1
     public var topics: [Topic] = []
+    /// A bit for each operation allowed; `Int32.min` where nobody asked.
     public var clusterAuthorizedOperations: Int32 = .min
+    /// For the whole request (version 13, KIP-1102).
     public var errorCode: ErrorCode = .none
 
     public init() {}
@@ -95,13 +102,14 @@ public struct MetadataResponse: Sendable, Hashable {
         self.errorCode = errorCode
     }
 
-    /// Part of the message.
+    /// One topic with its partitions.
     public struct Topic: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var name: String? = nil
         public var topicID: TopicID = .zero
         public var isInternal: Bool = false
         public var partitions: [Partition] = []
+        /// A bit for each operation allowed; `Int32.min` where nobody asked.
         public var topicAuthorizedOperations: Int32 = .min
 
         public init() {}
@@ -120,7 +128,7 @@ public struct MetadataResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// Leader and replicas of one partition.
     public struct Partition: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var index: Int32 = 0
@@ -147,7 +155,7 @@ public struct MetadataResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// Where a broker listens.
     public struct Broker: Sendable, Hashable {
         public var nodeID: Int32 = 0
         public var host: String = ""

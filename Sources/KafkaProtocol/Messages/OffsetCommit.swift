@@ -1,11 +1,12 @@
 public import NIOCore
 
-/// Part of the message.
+/// Stores the positions of a group.
 public struct OffsetCommitRequest: Sendable, Hashable {
     public var groupID: String = ""
     public var generationIDOrMemberEpoch: Int32 = -1
     public var memberID: String = ""
     public var groupInstanceID: String? = nil
+    /// Until version 4; -1 for the setting of the broker.
     public var retentionTimeMilliseconds: Int64 = -1
     public var topics: [Topic] = []
 
@@ -23,7 +24,7 @@ public struct OffsetCommitRequest: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The positions in one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -36,7 +37,7 @@ public struct OffsetCommitRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The position in one partition: the offset of the next record to be read.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var committedOffset: Int64 = 0
@@ -102,8 +103,9 @@ extension OffsetCommitRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `OffsetCommitRequest`.
 public struct OffsetCommitResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -114,7 +116,7 @@ public struct OffsetCommitResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The results of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -127,7 +129,7 @@ public struct OffsetCommitResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// Whether the position of one partition was stored.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var errorCode: ErrorCode = .none

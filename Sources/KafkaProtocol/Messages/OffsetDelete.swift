@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Deletes stored positions of a group (KIP-496); the legacy encoding is its only one.
 public struct OffsetDeleteRequest: Sendable, Hashable {
     public var groupID: String = ""
     public var topics: [Topic] = []
@@ -12,7 +12,7 @@ public struct OffsetDeleteRequest: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The partitions of one topic whose positions go.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -25,7 +25,7 @@ public struct OffsetDeleteRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// One partition.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
 
@@ -75,9 +75,10 @@ extension OffsetDeleteRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `OffsetDeleteRequest`.
 public struct OffsetDeleteResponse: Sendable, Hashable {
     public var errorCode: ErrorCode = .none
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -91,7 +92,7 @@ public struct OffsetDeleteResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The results of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -104,7 +105,7 @@ public struct OffsetDeleteResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The result of one partition.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var errorCode: ErrorCode = .none

@@ -1,6 +1,9 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks for the stored positions of a group, from version 8 on of several groups.
+///
+/// Up to version 7 `groupID` and `topics` are used, later `groups`. No list of topics means all
+/// (version 2).
 public struct OffsetFetchRequest: Sendable, Hashable {
     public var groupID: String = ""
     public var topics: [Topic]? = nil
@@ -19,7 +22,7 @@ public struct OffsetFetchRequest: Sendable, Hashable {
         self.requireStable = requireStable
     }
 
-    /// Part of the message.
+    /// One group and the partitions that are asked about.
     public struct Group: Sendable, Hashable {
         public var groupID: String = ""
         public var memberID: String? = nil
@@ -39,7 +42,7 @@ public struct OffsetFetchRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that are asked about.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitionIndexes: [Int32] = []
@@ -96,8 +99,9 @@ extension OffsetFetchRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `OffsetFetchRequest`: `topics` up to version 7, `groups` later.
 public struct OffsetFetchResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
     public var errorCode: ErrorCode = .none
@@ -115,7 +119,7 @@ public struct OffsetFetchResponse: Sendable, Hashable {
         self.groups = groups
     }
 
-    /// Part of the message.
+    /// The positions of one group.
     public struct Group: Sendable, Hashable {
         public var groupID: String = ""
         public var topics: [Topic] = []
@@ -130,7 +134,7 @@ public struct OffsetFetchResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The positions in one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -143,7 +147,7 @@ public struct OffsetFetchResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The position in one partition; -1 where none is stored.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var committedOffset: Int64 = 0

@@ -1,7 +1,8 @@
 public import NIOCore
 
-/// Part of the message.
+/// Asks where leader epochs end, to detect truncation (KIP-101, KIP-320).
 public struct OffsetForLeaderEpochRequest: Sendable, Hashable {
+    /// -1 for a consumer, -2 where the version does not say.
     public var replicaID: Int32 = -2
     public var topics: [Topic] = []
 
@@ -12,7 +13,7 @@ public struct OffsetForLeaderEpochRequest: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that are asked about.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -25,7 +26,7 @@ public struct OffsetForLeaderEpochRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The epoch that is asked about in one partition.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var currentLeaderEpoch: Int32 = -1
@@ -81,8 +82,9 @@ extension OffsetForLeaderEpochRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The answer to `OffsetForLeaderEpochRequest`.
 public struct OffsetForLeaderEpochResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
@@ -93,7 +95,7 @@ public struct OffsetForLeaderEpochResponse: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The results of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -106,7 +108,7 @@ public struct OffsetForLeaderEpochResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The last epoch not above the one asked for, and its end offset.
     public struct Partition: Sendable, Hashable {
         public var errorCode: ErrorCode = .none
         public var index: Int32 = 0

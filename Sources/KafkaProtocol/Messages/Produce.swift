@@ -1,16 +1,20 @@
 public import NIOCore
 
-/// Part of the message.
+/// Appends record batches to partitions.
+///
+/// Version 3 is the first with batches of format 2 and the first that is served; 0 to 2 are only
+/// decoded to be refused. With `acks` 0 no response is sent at all.
 public struct ProduceRequest: Sendable, Hashable {
     public var transactionalID: String? = nil
-    public var acks: Int16 = 0
+    /// -1 all replicas in sync, 1 the leader, 0 nobody and no response.
+    public var acks: Int16 = -1
     public var timeoutMilliseconds: Int32 = 0
     public var topics: [Topic] = []
 
     public init() {}
 
     public init(
-        transactionalID: String? = nil, acks: Int16 = 0, timeoutMilliseconds: Int32 = 0,
+        transactionalID: String? = nil, acks: Int16 = -1, timeoutMilliseconds: Int32 = 0,
         topics: [Topic] = []
     ) {
         self.transactionalID = transactionalID
@@ -19,7 +23,7 @@ public struct ProduceRequest: Sendable, Hashable {
         self.topics = topics
     }
 
-    /// Part of the message.
+    /// The partitions of one topic that get records.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -32,9 +36,10 @@ public struct ProduceRequest: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The batches for one partition, as the producer made them.
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
+        /// A slice of the frame, not yet checked in any way.
         public var records: ByteBuffer? = nil
 
         public init() {}
@@ -87,9 +92,10 @@ extension ProduceRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The offsets that the batches of a `ProduceRequest` got, or why they were refused.
 public struct ProduceResponse: Sendable, Hashable {
     public var topics: [Topic] = []
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var nodeEndpoints: [NodeEndpoint] = []
 
@@ -104,7 +110,7 @@ public struct ProduceResponse: Sendable, Hashable {
         self.nodeEndpoints = nodeEndpoints
     }
 
-    /// Part of the message.
+    /// The results of one topic.
     public struct Topic: Sendable, Hashable {
         public var name: String = ""
         public var partitions: [Partition] = []
@@ -117,11 +123,12 @@ public struct ProduceResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// The result of one partition; with NOT_LEADER_OR_FOLLOWER it names the leader (KIP-951).
     public struct Partition: Sendable, Hashable {
         public var index: Int32 = 0
         public var errorCode: ErrorCode = .none
         public var baseOffset: Int64 = 0
+        /// The time of the broker, where the topic uses it; -1 otherwise.
         public var logAppendTimeMilliseconds: Int64 = -1
         public var logStartOffset: Int64 = -1
         public var recordErrors: [RecordError] = []
@@ -147,7 +154,7 @@ public struct ProduceResponse: Sendable, Hashable {
         }
     }
 
-    /// Part of the message.
+    /// One record that caused the refusal of its batch (KIP-467).
     public struct RecordError: Sendable, Hashable {
         public var batchIndex: Int32 = 0
         public var batchIndexErrorMessage: String? = nil

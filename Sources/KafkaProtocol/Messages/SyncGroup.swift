@@ -1,6 +1,6 @@
 public import NIOCore
 
-/// Part of the message.
+/// Fetches the assignment of a member; the leader brings those of all members.
 public struct SyncGroupRequest: Sendable, Hashable {
     public var groupID: String = ""
     public var generationID: Int32 = 0
@@ -26,7 +26,7 @@ public struct SyncGroupRequest: Sendable, Hashable {
         self.assignments = assignments
     }
 
-    /// Part of the message.
+    /// What one member is assigned, in a format that only clients read.
     public struct MemberAssignment: Sendable, Hashable {
         public var memberID: String = ""
         public var assignment: ByteBuffer = ByteBuffer()
@@ -77,8 +77,9 @@ extension SyncGroupRequest: KafkaRequest {
     }
 }
 
-/// Part of the message.
+/// The assignment of the member that asked.
 public struct SyncGroupResponse: Sendable, Hashable {
+    /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
     public var errorCode: ErrorCode = .none
     public var protocolType: String? = nil

@@ -80,7 +80,7 @@ struct WireSizer: WireVisitor, ~Copyable {
         case .bytes(var bytes):
             try visitBytes(&bytes)
         case .deferred(let count):
-            guard count <= WireLimits.messageSizeMax else { throw .tooLong(count) }
+            guard (0...WireLimits.messageSizeMax).contains(count) else { throw .tooLong(count) }
             addLength(count, legacyWidth: 4)
             deferredSize += count
         }

@@ -70,7 +70,7 @@ struct TopicCreate: AsyncParsableCommand {
         let request = CreateTopicsRequest(
             topics: [
                 .init(
-                    name: name, numPartitions: partitions ?? standard.0,
+                    name: name, partitionCount: partitions ?? standard.0,
                     replicationFactor: replicas ?? standard.1,
                     configs: configs.map { .init(name: $0.0, value: $0.1) })
             ], timeoutMilliseconds: Int32(clamping: connection.timeout))
@@ -85,7 +85,7 @@ struct TopicCreate: AsyncParsableCommand {
                     }
                 })
             let row = response.topics.first
-            let count = row?.numPartitions ?? -1
+            let count = row?.partitionCount ?? -1
             let copies = row?.replicationFactor ?? -1
             return Answer(
                 name: name, created: true, partitions: count > 0 ? count : partitions,

@@ -1,0 +1,111 @@
+import KafkaProtocol
+import Logging
+import Model
+import Node
+import Storage
+
+/// Turns what happens in a broker into log lines: the only file that words them.
+///
+/// Messages are constant, facts are metadata with dotted keys, and no payload of a client is ever
+/// logged. Callable from any thread.
+struct BrokerEvents: Sendable {
+    private let logger: Logger
+
+    init(logger: Logger) { self.logger = logger }
+
+    func report(_ notice: ShardNotice) {
+        switch notice {
+        case .recovered(let partition, let report):
+            var metadata = facts(partition)
+            metadata["log.scannedBytes"] = "\(report.scannedBytes)"
+            metadata["log.truncatedBytes"] = "\(report.truncatedBytes)"
+            metadata["log.droppedSegments"] = "\(report.droppedSegments)"
+            if let corruption = report.corruption {
+                metadata["log.corruption"] = "\(corruption.kind)"
+                metadata["log.segment"] = "\(corruption.segment.rawValue)"
+                metadata["log.position"] = "\(corruption.position)"
+                metadata["log.readableEnd"] = "\(corruption.readableEnd.rawValue)"
+                logger.error(
+                    "log is corrupt: it is served up to there and not written", metadata: metadata)
+            } else if report.truncatedBytes > 0 || report.droppedSegments > 0 {
+                logger.warning("torn tail of a log cut off", metadata: metadata)
+            } else {
+                logger.debug("log checked after an unclean stop", metadata: metadata)
+            }
+        case .writeFailed(let partition, let reason):
+            fail("write to a log failed", partition, reason)
+        case .syncFailed(let partition, let reason):
+            fail("sync of a log failed: it takes no writes until a restart", partition, reason)
+        case .maintenanceFailed(let partition, let reason):
+            fail("work on a log's files failed", partition, reason)
+        }
+    }
+
+    private func fail(_ message: Logger.Message, _ partition: TopicPartition, _ reason: String) {
+        var metadata = facts(partition)
+        metadata["error"] = "\(reason)"
+        logger.error(message, metadata: metadata)
+    }
+
+    private func facts(_ partition: TopicPartition) -> Logger.Metadata {
+        [
+            "log.directory": "\(PartitionOrder.directory(of: partition))",
+            "partition": "\(partition.index.rawValue)",
+        ]
+    }
+
+    func slotUnreadable(_ partition: TopicPartition, _ failure: SlotReader.Failure) {
+        fail("group offsets can't be read: their groups wait", partition, "\(failure)")
+    }
+
+    func partitionFailed(_ failure: String) {
+        logger.error("partition can't be opened", metadata: ["error": "\(failure)"])
+    }
+
+    func connectionFailed(_ connection: Connection, _ error: any Error) {
+        logger.debug("connection failed", metadata: facts(connection, "\(error)"))
+    }
+
+    func connectionEnded(_ connection: Connection, reason: String) {
+        logger.info("connection ended by the broker", metadata: facts(connection, reason))
+    }
+
+    func frameRefused(_ connection: Connection, _ violation: FrameCutter.Violation) {
+        logger.info(
+            "bytes that are no request: connection closed",
+            metadata: facts(connection, "\(violation)"))
+    }
+
+    func requestRefused(_ connection: Connection, _ error: WireError) {
+        logger.info(
+            "request that can't be read: connection closed", metadata: facts(connection, "\(error)")
+        )
+    }
+
+    private func facts(_ connection: Connection, _ reason: String) -> Logger.Metadata {
+        [
+            "client.host": "\(connection.clientHost)", "client.id": "\(connection.clientID)",
+            "listener": "\(connection.listener)", "reason": "\(reason)",
+        ]
+    }
+
+    func connectionsExhausted(limit: Int) {
+        logger.warning("too many connections: one was closed", metadata: ["limit": "\(limit)"])
+    }
+
+    func started(topics: Int, milliseconds: Int64) {
+        logger.info(
+            "broker started",
+            metadata: [
+                "topics": "\(topics)", "milliseconds": "\(milliseconds)",
+            ])
+    }
+
+    func stopped(clean: Bool) {
+        if clean {
+            logger.info("broker stopped, data directory marked clean")
+        } else {
+            logger.error("broker stopped; not every log could be closed")
+        }
+    }
+}

@@ -1,0 +1,246 @@
+import DequeModule
+import KafkaProtocol
+import Model
+import NIOCore
+import Storage
+
+/// One client's connection: cuts requests, keeps their answers in order, and stops reading where
+/// the client does not keep up.
+///
+/// Owned by its event loop. Requests are taken as they come and may be answered out of order; the
+/// answers leave in the order of the requests, as Kafka's protocol demands. Reading stops while
+/// too many requests are unanswered, while the socket does not take what is written, or while the
+/// broker holds too many bytes of unfinished requests: the kernel's window then stops the client.
+final class Connection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = IOData
+
+    /// Requests of one connection that may wait for their answers: clients pipeline five or so.
+    static let inFlightMaximum = 64
+
+    /// An answer's place in the order.
+    private enum Place {
+        case waiting
+        case ready([Piece])
+        /// Produce with acks=0: nothing is written.
+        case silent
+    }
+
+    let id: UInt64
+    let listener: String
+    let clientHost: String
+    /// The last client id seen, for log lines and group members.
+    private(set) var clientID = ""
+    private unowned let reactor: Reactor
+    private var context: ChannelHandlerContext?
+    private var cutter: FrameCutter
+    private var places = Deque<Place>()
+    /// The number of the first place.
+    private var firstPlace: UInt64 = 0
+    private var isTaking = false
+    private var wantsFlush = false
+    private var readOutstanding = false
+    private var countedBytes = 0
+    /// Fetches that wait in shards, to be forgotten when the client leaves.
+    var waitingFetches: Set<UInt64> = []
+    private(set) var lastHeard: Instant
+    /// When the unfinished frame began.
+    private(set) var frameBegan: Instant?
+
+    init(id: UInt64, listener: String, clientHost: String, reactor: Reactor) {
+        self.id = id
+        self.listener = listener
+        self.clientHost = clientHost
+        self.reactor = reactor
+        self.cutter = FrameCutter(frameMaximum: reactor.limits.requestBytes)
+        self.lastHeard = Clock.now().instant
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.context = context
+        reactor.add(self)
+        readOutstanding = true
+        context.read()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.context = nil
+        reactor.count(bytes: -countedBytes)
+        countedBytes = 0
+        places.removeAll()
+        reactor.remove(self)
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastHeard = reactor.now.instant
+        cutter.append(unwrapInboundIn(data))
+        takeFrames()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        readOutstanding = false
+        flushIfWanted()
+        readIfPossible()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { resume() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        reactor.events.connectionFailed(self, error)
+        context.close(promise: nil)
+    }
+
+    /// Takes what had to wait, sends what is due and reads on; called after answers came and when
+    /// memory or the socket has room again.
+    func resume() {
+        guard context != nil, !isTaking else { return }
+        takeFrames()
+        flushIfWanted()
+        readIfPossible()
+    }
+
+    private var hasRoom: Bool {
+        guard let context else { return false }
+        return places.count < Self.inFlightMaximum && context.channel.isWritable
+    }
+
+    /// Takes whole frames while there is room; answers that come at once make room for more.
+    private func takeFrames() {
+        guard !isTaking else { return }
+        isTaking = true
+        var took = false
+        repeat {
+            took = false
+            reactor.beginBatch()
+            do throws(FrameCutter.Violation) {
+                while hasRoom, let frame = try cutter.next() {
+                    take(frame)
+                    took = true
+                }
+            } catch {
+                reactor.events.frameRefused(self, error)
+                close()
+            }
+            reactor.endBatch()
+        } while took && hasRoom
+        isTaking = false
+        recount()
+        cutter.release(keepingCapacity: true)
+    }
+
+    private func take(_ frame: ByteBuffer) {
+        var body = frame
+        do throws(WireError) {
+            let header = try RequestHeader.decode(&body)
+            if let name = header.clientID, name != clientID { clientID = name }
+            let number = firstPlace + UInt64(places.count)
+            places.append(.waiting)
+            let exchange = Exchange(connection: self, number: number, header: header)
+            try reactor.route(exchange, body)
+        } catch {
+            reactor.events.requestRefused(self, error)
+            close()
+        }
+    }
+
+    /// Holds the bytes of the unfinished frame in the loop's account, and its age.
+    private func recount() {
+        let bytes = cutter.pendingBytes
+        reactor.count(bytes: bytes - countedBytes)
+        countedBytes = bytes
+        if bytes == 0 {
+            frameBegan = nil
+        } else if frameBegan == nil {
+            frameBegan = reactor.now.instant
+        }
+    }
+
+    private func readIfPossible() {
+        guard let context, !readOutstanding, hasRoom else { return }
+        guard reactor.mayRead(self, holding: countedBytes) else { return }
+        readOutstanding = true
+        context.read()
+    }
+
+    /// Puts an answer in its place and writes what is due; late answers of a closed connection go.
+    func answer(_ number: UInt64, _ pieces: [Piece]?) {
+        guard context != nil, number >= firstPlace else { return }
+        let index = Int(number - firstPlace)
+        guard places.indices.contains(index) else { return }
+        places[index] = pieces.map(Place.ready) ?? .silent
+        writeDue()
+        reactor.settleAfterTurn(self)
+    }
+
+    private func writeDue() {
+        while let first = places.first {
+            switch first {
+            case .waiting: return
+            case .silent: break
+            case .ready(let pieces): for piece in pieces { write(piece) }
+            }
+            places.removeFirst()
+            firstPlace += 1
+        }
+    }
+
+    private func write(_ piece: Piece) {
+        guard let context else { return }
+        wantsFlush = true
+        switch piece {
+        case .bytes(let bytes):
+            context.write(wrapOutboundOut(.byteBuffer(bytes)), promise: nil)
+        case .file(let slice):
+            SharedFileRegion.write(slice, to: context)
+        }
+    }
+
+    private func flushIfWanted() {
+        guard wantsFlush else { return }
+        wantsFlush = false
+        context?.flush()
+    }
+
+    func close() { context?.close(promise: nil) }
+
+    /// No requests wait for their answers and nothing is half received: safe to close politely.
+    var isQuiet: Bool { places.isEmpty && !cutter.isGathering }
+}
+
+/// A part of an answer: bytes from memory, or a range of a segment that the kernel sends.
+enum Piece {
+    case bytes(ByteBuffer)
+    case file(LogSlice)
+}
+
+/// One request on its way through the broker: where its answer goes, and in which version.
+struct Exchange {
+    let connection: Connection
+    let number: UInt64
+    let header: RequestHeader
+
+    var version: Int16 { header.apiVersion }
+
+    /// Sends the answer. A response that can't be encoded closes the connection: its client could
+    /// not tell the answers after it apart.
+    func respond(_ response: some KafkaResponse) {
+        var out = ByteBuffer()
+        do throws(WireError) {
+            try response.encodeFrame(
+                correlationID: header.correlationID, version: header.apiVersion, into: &out)
+            connection.answer(number, [.bytes(out)])
+        } catch {
+            connection.close()
+        }
+    }
+
+    func respond(pieces: [Piece]) { connection.answer(number, pieces) }
+
+    /// For acks=0.
+    func staySilent() { connection.answer(number, nil) }
+}

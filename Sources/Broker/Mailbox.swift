@@ -1,0 +1,82 @@
+import DequeModule
+import Model
+import NIOCore
+import Node
+import Synchronization
+
+/// What event loops say to each other: values only, never references to each other's state.
+enum Message: Sendable {
+    case shard(Shard.Input)
+    case control(Control.Input)
+    case answer(token: UInt64, Answer)
+    case view(ClusterView)
+}
+
+/// The answer to a question that a reactor asked of a shard or of the control machine.
+enum Answer: Sendable {
+    case produced([ProduceResult])
+    case fetched([FetchResult])
+    case answered([PartitionAnswer])
+    case control(ControlReply)
+}
+
+/// The way into a reactor from other threads.
+///
+/// Messages keep the order in which one sender posted them. A burst costs one wake-up of the
+/// loop: only the first message into an empty box schedules the reactor's turn. Unbounded by
+/// itself; what enters it is bounded by the connections' requests in flight and by disk jobs.
+final class Mailbox: Sendable {
+    private let box = Mutex(Deque<Message>())
+    private let loop: any EventLoop
+    private let reactor: NIOLoopBoundBox<Reactor?>
+
+    init(loop: any EventLoop) {
+        self.loop = loop
+        self.reactor = NIOLoopBoundBox.makeBoxSendingValue(nil, eventLoop: loop)
+    }
+
+    /// Names the reactor that empties the box; called on its loop, once.
+    func attach(_ reactor: Reactor) {
+        precondition(self.reactor.value == nil, "a mailbox has one reactor")
+        self.reactor.value = reactor
+    }
+
+    /// Lets the reactor go, so that a stopped broker's state is freed.
+    func detach() { loop.execute { self.reactor.value = nil } }
+
+    /// The reactor, for code that runs on its loop; nil once the broker has stopped.
+    var reactorOnLoop: Reactor? { reactor.value }
+
+    func isOn(_ other: any EventLoop) -> Bool { loop === other }
+
+    /// Lets what was begun on the loop's connections be answered, then closes them.
+    func drainConnections() -> EventLoopFuture<Void> {
+        let drained = loop.makePromise(of: Void.self)
+        loop.execute {
+            guard let reactor = self.reactor.value else { return drained.succeed() }
+            reactor.drainConnections { drained.succeed() }
+        }
+        return drained.futureResult
+    }
+
+    func post(_ message: Message) {
+        let wasEmpty = box.withLock { box in
+            box.append(message)
+            return box.count == 1
+        }
+        guard wasEmpty else { return }
+        loop.execute { self.reactor.value?.turn() }
+    }
+
+    /// Takes everything out; called by the reactor.
+    func drain(into inbox: inout Deque<Message>) {
+        box.withLock { box in
+            if inbox.isEmpty {
+                swap(&inbox, &box)
+            } else {
+                inbox.append(contentsOf: box)
+                box.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+}

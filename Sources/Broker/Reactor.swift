@@ -1,0 +1,247 @@
+import Coordination
+import DequeModule
+import KafkaProtocol
+import Model
+import NIOCore
+import NIOPosix
+import Node
+import Storage
+import Synchronization
+
+/// One event loop of the broker: its connections, its shard, and on the first one the control
+/// machine.
+///
+/// Everything here belongs to the loop and is touched by no other thread; other threads post
+/// messages. A turn reads the clocks once, then handles messages until none is left, so that a
+/// machine is never entered while it runs and a burst of requests is one append after the other
+/// followed by one flush of each connection.
+final class Reactor {
+    let index: Int
+    let loop: any EventLoop
+    let shared: SharedParts
+    let limits: BrokerLimits
+    let events: BrokerEvents
+    private(set) var view: ClusterView
+    private(set) var now = Clock.now()
+    var shard: Shard
+    /// Only on reactor 0.
+    var control: Control?
+    var sessions: FetchSessionCache
+
+    private var inbox = Deque<Message>()
+    private var isTurning = false
+    private var batchDepth = 0
+    private var waiting: [UInt64: (Answer) -> Void] = [:]
+    private var lastToken: UInt64 = 0
+    private var connections: [UInt64: Connection] = [:]
+    private var settling: [Connection] = []
+    private var shardEffects: [Shard.Effect] = []
+    private var controlEffects: [Control.Effect] = []
+    private var bufferedBytes = 0
+    private var isDraining = false
+    private var starved: [UInt64: Connection] = [:]
+
+    init(
+        index: Int, loop: any EventLoop, shared: SharedParts, limits: BrokerLimits,
+        view: ClusterView
+    ) {
+        self.index = index
+        self.loop = loop
+        self.shared = shared
+        self.limits = limits
+        self.events = shared.events
+        self.view = view
+        self.shard = Shard(disk: shared.disk, files: shared.files, tail: shared.tail[index])
+        self.sessions = FetchSessionCache(loop: index, loops: shared.mailboxes.count)
+    }
+
+    // MARK: Turns
+
+    /// Requests of one read are handled in one turn.
+    func beginBatch() { batchDepth += 1 }
+
+    func endBatch() {
+        batchDepth -= 1
+        if batchDepth == 0, !inbox.isEmpty { turn() }
+    }
+
+    /// Sends a message to a reactor; one to itself is handled in this turn.
+    func post(_ message: Message, to target: Int) {
+        guard target == index else {
+            shared.mailboxes[target].post(message)
+            return
+        }
+        inbox.append(message)
+        if !isTurning, batchDepth == 0 { turn() }
+    }
+
+    /// Handles messages until there are none.
+    func turn() {
+        guard !isTurning else { return }
+        isTurning = true
+        now = Clock.now()
+        shared.mailboxes[index].drain(into: &inbox)
+        while let message = inbox.popFirst() { handle(message) }
+        isTurning = false
+        let due = settling
+        settling.removeAll(keepingCapacity: true)
+        for connection in due { connection.resume() }
+    }
+
+    private func handle(_ message: Message) {
+        switch message {
+        case .shard(let input): driveShard(input)
+        case .control(let input): driveControl(input)
+        case .answer(let token, let answer): waiting.removeValue(forKey: token)?(answer)
+        case .view(let view): self.view = view
+        }
+    }
+
+    private func driveShard(_ input: Shard.Input) {
+        var effects: [Shard.Effect] = []
+        swap(&effects, &shardEffects)
+        shard.handle(input, now: now, into: &effects)
+        for effect in effects { perform(effect) }
+        effects.removeAll(keepingCapacity: true)
+        swap(&effects, &shardEffects)
+    }
+
+    private func driveControl(_ input: Control.Input) {
+        precondition(control != nil, "reactor \(index) has no control machine")
+        var effects: [Control.Effect] = []
+        swap(&effects, &controlEffects)
+        control?.handle(input, now: now, into: &effects)
+        for effect in effects { perform(effect) }
+        effects.removeAll(keepingCapacity: true)
+        swap(&effects, &controlEffects)
+    }
+
+    // MARK: Questions and answers
+
+    /// The number keeps the reactor in its upper bits, so that the answer finds its way back.
+    func expect(_ continuation: @escaping (Answer) -> Void) -> UInt64 {
+        lastToken += 1
+        let token = UInt64(index) << 48 | lastToken
+        waiting[token] = continuation
+        return token
+    }
+
+    func answer(_ token: UInt64, _ answer: Answer) {
+        post(.answer(token: token, answer), to: Int(token >> 48))
+    }
+
+    func forget(_ token: UInt64) { waiting[token] = nil }
+
+    func ask(_ request: ControlRequest, then: @escaping (ControlReply) -> Void) {
+        let token = expect { answer in
+            if case .control(let reply) = answer { then(reply) }
+        }
+        post(.control(.request(token: token, request)), to: 0)
+    }
+
+    /// The reactor whose shard holds a partition.
+    func shardIndex(of partition: TopicPartition) -> Int {
+        shared.shardIndex(of: partition)
+    }
+
+    func wake(at moment: Instant, _ message: Message) {
+        let delay = max(0, moment.nanoseconds - Clock.now().instant.nanoseconds)
+        let mailbox = shared.mailboxes[index]
+        loop.scheduleTask(in: .nanoseconds(delay)) { mailbox.post(message) }
+    }
+
+    // MARK: Connections
+
+    func add(_ connection: Connection) { connections[connection.id] = connection }
+
+    func remove(_ connection: Connection) {
+        connections[connection.id] = nil
+        starved[connection.id] = nil
+        shared.openConnections.subtract(1, ordering: .relaxed)
+        for token in connection.waitingFetches.sorted() {
+            forget(token)
+            for target in shared.mailboxes.indices {
+                post(.shard(.forget(token: token)), to: target)
+            }
+        }
+    }
+
+    /// Flushes a connection and lets it go on once this turn is over.
+    func settleAfterTurn(_ connection: Connection) {
+        guard isTurning else {
+            connection.resume()
+            return
+        }
+        settling.append(connection)
+    }
+
+    /// Keeps account of the bytes of unfinished frames on this loop.
+    func count(bytes: Int) {
+        bufferedBytes += bytes
+        guard bytes < 0, bufferedBytes <= shared.bufferedBytesPerLoop, !starved.isEmpty else {
+            return
+        }
+        let waiting = starved.values.sorted { $0.id < $1.id }
+        starved.removeAll()
+        for connection in waiting { connection.resume() }
+    }
+
+    /// Whether a connection may read on: always to begin a frame, and to go on with one while the
+    /// loop's account has room. Who may not is told when it has.
+    func mayRead(_ connection: Connection, holding bytes: Int) -> Bool {
+        if isDraining { return false }
+        if bytes == 0 || bufferedBytes <= shared.bufferedBytesPerLoop { return true }
+        starved[connection.id] = connection
+        return false
+    }
+
+    /// Once a second: ends what is idle, what dribbles, and, where memory is short, the oldest
+    /// unfinished frame.
+    func inspectConnections() {
+        let instant = Clock.now().instant
+        for connection in connections.values.sorted(by: { $0.id < $1.id }) {
+            if let began = connection.frameBegan,
+                instant.milliseconds(since: began) > Int64(limits.frameSeconds) * 1_000
+            {
+                events.connectionEnded(connection, reason: "frame took too long")
+                connection.close()
+            } else if connection.isQuiet,
+                instant.milliseconds(since: connection.lastHeard)
+                    > Int64(limits.idleSeconds) * 1_000
+            {
+                events.connectionEnded(connection, reason: "idle")
+                connection.close()
+            }
+        }
+        guard bufferedBytes > shared.bufferedBytesPerLoop else { return }
+        let oldest = connections.values.filter { $0.frameBegan != nil }
+            .min { ($0.frameBegan ?? instant, $0.id) < ($1.frameBegan ?? instant, $1.id) }
+        if let oldest {
+            events.connectionEnded(oldest, reason: "memory for unfinished requests is used up")
+            oldest.close()
+        }
+    }
+
+    /// How long a stop waits for answers that were begun.
+    static let drainMillisecondsMaximum: Int64 = 1_000
+
+    /// Reads nothing more, waits until every answer is out (or for a second), then closes.
+    func drainConnections(then: @escaping () -> Void) {
+        isDraining = true
+        let deadline = Clock.now().instant.advanced(
+            byMilliseconds: Self.drainMillisecondsMaximum)
+        lookWhetherDrained(deadline: deadline, then: then)
+    }
+
+    private func lookWhetherDrained(deadline: Instant, then: @escaping () -> Void) {
+        let all = connections.values.sorted { $0.id < $1.id }
+        guard all.allSatisfy(\.isQuiet) || Clock.now().instant >= deadline else {
+            loop.assumeIsolated().scheduleTask(in: .milliseconds(5)) {
+                self.lookWhetherDrained(deadline: deadline, then: then)
+            }
+            return
+        }
+        for connection in all { connection.close() }
+        then()
+    }
+}

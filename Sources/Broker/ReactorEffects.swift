@@ -1,0 +1,101 @@
+import Model
+import NIOCore
+import NIOPosix
+import Node
+import Replication
+import Storage
+
+extension Reactor {
+    /// Does what the shard says; the only place where its effects meet the outside.
+    func perform(_ effect: Shard.Effect) {
+        switch effect {
+        case .produced(let token, let results): answer(token, .produced(results))
+        case .fetched(let token, let results): answer(token, .fetched(results))
+        case .answered(let token, let answers): answer(token, .answered(answers))
+        case .run(let job): run(job)
+        case .wake(let moment): wake(at: moment, .shard(.wake))
+        case .opened(let partition, let failure):
+            post(.control(.opened(partition, failure: failure)), to: 0)
+        case .scanned(let partition, let piece): read(partition, piece)
+        case .notice(let notice): events.report(notice)
+        case .stopped(let clean): shared.progress.stopped(clean: clean)
+        }
+    }
+
+    /// Does what the control machine says.
+    func perform(_ effect: Control.Effect) {
+        switch effect {
+        case .persist(let number, let changes): persist(number, changes)
+        case .open(let order):
+            post(.shard(.open(order)), to: shardIndex(of: order.partition))
+        case .close(let partition):
+            post(.shard(.close(partition, delete: true)), to: shardIndex(of: partition))
+        case .configure(let partition, let configuration):
+            post(
+                .shard(.configure(partition, configuration)), to: shardIndex(of: partition))
+        case .publish(let view):
+            for target in shared.mailboxes.indices { post(.view(view), to: target) }
+        case .reply(let token, let reply): answer(token, .control(reply))
+        case .append(let number, let partition, let records):
+            append(number, partition, records)
+        case .load(let partition):
+            post(.shard(.scan(partition, from: .zero)), to: shardIndex(of: partition))
+        case .wake(let moment): wake(at: moment, .control(.wake))
+        case .ready(let failures): shared.progress.ready(failures: failures)
+        }
+    }
+
+    private func run(_ job: DiskJob) {
+        let shared = shared
+        let index = index
+        shared.diskThreads.submit { state in
+            guard case .active = state else { return }
+            let outcome = job.run(
+                on: shared.disk, files: shared.files, tail: shared.tail[index], now: Clock.now())
+            shared.mailboxes[index].post(.shard(.finished(outcome)))
+        }
+    }
+
+    private func persist(_ number: UInt64, _ changes: [TableChange]) {
+        let shared = shared
+        let index = index
+        shared.table.write(changes) { failure in
+            shared.mailboxes[index].post(.control(.persisted(number, failure: failure)))
+        }
+    }
+
+    private func append(_ number: UInt64, _ partition: TopicPartition, _ records: ByteBuffer) {
+        let token = expect { [unowned self] answer in
+            guard case .produced(let results) = answer, let result = results.first else { return }
+            self.post(.control(.appended(number, result)), to: 0)
+        }
+        let work = ProduceWork(
+            token: token, acknowledgement: .all,
+            deadline: now.instant.advanced(byMilliseconds: Control.appendTimeoutMilliseconds),
+            origin: .coordinator,
+            parts: [ProduceWork.Part(partition: partition, records: records)])
+        post(.shard(.produce(work)), to: shardIndex(of: partition))
+    }
+
+    /// Reads a piece of a slot's log on a disk thread, gives its records to the coordinator and
+    /// asks for the next piece. A slot that can't be read stays as it is, loading: its groups are
+    /// told to wait, never that they have no offsets.
+    private func read(_ partition: TopicPartition, _ piece: LogRead) {
+        let shared = shared
+        let index = index
+        if case .empty = piece {
+            post(.control(.slotEnd(partition)), to: 0)
+            return
+        }
+        shared.diskThreads.submit { state in
+            guard case .active = state else { return }
+            do throws(SlotReader.Failure) {
+                let (records, next) = try SlotReader.records(of: piece)
+                shared.mailboxes[0].post(.control(.slotRecords(partition, records)))
+                shared.mailboxes[index].post(.shard(.scan(partition, from: next)))
+            } catch {
+                shared.events.slotUnreadable(partition, error)
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+import KafkaProtocol
+import Model
+import NIOCore
+import Node
+
+/// The kinds of resources that have configurations, as Kafka numbers them.
+private enum ResourceType {
+    static let topic: Int8 = 2
+    static let broker: Int8 = 4
+}
+
+/// What IncrementalAlterConfigs can do to one value (KIP-339).
+private enum AlterOperation: Int8 {
+    case set = 0
+    case delete = 1
+    case append = 2
+    case subtract = 3
+}
+
+/// The result for one resource of an alteration.
+private struct AlterOutcome {
+    let type: Int8
+    let name: String
+    var error: ErrorCode = .none
+    var message: String?
+}
+
+extension Reactor {
+    func describeConfigs(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
+        let request = try DescribeConfigsRequest.decode(body, version: exchange.version)
+        let resources = request.resources.map { resource in
+            switch resource.resourceType {
+            case ResourceType.topic: describeTopic(resource, request)
+            case ResourceType.broker: describeBroker(resource, request)
+            default:
+                DescribeConfigsResponse.Resource(
+                    errorCode: .invalidRequest,
+                    errorMessage: "resource type \(resource.resourceType): expected 2 (topic) or "
+                        + "4 (broker)",
+                    resourceType: resource.resourceType, resourceName: resource.resourceName)
+            }
+        }
+        exchange.respond(DescribeConfigsResponse(resources: resources))
+    }
+
+    private func describeTopic(
+        _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest
+    ) -> DescribeConfigsResponse.Resource {
+        guard let entry = view.topic(named: resource.resourceName) else {
+            return DescribeConfigsResponse.Resource(
+                errorCode: .unknownTopicOrPartition,
+                errorMessage: "no topic '\(resource.resourceName)'",
+                resourceType: resource.resourceType, resourceName: resource.resourceName)
+        }
+        let keys = TopicConfigurationKey.all.filter { key in
+            resource.configurationKeys?.contains(key.name) ?? true
+        }
+        return DescribeConfigsResponse.Resource(
+            resourceType: resource.resourceType, resourceName: resource.resourceName,
+            configs: keys.map { key in
+                Self.describe(
+                    key, name: key.name, entry.configuration, isReadOnly: false, request)
+            })
+    }
+
+    /// The values that topics get where they don't set their own, by the broker's names.
+    private func describeBroker(
+        _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest
+    ) -> DescribeConfigsResponse.Resource {
+        guard
+            resource.resourceName.isEmpty
+                || resource.resourceName == String(view.controller.rawValue)
+        else {
+            return DescribeConfigsResponse.Resource(
+                errorCode: .invalidRequest,
+                errorMessage: "broker '\(resource.resourceName)': this is broker "
+                    + "\(view.controller.rawValue)",
+                resourceType: resource.resourceType, resourceName: resource.resourceName)
+        }
+        let defaults = TopicConfiguration(overrides: [:], broker: view.defaults.configuration)
+        let keys = TopicConfigurationKey.all.filter { key in
+            resource.configurationKeys?.contains(key.synonym) ?? true
+        }
+        return DescribeConfigsResponse.Resource(
+            resourceType: resource.resourceType, resourceName: resource.resourceName,
+            configs: keys.map { key in
+                Self.describe(key, name: key.synonym, defaults, isReadOnly: true, request)
+            })
+    }
+
+    private static func describe(
+        _ key: TopicConfigurationKey, name: String, _ configuration: TopicConfiguration,
+        isReadOnly: Bool, _ request: DescribeConfigsRequest
+    ) -> DescribeConfigsResponse.Config {
+        let (value, source) = configuration.value(of: key)
+        var config = DescribeConfigsResponse.Config(
+            name: name, value: value, readOnly: isReadOnly, configSource: source.rawValue,
+            configType: key.kind.rawValue,
+            documentation: request.includeDocumentation ? key.documentation : nil)
+        if request.includeSynonyms {
+            if source == .topic {
+                config.synonyms.append(
+                    DescribeConfigsResponse.Synonym(
+                        name: key.name, value: value, source: source.rawValue))
+            }
+            config.synonyms.append(
+                DescribeConfigsResponse.Synonym(
+                    name: key.synonym, value: key.standard,
+                    source: TopicConfiguration.Source.standard.rawValue))
+        }
+        return config
+    }
+
+    /// Each topic's overrides are replaced whole.
+    func alterConfigs(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
+        let request = try AlterConfigsRequest.decode(body, version: exchange.version)
+        let wanted = request.resources.map { resource in
+            AlterWish(type: resource.resourceType, name: resource.resourceName) { _ in
+                .success(
+                    Dictionary(
+                        resource.configs.compactMap { config in
+                            config.value.map { (config.name, $0) }
+                        }, uniquingKeysWith: { _, last in last }))
+            }
+        }
+        alter(wanted, validateOnly: request.validateOnly) { outcomes in
+            exchange.respond(
+                AlterConfigsResponse(
+                    resources: outcomes.map {
+                        AlterConfigsResponse.Resource(
+                            errorCode: $0.error, errorMessage: $0.message, resourceType: $0.type,
+                            resourceName: $0.name)
+                    }))
+        }
+    }
+
+    func incrementalAlterConfigs(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
+        let request = try IncrementalAlterConfigsRequest.decode(body, version: exchange.version)
+        let wanted = request.resources.map { resource in
+            AlterWish(type: resource.resourceType, name: resource.resourceName) { current in
+                Self.apply(resource.configs, to: current)
+            }
+        }
+        alter(wanted, validateOnly: request.validateOnly) { outcomes in
+            exchange.respond(
+                IncrementalAlterConfigsResponse(
+                    resources: outcomes.map {
+                        IncrementalAlterConfigsResponse.Resource(
+                            errorCode: $0.error, errorMessage: $0.message, resourceType: $0.type,
+                            resourceName: $0.name)
+                    }))
+        }
+    }
+
+    /// A resource and what its overrides become.
+    private struct AlterWish {
+        let type: Int8
+        let name: String
+        let change: (TopicConfiguration) -> Result<[String: String], Refusal>
+    }
+
+    /// Why an alteration makes no sense, in words.
+    private struct Refusal: Error {
+        let message: String
+    }
+
+    private func alter(
+        _ wanted: [AlterWish], validateOnly: Bool, then: @escaping ([AlterOutcome]) -> Void
+    ) {
+        var outcomes = wanted.map { AlterOutcome(type: $0.type, name: $0.name) }
+        var topics: [(name: String, overrides: [String: String])] = []
+        var places: [Int] = []
+        for (place, wish) in wanted.enumerated() {
+            guard wish.type == ResourceType.topic else {
+                outcomes[place].error = .invalidRequest
+                outcomes[place].message =
+                    "only topics (type 2) can be altered while the broker runs; a broker's own "
+                    + "values are in its configuration file"
+                continue
+            }
+            guard let entry = view.topic(named: wish.name) else {
+                outcomes[place].error = .unknownTopicOrPartition
+                outcomes[place].message = "no topic '\(wish.name)'"
+                continue
+            }
+            switch wish.change(entry.configuration) {
+            case .success(let overrides):
+                topics.append((wish.name, overrides))
+                places.append(place)
+            case .failure(let refusal):
+                outcomes[place].error = .invalidConfig
+                outcomes[place].message = refusal.message
+            }
+        }
+        ask(.alterTopics(topics, validateOnly: validateOnly)) { reply in
+            guard case .topics(let results) = reply else { return }
+            var outcomes = outcomes
+            for (place, result) in zip(places, results) {
+                outcomes[place].error = result.error?.code ?? .none
+                outcomes[place].message = result.message
+            }
+            then(outcomes)
+        }
+    }
+
+    private static func apply(
+        _ configs: [IncrementalAlterConfigsRequest.Config], to current: TopicConfiguration
+    ) -> Result<[String: String], Refusal> {
+        var overrides = current.overrides
+        for config in configs {
+            guard let operation = AlterOperation(rawValue: config.configOperation) else {
+                return .failure(
+                    Refusal(
+                        message: "\(config.name): operation \(config.configOperation): expected 0 "
+                            + "(set), 1 (delete), 2 (append) or 3 (subtract)"))
+            }
+            guard operation != .delete else {
+                overrides[config.name] = nil
+                continue
+            }
+            guard let value = config.value else {
+                return .failure(Refusal(message: "\(config.name): a value is missing"))
+            }
+            guard operation != .set else {
+                overrides[config.name] = value
+                continue
+            }
+            guard let key = TopicConfigurationKey.named(config.name), key.kind == .list else {
+                return .failure(
+                    Refusal(message: "\(config.name): only lists can be appended to"))
+            }
+            var words = current.overriding(with: overrides).value(of: key).value
+                .split(separator: ",").map(String.init)
+            let named = value.split(separator: ",").map(String.init)
+            words.removeAll { named.contains($0) }
+            if operation == .append { words += named }
+            overrides[config.name] = words.joined(separator: ",")
+        }
+        return .success(overrides)
+    }
+}

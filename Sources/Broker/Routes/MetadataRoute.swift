@@ -1,0 +1,175 @@
+import KafkaProtocol
+import Model
+import NIOCore
+import Node
+import Replication
+
+/// The operations that a client may do where there are no ACLs, as Kafka's bit sets (KIP-430).
+enum AuthorizedOperations {
+    private static func bits(_ operations: Int...) -> Int32 {
+        operations.reduce(0) { $0 | 1 << Int32($1) }
+    }
+
+    /// Read, write, create, delete, alter, describe, describe and alter configs.
+    static let topic = bits(3, 4, 5, 6, 7, 8, 10, 11)
+    /// Create, alter, describe, cluster action, describe and alter configs, idempotent write.
+    static let cluster = bits(5, 7, 8, 9, 10, 11, 12)
+    /// Read, delete, describe.
+    static let group = bits(3, 6, 8)
+}
+
+extension Reactor {
+    /// Answers from the newest view; topics that are missing and may be made are made first.
+    func metadata(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
+        let request = try MetadataRequest.decode(body, version: exchange.version)
+        let missing =
+            request.allowAutoTopicCreation && view.defaults.autoCreateTopics
+            ? missingNames(request) : []
+        guard !missing.isEmpty else {
+            exchange.respond(metadata(request, exchange))
+            return
+        }
+        ask(.createTopics(missing.map { NewTopic(name: $0) }, validateOnly: false)) {
+            [unowned self] _ in
+            exchange.respond(self.metadata(request, exchange))
+        }
+    }
+
+    private func missingNames(_ request: MetadataRequest) -> [String] {
+        guard let topics = request.topics else { return [] }
+        return topics.compactMap { topic in
+            guard let name = topic.name, view.topic(named: name) == nil,
+                TopicName.refusal(of: name) == nil, name != TopicName.consumerOffsets
+            else { return nil }
+            return name
+        }
+    }
+
+    private func metadata(_ request: MetadataRequest, _ exchange: Exchange) -> MetadataResponse {
+        let listener = exchange.connection.listener
+        var response = MetadataResponse(
+            brokers: view.brokers.map { broker in
+                let endpoint = broker.endpoint(for: listener)
+                return MetadataResponse.Broker(
+                    nodeID: broker.id.rawValue, host: endpoint?.host ?? "",
+                    port: endpoint?.port ?? 0, rack: broker.rack)
+            },
+            clusterID: view.clusterID, controllerID: view.controller.rawValue)
+        if request.includeClusterAuthorizedOperations {
+            response.clusterAuthorizedOperations = AuthorizedOperations.cluster
+        }
+        // Version 0 has no null: an empty list asks for all.
+        let wantsAll =
+            request.topics == nil || (exchange.version == 0 && request.topics?.isEmpty == true)
+        if wantsAll {
+            response.topics = view.sortedNames.compactMap { name in
+                view.topic(named: name).map { topic($0, request) }
+            }
+        } else {
+            response.topics = (request.topics ?? []).map { wanted in topic(wanted, request) }
+        }
+        return response
+    }
+
+    private func topic(
+        _ wanted: MetadataRequest.Topic, _ request: MetadataRequest
+    ) -> MetadataResponse.Topic {
+        if let name = wanted.name {
+            if let entry = view.topic(named: name) { return topic(entry, request) }
+            let isLegal = TopicName.refusal(of: name) == nil
+            return MetadataResponse.Topic(
+                errorCode: isLegal ? .unknownTopicOrPartition : .invalidTopic, name: name)
+        }
+        if let entry = view.topic(id: wanted.topicID) { return topic(entry, request) }
+        return MetadataResponse.Topic(errorCode: .unknownTopicID, topicID: wanted.topicID)
+    }
+
+    private func topic(_ entry: TopicEntry, _ request: MetadataRequest) -> MetadataResponse.Topic {
+        MetadataResponse.Topic(
+            name: entry.name, topicID: entry.id, isInternal: entry.isInternal,
+            partitions: entry.partitions.enumerated().map { index, leadership in
+                MetadataResponse.Partition(
+                    index: Int32(index), leaderID: leadership.leader.rawValue,
+                    leaderEpoch: leadership.epoch.rawValue,
+                    replicaNodes: leadership.replicas.map(\.rawValue),
+                    isrNodes: leadership.inSyncReplicas.map(\.rawValue))
+            },
+            topicAuthorizedOperations: request.includeTopicAuthorizedOperations
+                ? AuthorizedOperations.topic : .min)
+    }
+
+    func describeCluster(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
+        let request = try DescribeClusterRequest.decode(body, version: exchange.version)
+        guard request.endpointType == 1 else {
+            exchange.respond(
+                DescribeClusterResponse(
+                    errorCode: .mismatchedEndpointType,
+                    errorMessage: "these are broker endpoints (type 1): there are no controllers",
+                    endpointType: request.endpointType))
+            return
+        }
+        var response = DescribeClusterResponse(
+            clusterID: view.clusterID, controllerID: view.controller.rawValue,
+            brokers: view.brokers.map { broker in
+                let endpoint = broker.endpoint(for: exchange.connection.listener)
+                return DescribeClusterResponse.Broker(
+                    brokerID: broker.id.rawValue, host: endpoint?.host ?? "",
+                    port: endpoint?.port ?? 0, rack: broker.rack)
+            })
+        if request.includeClusterAuthorizedOperations {
+            response.clusterAuthorizedOperations = AuthorizedOperations.cluster
+        }
+        exchange.respond(response)
+    }
+
+    /// Topics with their partitions, page by page (KIP-966).
+    func describeTopicPartitions(
+        _ exchange: Exchange, _ body: ByteBuffer
+    ) throws(WireError) {
+        let request = try DescribeTopicPartitionsRequest.decode(body, version: exchange.version)
+        let asked = request.topics.isEmpty ? view.sortedNames : request.topics.map(\.name).sorted()
+        let names = asked.filter { $0 >= request.cursor?.topicName ?? "" }
+        var left = Int(min(max(1, request.responsePartitionLimit), 2_000))
+        var response = DescribeTopicPartitionsResponse()
+        for name in names {
+            guard let entry = view.topic(named: name) else {
+                response.topics.append(
+                    DescribeTopicPartitionsResponse.Topic(
+                        errorCode: .unknownTopicOrPartition, name: name))
+                continue
+            }
+            let first =
+                request.cursor?.topicName == name ? max(0, request.cursor?.partitionIndex ?? 0) : 0
+            guard left > 0 else {
+                response.nextCursor = DescribeTopicPartitionsResponse.Cursor(
+                    topicName: name, partitionIndex: first)
+                break
+            }
+            let wanted = entry.partitions.indices.dropFirst(Int(first))
+            let page = wanted.prefix(left)
+            left -= page.count
+            response.topics.append(
+                DescribeTopicPartitionsResponse.Topic(
+                    name: name, topicID: entry.id, isInternal: entry.isInternal,
+                    partitions: page.map { Self.partition($0, entry.partitions[$0]) },
+                    topicAuthorizedOperations: AuthorizedOperations.topic))
+            if page.count < wanted.count {
+                response.nextCursor = DescribeTopicPartitionsResponse.Cursor(
+                    topicName: name, partitionIndex: first + Int32(clamping: page.count))
+                break
+            }
+        }
+        exchange.respond(response)
+    }
+
+    private static func partition(
+        _ index: Int, _ leadership: Leadership
+    ) -> DescribeTopicPartitionsResponse.Partition {
+        DescribeTopicPartitionsResponse.Partition(
+            index: Int32(index), leaderID: leadership.leader.rawValue,
+            leaderEpoch: leadership.epoch.rawValue,
+            replicaNodes: leadership.replicas.map(\.rawValue),
+            isrNodes: leadership.inSyncReplicas.map(\.rawValue), eligibleLeaderReplicas: [],
+            lastKnownELR: [])
+    }
+}

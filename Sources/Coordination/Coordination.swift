@@ -1,1 +1,0 @@
-// The Coordination target begins here.

@@ -1,0 +1,122 @@
+public import Model
+public import Replication
+
+/// Where clients reach a broker through one of its listeners.
+public struct Endpoint: Hashable, Sendable {
+    public let listener: String
+    public let host: String
+    public let port: Int32
+
+    public init(listener: String, host: String, port: Int32) {
+        self.listener = listener
+        self.host = host
+        self.port = port
+    }
+}
+
+/// A broker as Metadata answers name it.
+public struct BrokerEntry: Hashable, Sendable {
+    public let id: NodeID
+    public let rack: String?
+    public let endpoints: [Endpoint]
+
+    public init(id: NodeID, rack: String?, endpoints: [Endpoint]) {
+        self.id = id
+        self.rack = rack
+        self.endpoints = endpoints
+    }
+
+    /// The endpoint for clients of `listener`: they are sent back through the door they came by.
+    public func endpoint(for listener: String) -> Endpoint? {
+        endpoints.first { $0.listener == listener } ?? endpoints.first
+    }
+}
+
+/// A topic as everybody sees it: identity, configuration, and who leads each partition.
+public struct TopicEntry: Sendable {
+    public let id: TopicID
+    public let name: String
+    public let configuration: TopicConfiguration
+    /// By partition index; a topic has at least one.
+    public let partitions: [Leadership]
+
+    public init(
+        id: TopicID, name: String, configuration: TopicConfiguration, partitions: [Leadership]
+    ) {
+        precondition(!partitions.isEmpty, "a topic has a partition")
+        self.id = id
+        self.name = name
+        self.configuration = configuration
+        self.partitions = partitions
+    }
+
+    /// Internal topics are the broker's own: clients read them and don't write them.
+    public var isInternal: Bool { name == TopicName.consumerOffsets }
+
+    public func partition(_ index: Int32) -> TopicPartition {
+        TopicPartition(topic: id, index: PartitionIndex(index))
+    }
+
+    /// Who leads partition `index`; nil where the topic has no such partition.
+    public func leadership(_ index: Int32) -> Leadership? {
+        partitions.indices.contains(Int(index)) ? partitions[Int(index)] : nil
+    }
+}
+
+/// One moment's picture of brokers, topics and leaders: the table that Metadata answers come from.
+///
+/// Immutable and shared: the control machine makes a new one at each change, and every event loop
+/// holds the newest it was given. A lookup costs one hash; making one copies the topic table.
+public final class ClusterView: Sendable {
+    public let clusterID: String
+    public let brokers: [BrokerEntry]
+    /// The broker that administrative clients are sent to; every broker decides, so each names
+    /// itself.
+    public let controller: NodeID
+    public let defaults: TopicDefaultsView
+    private let topics: [String: TopicEntry]
+    private let names: [TopicID: String]
+    /// All names in ascending order.
+    public let sortedNames: [String]
+
+    public init(
+        clusterID: String, brokers: [BrokerEntry], controller: NodeID,
+        defaults: TopicDefaultsView, topics: [TopicEntry]
+    ) {
+        self.clusterID = clusterID
+        self.brokers = brokers
+        self.controller = controller
+        self.defaults = defaults
+        self.topics = Dictionary(
+            topics.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
+        self.names = Dictionary(
+            topics.map { ($0.id, $0.name) }, uniquingKeysWith: { _, last in last })
+        self.sortedNames = topics.map(\.name).sorted()
+    }
+
+    public func topic(named name: String) -> TopicEntry? { topics[name] }
+
+    public func topic(id: TopicID) -> TopicEntry? { names[id].flatMap { topics[$0] } }
+
+    public func name(of id: TopicID) -> String? { names[id] }
+
+    public func broker(_ id: NodeID) -> BrokerEntry? { brokers.first { $0.id == id } }
+}
+
+/// What a topic gets where its creator left it open, as far as a view's readers need to know.
+public struct TopicDefaultsView: Hashable, Sendable {
+    public let partitions: Int32
+    public let replicas: Int16
+    public let autoCreateTopics: Bool
+    /// Broker-wide values of topic configurations, by Kafka's topic-level names.
+    public let configuration: [String: String]
+
+    public init(
+        partitions: Int32, replicas: Int16, autoCreateTopics: Bool, configuration: [String: String]
+    ) {
+        self.partitions = partitions
+        self.replicas = replicas
+        self.autoCreateTopics = autoCreateTopics
+        self.configuration = configuration
+    }
+}

@@ -1,0 +1,215 @@
+import Coordination
+import Model
+import NIOCore
+import OrderedCollections
+
+/// One slot: a partition of `__consumer_offsets` and the coordinator of the groups that hash to it.
+struct SlotState {
+    var coordinator: GroupCoordinator
+    let partition: TopicPartition
+    var isOpen = false
+    /// When the coordinator wants to be woken.
+    var wakeAt: Instant?
+}
+
+/// Whom a coordinator's reply belongs to.
+enum GroupAsker {
+    case client(UInt64)
+    case listing(UInt64)
+}
+
+/// A ListGroups that some slots have not answered yet.
+struct PendingListing {
+    let token: UInt64
+    var remaining: Int
+    var merged = GroupResponse.List()
+}
+
+extension Control {
+    /// How long a slot's log may take to acknowledge; Kafka's `offsets.commit.timeout.ms`.
+    public static let appendTimeoutMilliseconds: Int64 = 5_000
+
+    /// Makes a coordinator for each slot once the topic is there.
+    mutating func prepareSlots() {
+        guard slots.isEmpty, let topic = topics[TopicName.consumerOffsets] else { return }
+        for index in topic.partitions.indices {
+            let seed = generator.next()
+            slots.append(
+                SlotState(
+                    coordinator: GroupCoordinator(
+                        slot: PartitionIndex(Int32(index)), configuration: groupConfiguration,
+                        generator: SeededGenerator(seed: seed)),
+                    partition: topic.partition(Int32(index))))
+        }
+    }
+
+    /// The topic of the slots was removed: everybody who waits hears that nobody coordinates.
+    mutating func dropSlots(now: Now, into effects: inout [Effect]) {
+        for slot in slots.indices { drive(slot, .unload, now: now, into: &effects) }
+        slots = []
+        appends = [:]
+    }
+
+    func slotIndex(of partition: TopicPartition) -> Int? {
+        let slot = Int(partition.index.rawValue)
+        guard slots.indices.contains(slot), slots[slot].partition == partition else { return nil }
+        return slot
+    }
+
+    /// The topic of the slots is made when the first group asks for its coordinator.
+    mutating func coordinator(
+        for group: String, _ token: UInt64, now: Now, into effects: inout [Effect]
+    ) {
+        coordinatorWaiters.append(token)
+        if topics[TopicName.consumerOffsets] == nil,
+            !reserved.contains(TopicName.consumerOffsets)
+        {
+            let topic = NewTopic(
+                name: TopicName.consumerOffsets, partitions: offsetsPartitions, replicas: 1,
+                overrides: [
+                    "cleanup.policy": "compact", "segment.bytes": "104857600",
+                    "max.message.bytes": "16777216",
+                ])
+            createTopics([topic], false, nil, into: &effects)
+        }
+        answerCoordinatorWaiters(into: &effects)
+    }
+
+    mutating func answerCoordinatorWaiters(into effects: inout [Effect]) {
+        guard !coordinatorWaiters.isEmpty, !reserved.contains(TopicName.consumerOffsets),
+            openings[topics[TopicName.consumerOffsets]?.id ?? .zero] == nil
+        else { return }
+        let isReady = topics[TopicName.consumerOffsets] != nil
+        for token in coordinatorWaiters {
+            effects.append(.reply(token: token, .coordinator(isReady: isReady)))
+        }
+        coordinatorWaiters = []
+    }
+
+    mutating func group(
+        _ request: GroupRequest, _ token: UInt64, now: Now, into effects: inout [Effect]
+    ) {
+        guard !slots.isEmpty else {
+            effects.append(.reply(token: token, .group(request.refusal(.coordinatorNotAvailable))))
+            return
+        }
+        let slot = GroupSlot.slot(for: request.groupID ?? "", count: Int32(clamping: slots.count))
+        let number = nextSerial()
+        askers[number] = .client(token)
+        drive(
+            Int(slot.rawValue), .request(RequestToken(number), request), now: now, into: &effects)
+    }
+
+    mutating func listGroups(
+        _ list: GroupRequest.List, _ token: UInt64, now: Now, into effects: inout [Effect]
+    ) {
+        guard !slots.isEmpty else {
+            effects.append(.reply(token: token, .groups(GroupResponse.List())))
+            return
+        }
+        let listing = nextSerial()
+        listings[listing] = PendingListing(token: token, remaining: slots.count)
+        for slot in slots.indices {
+            let number = nextSerial()
+            askers[number] = .listing(listing)
+            drive(slot, .request(RequestToken(number), .list(list)), now: now, into: &effects)
+        }
+    }
+
+    mutating func load(
+        _ partition: TopicPartition, _ input: GroupCoordinator.Input, now: Now,
+        into effects: inout [Effect]
+    ) {
+        guard let slot = slotIndex(of: partition) else { return }
+        drive(slot, input, now: now, into: &effects)
+    }
+
+    mutating func appended(
+        _ number: UInt64, _ result: ProduceResult, now: Now, into effects: inout [Effect]
+    ) {
+        guard let (slot, token) = appends.removeValue(forKey: number), slots.indices.contains(slot)
+        else { return }
+        let failure: Coordination.AppendError? =
+            switch result.error {
+            case nil: nil
+            case .notLeader, .unknownTopicOrPartition, .storage: .notLeader
+            case .messageTooLarge: .tooLarge
+            case .timedOut: .timedOut
+            default: .unavailable
+            }
+        drive(slot, .appended(token, failure), now: now, into: &effects)
+    }
+
+    mutating func forgetOffsets(
+        of topics: [String], now: Now, into effects: inout [Effect]
+    ) {
+        for slot in slots.indices {
+            drive(slot, .topicsDeleted(topics), now: now, into: &effects)
+        }
+    }
+
+    mutating func wakeCoordinators(now: Now, into effects: inout [Effect]) {
+        announcedWake = nil
+        for slot in slots.indices {
+            guard let moment = slots[slot].wakeAt, moment <= now.instant else { continue }
+            slots[slot].wakeAt = nil
+            drive(slot, .wake, now: now, into: &effects)
+        }
+    }
+
+    mutating func announceWake(into effects: inout [Effect]) {
+        guard let first = slots.compactMap(\.wakeAt).min() else { return }
+        if let announced = announcedWake, announced <= first { return }
+        announcedWake = first
+        effects.append(.wake(at: first))
+    }
+
+    /// Runs one input through a coordinator and carries out what it says.
+    private mutating func drive(
+        _ slot: Int, _ input: GroupCoordinator.Input, now: Now, into effects: inout [Effect]
+    ) {
+        var list: [GroupCoordinator.Effect] = []
+        swap(&list, &coordinatorEffects)
+        slots[slot].coordinator.handle(input, now: now, into: &list)
+        for effect in list {
+            switch effect {
+            case .reply(let token, let response): route(token, response, into: &effects)
+            case .append(let token, let records):
+                let number = nextSerial()
+                appends[number] = (slot, token)
+                effects.append(
+                    .append(number, slots[slot].partition, Self.batch(records, now: now)))
+            case .wake(let moment):
+                slots[slot].wakeAt = min(slots[slot].wakeAt ?? moment, moment)
+            }
+        }
+        list.removeAll(keepingCapacity: true)
+        swap(&list, &coordinatorEffects)
+    }
+
+    private mutating func route(
+        _ token: RequestToken, _ response: GroupResponse, into effects: inout [Effect]
+    ) {
+        switch askers.removeValue(forKey: token.rawValue) {
+        case nil: return
+        case .client(let client): effects.append(.reply(token: client, .group(response)))
+        case .listing(let number):
+            guard case .list(let list) = response else { return }
+            listings[number]?.remaining -= 1
+            listings[number]?.merged.groups += list.groups
+            if let error = list.error { listings[number]?.merged.error = error }
+            guard let listing = listings[number], listing.remaining == 0 else { return }
+            listings[number] = nil
+            effects.append(.reply(token: listing.token, .groups(listing.merged)))
+        }
+    }
+
+    /// One uncompressed batch, stamped with the broker's clock.
+    private static func batch(_ records: [SlotRecord], now: Now) -> ByteBuffer {
+        var builder = RecordBatchBuilder()
+        for record in records {
+            builder.append(key: record.key, value: record.value, timestamp: now.wall)
+        }
+        return builder.finish()
+    }
+}

@@ -1,0 +1,99 @@
+public import Model
+public import Storage
+
+/// Work of a shard that may block: run on a disk thread, its outcome given back as an input.
+public enum DiskJob: Sendable {
+    case open(PartitionOrder)
+    case flush(TopicPartition, FlushTask)
+    case delete(TopicPartition, DeletionTask, [DeletionWish])
+    case close(TopicPartition, PartitionLog)
+    case erase(TopicPartition)
+
+    /// Does the work. Blocks; touches no state of the shard.
+    public func run(on disk: any Disk, files: FileHandleCache, tail: TailCache, now: Now)
+        -> DiskOutcome
+    {
+        switch self {
+        case .open(let order):
+            return .opened(order, Self.open(order, disk: disk, files: files, tail: tail, now: now))
+        case .flush(let id, let task):
+            do throws(DiskError) {
+                try task.run()
+                return .flushed(id, task, nil)
+            } catch { return .flushed(id, task, error) }
+        case .delete(let id, let task, let wishes):
+            do throws(DiskError) {
+                try task.run()
+                return .deleted(id, task, wishes, nil)
+            } catch { return .deleted(id, task, wishes, error) }
+        case .close(let id, var log):
+            do throws(DiskError) {
+                try log.close()
+                return .closed(id, nil)
+            } catch { return .closed(id, error) }
+        case .erase(let id):
+            return .erased(id, Self.erase(PartitionOrder.directory(of: id), on: disk))
+        }
+    }
+
+    private static func open(
+        _ order: PartitionOrder, disk: any Disk, files: FileHandleCache, tail: TailCache,
+        now: Now
+    ) -> Result<OpenedLog, StorageError> {
+        do throws(StorageError) {
+            let (log, report) = try PartitionLog.open(
+                directory: PartitionOrder.directory(of: order.partition), disk: disk, files: files,
+                tail: tail, configuration: LogConfiguration(order.configuration),
+                cleanShutdown: order.cleanStart, now: now)
+            return .success(OpenedLog(log: log, report: report))
+        } catch { return .failure(error) }
+    }
+
+    private static func erase(_ directory: String, on disk: any Disk) -> DiskError? {
+        do throws(DiskError) {
+            for name in try disk.list(directory) { try disk.remove("\(directory)/\(name)") }
+            try disk.remove(directory)
+            return nil
+        } catch .notFound {
+            return nil
+        } catch { return error }
+    }
+}
+
+/// A log as the disk thread hands it over: nobody else holds it.
+public struct OpenedLog: Sendable {
+    let log: PartitionLog
+    public let report: RecoveryReport
+}
+
+/// What became of a `DiskJob`.
+public enum DiskOutcome: Sendable {
+    case opened(PartitionOrder, Result<OpenedLog, StorageError>)
+    case flushed(TopicPartition, FlushTask, DiskError?)
+    case deleted(TopicPartition, DeletionTask, [DeletionWish], DiskError?)
+    case closed(TopicPartition, DiskError?)
+    case erased(TopicPartition, DiskError?)
+}
+
+extension LogConfiguration {
+    /// What Kafka's names amount to for a log.
+    init(_ topic: TopicConfiguration) {
+        self.init()
+        segmentBytes = topic.integer("segment.bytes")
+        segmentMilliseconds = topic.integer("segment.ms")
+        indexIntervalBytes = topic.integer("index.interval.bytes")
+        retentionBytes = topic.integer("retention.bytes")
+        retentionMilliseconds = topic.integer("retention.ms")
+        cleanupPolicy = []
+        if topic.isDeleted { cleanupPolicy.insert(.delete) }
+        if topic.isCompacted { cleanupPolicy.insert(.compact) }
+        maxMessageBytes = Int(topic.integer("max.message.bytes"))
+        timestampType = topic.stampsAtAppend ? .logAppend : .create
+        deleteRetentionMilliseconds = topic.integer("delete.retention.ms")
+        minCleanableDirtyRatio = topic.fraction("min.cleanable.dirty.ratio")
+        minCompactionLagMilliseconds = topic.integer("min.compaction.lag.ms")
+        maxCompactionLagMilliseconds = topic.integer("max.compaction.lag.ms")
+        timestampBeforeMaxMilliseconds = topic.integer("message.timestamp.before.max.ms")
+        timestampAfterMaxMilliseconds = topic.integer("message.timestamp.after.max.ms")
+    }
+}

@@ -1,1 +1,0 @@
-// The Node target begins here.

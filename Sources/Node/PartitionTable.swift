@@ -1,0 +1,118 @@
+public import Model
+public import Replication
+import Storage
+
+/// The order to open one partition: everything that its shard has to know.
+public struct PartitionOrder: Sendable {
+    public let partition: TopicPartition
+    public let configuration: TopicConfiguration
+    public let leadership: Leadership
+    /// Whether the process before this one closed its logs in order.
+    public let cleanStart: Bool
+
+    public init(
+        partition: TopicPartition, configuration: TopicConfiguration, leadership: Leadership,
+        cleanStart: Bool
+    ) {
+        self.partition = partition
+        self.configuration = configuration
+        self.leadership = leadership
+        self.cleanStart = cleanStart
+    }
+
+    /// Where the log lies in the data directory: by identity, so that a topic that is deleted and
+    /// made again under its name never meets the files of the one before.
+    public static func directory(of partition: TopicPartition) -> String {
+        "\(topicDirectory(of: partition.topic))/\(partition.index.rawValue)"
+    }
+
+    /// `logs/` and the topic's id as 32 hexadecimal digits.
+    public static func topicDirectory(of topic: TopicID) -> String {
+        "logs/" + hexadecimal(topic.high) + hexadecimal(topic.low)
+    }
+
+    private static func hexadecimal(_ word: UInt64) -> String {
+        let digits = String(word, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// One partition on its shard: the log, the machine, and who waits.
+struct ShardPartition {
+    let id: TopicPartition
+    var configuration: TopicConfiguration
+    var machine: PartitionMachine
+    /// Nil until the disk thread has opened it.
+    var opened: PartitionLog?
+    /// Fetches that wait for this partition, by serial; answered ones are dropped when met.
+    var watchers: [UInt64] = []
+    /// Bytes appended that waiting consumers were not told of.
+    var unannouncedBytes = 0
+    var flushUnderWay = false
+    var flushAgain = false
+    var compactionUnderWay = false
+    /// Deletions asked for while another one or a compaction runs; bounded by the requests.
+    var deletionsWaiting: [DeletionWish] = []
+
+    var isOpen: Bool { opened != nil }
+
+    /// The log in place; only where `isOpen`.
+    var log: PartitionLog {
+        get {
+            guard let opened else { preconditionFailure("partition \(id) has no log yet") }
+            return opened
+        }
+        _modify {
+            precondition(opened != nil, "partition \(id) has no log yet")
+            yield &opened!
+        }
+    }
+}
+
+/// The partitions of a shard in fixed places, so that the hot path changes them without copying.
+///
+/// A place is reused after its partition is gone. One hash per look-up.
+struct PartitionTable {
+    private var places: [ShardPartition?] = []
+    private var index: [TopicPartition: Int] = [:]
+    private var free: [Int] = []
+
+    func index(of id: TopicPartition) -> Int? { index[id] }
+
+    /// Places that hold a partition, in ascending order.
+    var occupied: [Int] { places.indices.filter { places[$0] != nil } }
+
+    mutating func insert(_ partition: ShardPartition) -> Int {
+        precondition(index[partition.id] == nil, "a partition is opened once")
+        let place: Int
+        if let reused = free.popLast() {
+            place = reused
+            places[place] = partition
+        } else {
+            place = places.count
+            places.append(partition)
+        }
+        index[partition.id] = place
+        return place
+    }
+
+    mutating func remove(at place: Int) {
+        guard let partition = places[place] else { return }
+        index[partition.id] = nil
+        places[place] = nil
+        free.append(place)
+    }
+
+    subscript(place: Int) -> ShardPartition {
+        get {
+            guard let partition = places[place] else {
+                preconditionFailure("place \(place) is empty")
+            }
+            return partition
+        }
+        _modify {
+            precondition(places[place] != nil, "place \(place) is empty")
+            yield &places[place]!
+        }
+    }
+}

@@ -1,0 +1,162 @@
+import DequeModule
+import HeapModule
+public import Model
+import Replication
+public import Storage
+
+/// One event loop's share of the partitions: the data half of a broker.
+///
+/// Takes typed work, appends to and reads from its logs, drives each partition's machine and says
+/// what is left to do as effects. It reads no clock and starts no thread; the only I/O on its
+/// loop is what the page cache answers, through `Disk`. Whatever may block long is a `DiskJob`
+/// that the shell runs elsewhere and whose result comes back as an input.
+///
+/// Owned by exactly one event loop (or by a simulator). Costs nothing for an idle partition but
+/// its memory.
+public struct Shard {
+    /// What the shell or the control machine tells a shard.
+    public enum Input: Sendable {
+        /// Open (or make) the log of a partition that this broker leads.
+        case open(PartitionOrder)
+        /// Let go of a partition; `delete` removes its files.
+        case close(TopicPartition, delete: Bool)
+        /// A topic's configuration changed.
+        case configure(TopicPartition, TopicConfiguration)
+        case produce(ProduceWork)
+        case fetch(FetchWork)
+        /// Answer that fetch now with what there is: another shard had enough.
+        case settle(token: UInt64)
+        /// The connection is gone: nobody wants these answers.
+        case forget(token: UInt64)
+        case ask(token: UInt64, [(TopicPartition, PartitionQuestion)])
+        /// Name the bytes of a slot's log from an offset on, for the coordinator to load.
+        case scan(TopicPartition, from: Offset)
+        case finished(DiskOutcome)
+        /// A deadline that was asked for has come.
+        case wake
+        /// Apply retention, compaction and producer expiry.
+        case maintain
+        /// Sync the logs whose topics say `flush: interval`.
+        case flushInterval
+        /// Flush everything and close: the last input.
+        case stop
+    }
+
+    /// What the shell has to do, in order.
+    public enum Effect: Sendable {
+        case produced(token: UInt64, [ProduceResult])
+        case fetched(token: UInt64, [FetchResult])
+        case answered(token: UInt64, [PartitionAnswer])
+        case run(DiskJob)
+        case wake(at: Instant)
+        /// The log is open, or can't be opened; said to the control machine.
+        case opened(TopicPartition, failure: String?)
+        /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
+        case scanned(TopicPartition, LogRead)
+        /// Something that an operator should know.
+        case notice(ShardNotice)
+        /// Every log is closed; `clean` where all of them were flushed.
+        case stopped(clean: Bool)
+    }
+
+    var partitions = PartitionTable()
+    var produces: [UInt64: PendingProduce] = [:]
+    var fetches: [UInt64: PendingFetch] = [:]
+    var questionnaires: [UInt64: Questionnaire] = [:]
+    /// Numbers for pending requests, unique while the process lives.
+    var serial: UInt64 = 0
+    /// Pending requests by deadline; entries of answered ones are dropped when they surface.
+    var deadlines = Heap<Deadline>()
+    var announcedWake: Instant?
+    /// Partitions whose high watermark moved during this input, for the consumers that wait.
+    var advanced: [Int] = []
+    var stopping: StopProgress?
+    let disk: any Disk
+    let files: FileHandleCache
+    let tail: TailCache
+    /// Reused between inputs so that a steady stream allocates nothing for it.
+    var machineEffects: [PartitionMachine.Effect] = []
+
+    public init(disk: any Disk, files: FileHandleCache, tail: TailCache) {
+        self.disk = disk
+        self.files = files
+        self.tail = tail
+    }
+
+    public mutating func handle(_ input: Input, now: Now, into effects: inout [Effect]) {
+        switch input {
+        case .produce(let work): produce(work, now: now, into: &effects)
+        case .fetch(let work): fetch(work, now: now, into: &effects)
+        case .settle(let token): settle(token, now: now, into: &effects)
+        case .forget(let token): forget(token)
+        case .ask(let token, let questions):
+            ask(questions, token: token, now: now, into: &effects)
+        case .open(let order): open(order, now: now, into: &effects)
+        case .close(let id, let delete): close(id, delete: delete, into: &effects)
+        case .configure(let id, let configuration): configure(id, configuration, into: &effects)
+        case .scan(let id, let offset): scan(id, from: offset, into: &effects)
+        case .finished(let outcome): finished(outcome, now: now, into: &effects)
+        case .wake: expire(now: now, into: &effects)
+        case .maintain: maintain(now: now, into: &effects)
+        case .flushInterval: flushInterval(into: &effects)
+        case .stop: stop(into: &effects)
+        }
+        serveWaitingConsumers(now: now, into: &effects)
+        announceWake(into: &effects)
+    }
+
+    mutating func nextSerial() -> UInt64 {
+        serial += 1
+        return serial
+    }
+
+    /// Asks for one timer, and only where an earlier one is not under way already.
+    private mutating func announceWake(into effects: inout [Effect]) {
+        while let first = deadlines.min, !isPending(first) { deadlines.removeMin() }
+        guard let first = deadlines.min else { return }
+        if let announced = announcedWake, announced <= first.at { return }
+        announcedWake = first.at
+        effects.append(.wake(at: first.at))
+    }
+
+    private func isPending(_ deadline: Deadline) -> Bool {
+        switch deadline.kind {
+        case .fetch: fetches[deadline.serial] != nil
+        case .produce: produces[deadline.serial] != nil
+        }
+    }
+
+    private mutating func expire(now: Now, into effects: inout [Effect]) {
+        announcedWake = nil
+        while let first = deadlines.min, first.at <= now.instant {
+            deadlines.removeMin()
+            switch first.kind {
+            case .fetch: finishFetch(first.serial, into: &effects)
+            case .produce: expireProduce(first.serial, now: now, into: &effects)
+            }
+        }
+    }
+}
+
+/// When a pending request has to be answered at the latest.
+struct Deadline: Comparable {
+    enum Kind { case produce, fetch }
+
+    let at: Instant
+    let serial: UInt64
+    let kind: Kind
+
+    static func < (left: Deadline, right: Deadline) -> Bool {
+        (left.at, left.serial) < (right.at, right.serial)
+    }
+
+    static func == (left: Deadline, right: Deadline) -> Bool { left.serial == right.serial }
+}
+
+/// What an operator should hear of a partition; the shell writes it as a log line.
+public enum ShardNotice: Sendable {
+    case recovered(TopicPartition, RecoveryReport)
+    case writeFailed(TopicPartition, String)
+    case syncFailed(TopicPartition, String)
+    case maintenanceFailed(TopicPartition, String)
+}

@@ -1,0 +1,160 @@
+import HeapModule
+import Model
+import NIOCore
+import Replication
+import Storage
+
+/// A fetch that waits for more bytes than there were.
+struct PendingFetch {
+    let work: FetchWork
+    /// Bytes appended to its partitions since it began to wait; reads are tried again only when
+    /// they could satisfy it.
+    var arrived: Int
+    let slots: [Int]
+}
+
+extension Shard {
+    /// Answers at once where there is enough, an error, or no time to wait; else holds it back.
+    mutating func fetch(_ work: FetchWork, now: Now, into effects: inout [Effect]) {
+        var bytes = 0
+        var hasError = false
+        let results = read(work, bytes: &bytes, hasError: &hasError)
+        if bytes >= work.minBytes || hasError || work.deadline <= now.instant {
+            effects.append(.fetched(token: work.token, results))
+            return
+        }
+        let serial = nextSerial()
+        let slots = work.parts.compactMap { partitions.index(of: $0.partition) }
+        for slot in slots { partitions[slot].watchers.append(serial) }
+        fetches[serial] = PendingFetch(work: work, arrived: bytes, slots: slots)
+        deadlines.insert(Deadline(at: work.deadline, serial: serial, kind: .fetch))
+    }
+
+    /// Reads each part within the bounds of the whole: at least one batch, so that a batch larger
+    /// than `maxBytes` can't stop a consumer for ever (KIP-74).
+    private mutating func read(
+        _ work: FetchWork, bytes: inout Int, hasError: inout Bool
+    ) -> [FetchResult] {
+        var results: [FetchResult] = []
+        results.reserveCapacity(work.parts.count)
+        for part in work.parts {
+            let result = read(part, budget: work.maxBytes - bytes, first: bytes == 0)
+            bytes += result.records.byteCount
+            if result.error != nil || result.diverging != nil { hasError = true }
+            results.append(result)
+        }
+        return results
+    }
+
+    private mutating func read(_ part: FetchWork.Part, budget: Int, first: Bool) -> FetchResult {
+        guard let slot = partitions.index(of: part.partition) else {
+            return FetchResult(error: .unknownTopicOrPartition)
+        }
+        guard partitions[slot].isOpen else { return FetchResult(error: .loading) }
+        if let refusal = refusal(of: part.currentLeaderEpoch, slot) {
+            return FetchResult(error: refusal)
+        }
+        var result = FetchResult()
+        result.highWatermark = partitions[slot].machine.highWatermark
+        result.logStart = partitions[slot].log.startOffset
+        if part.lastFetchedEpoch > .unknown,
+            let diverging = divergence(of: part, slot)
+        {
+            result.diverging = diverging
+            return result
+        }
+        guard budget > 0 || first else { return result }
+        do throws(ReadError) {
+            result.records = try partitions[slot].log.read(
+                from: part.offset, below: result.highWatermark,
+                maxBytes: min(part.maxBytes, max(budget, 0)), atLeastOne: first)
+        } catch {
+            result.error = PartitionError(error)
+        }
+        return result
+    }
+
+    /// KIP-320: a client with an older belief is fenced, one with a newer is asked to wait.
+    func refusal(of claimed: LeaderEpoch, _ slot: Int) -> PartitionError? {
+        guard let leadership = partitions[slot].machine.leadership else { return .notLeader }
+        if claimed == .unknown || claimed == leadership.epoch { return nil }
+        return claimed < leadership.epoch ? .fencedLeaderEpoch : .unknownLeaderEpoch
+    }
+
+    /// Where the client's last read record is not in this log, the place where the two part.
+    private func divergence(
+        of part: FetchWork.Part, _ slot: Int
+    ) -> (epoch: LeaderEpoch, end: Offset)? {
+        guard let (epoch, end) = partitions[slot].log.endOffset(for: part.lastFetchedEpoch) else {
+            return nil
+        }
+        return epoch < part.lastFetchedEpoch || end < part.offset ? (epoch, end) : nil
+    }
+
+    /// Consumers whose partitions moved while this input was handled, in the order they moved.
+    mutating func serveWaitingConsumers(now: Now, into effects: inout [Effect]) {
+        guard !advanced.isEmpty else { return }
+        for slot in advanced {
+            let bytes = partitions[slot].unannouncedBytes
+            partitions[slot].unannouncedBytes = 0
+            let watchers = partitions[slot].watchers
+            guard !watchers.isEmpty else { continue }
+            var still: [UInt64] = []
+            for serial in watchers {
+                guard let at = fetches.index(forKey: serial) else { continue }
+                fetches.values[at].arrived += bytes
+                if fetches.values[at].arrived >= fetches.values[at].work.minBytes {
+                    finishFetch(serial, into: &effects)
+                } else {
+                    still.append(serial)
+                }
+            }
+            partitions[slot].watchers = still
+        }
+        advanced.removeAll(keepingCapacity: true)
+    }
+
+    /// Reads once more and answers with what there is.
+    mutating func finishFetch(_ serial: UInt64, into effects: inout [Effect]) {
+        guard let pending = fetches.removeValue(forKey: serial) else { return }
+        for slot in pending.slots { partitions[slot].watchers.removeAll { $0 == serial } }
+        var bytes = 0
+        var hasError = false
+        let results = read(pending.work, bytes: &bytes, hasError: &hasError)
+        effects.append(.fetched(token: pending.work.token, results))
+    }
+
+    mutating func settle(_ token: UInt64, now: Now, into effects: inout [Effect]) {
+        guard let serial = serial(ofFetch: token) else { return }
+        finishFetch(serial, into: &effects)
+    }
+
+    /// Drops a fetch whose connection is gone; appended batches stay, only their answer goes.
+    mutating func forget(_ token: UInt64) {
+        guard let serial = serial(ofFetch: token),
+            let pending = fetches.removeValue(forKey: serial)
+        else { return }
+        for slot in pending.slots { partitions[slot].watchers.removeAll { $0 == serial } }
+    }
+
+    /// Tokens are the connections' numbers; a scan over waiting fetches is rare and short.
+    private func serial(ofFetch token: UInt64) -> UInt64? {
+        fetches.first { $0.value.work.token == token }?.key
+    }
+
+    /// Answers everybody who waits at a partition that is being closed.
+    mutating func dismissConsumers(of slot: Int, into effects: inout [Effect]) {
+        let watchers = partitions[slot].watchers
+        for serial in watchers { finishFetch(serial, into: &effects) }
+    }
+}
+
+extension PartitionError {
+    init(_ error: ReadError) {
+        switch error {
+        case .outOfRange: self = .offsetOutOfRange
+        case .corrupt: self = .corruptMessage
+        case .storage: self = .storage
+        }
+    }
+}

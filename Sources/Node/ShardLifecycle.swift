@@ -1,0 +1,176 @@
+import Model
+import Replication
+import Storage
+
+/// How far a stop has come.
+struct StopProgress {
+    var remaining: Int
+    var isClean = true
+}
+
+extension Shard {
+    /// Takes the partition in and has its log opened on a disk thread; until then it is `loading`.
+    mutating func open(_ order: PartitionOrder, now: Now, into effects: inout [Effect]) {
+        guard partitions.index(of: order.partition) == nil, stopping == nil else { return }
+        _ = partitions.insert(
+            ShardPartition(
+                id: order.partition, configuration: order.configuration,
+                machine: PartitionMachine(
+                    syncRequired: order.configuration.durability == .sync)))
+        effects.append(.run(.open(order)))
+    }
+
+    mutating func close(_ id: TopicPartition, delete: Bool, into effects: inout [Effect]) {
+        guard let slot = partitions.index(of: id) else { return }
+        drive(slot, .resign, into: &effects)
+        dismissConsumers(of: slot, into: &effects)
+        dismissDeletions(of: slot, into: &effects)
+        let wasOpen = partitions[slot].isOpen
+        partitions.remove(at: slot)
+        // A log that is still being opened is erased when its opening is reported.
+        if delete, wasOpen { effects.append(.run(.erase(id))) }
+    }
+
+    mutating func configure(
+        _ id: TopicPartition, _ configuration: TopicConfiguration, into effects: inout [Effect]
+    ) {
+        guard let slot = partitions.index(of: id) else { return }
+        partitions[slot].configuration = configuration
+        partitions[slot].machine.syncRequired = configuration.durability == .sync
+        guard partitions[slot].isOpen else { return }
+        partitions[slot].log.configure(LogConfiguration(configuration))
+        drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
+    }
+
+    mutating func finished(_ outcome: DiskOutcome, now: Now, into effects: inout [Effect]) {
+        switch outcome {
+        case .opened(let order, let result): opened(order, result, into: &effects)
+        case .flushed(let id, let task, let error): flushed(id, task, error, into: &effects)
+        case .deleted(let id, let task, let wishes, let error):
+            deleted(id, task, wishes, error, into: &effects)
+        case .closed(let id, let error):
+            report(id, error.map { "\($0)" }, into: &effects)
+            stopping?.remaining -= 1
+            if error != nil { stopping?.isClean = false }
+            finishStop(into: &effects)
+        case .erased(let id, let error): report(id, error.map { "\($0)" }, into: &effects)
+        }
+    }
+
+    private mutating func opened(
+        _ order: PartitionOrder, _ result: Result<OpenedLog, StorageError>,
+        into effects: inout [Effect]
+    ) {
+        guard let slot = partitions.index(of: order.partition) else {
+            effects.append(.run(.erase(order.partition)))
+            return
+        }
+        switch result {
+        case .failure(let error):
+            effects.append(.opened(order.partition, failure: String(describing: error)))
+        case .success(let opened):
+            partitions[slot].opened = opened.log
+            // What was in the log before this start is as safe as the process before left it; a
+            // first sync makes it so again where the topic asks for it.
+            drive(
+                slot,
+                .lead(
+                    order.leadership, end: opened.log.endOffset, synced: opened.log.flushedOffset),
+                into: &effects)
+            if opened.report != RecoveryReport() {
+                effects.append(.notice(.recovered(order.partition, opened.report)))
+            }
+            effects.append(.opened(order.partition, failure: nil))
+        }
+        // Opening is over for a partition while a stop was asked for: it is closed like the rest.
+        if stopping != nil { closeForStop(slot, into: &effects) }
+    }
+
+    /// Has everything appended so far synced; one sync at a time for each log.
+    mutating func flush(_ slot: Int, into effects: inout [Effect]) {
+        guard !partitions[slot].flushUnderWay else {
+            partitions[slot].flushAgain = true
+            return
+        }
+        guard let task = partitions[slot].log.beginFlush() else {
+            drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
+            return
+        }
+        partitions[slot].flushUnderWay = true
+        effects.append(.run(.flush(partitions[slot].id, task)))
+    }
+
+    private mutating func flushed(
+        _ id: TopicPartition, _ task: FlushTask, _ error: DiskError?, into effects: inout [Effect]
+    ) {
+        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        partitions[slot].flushUnderWay = false
+        if let error {
+            partitions[slot].log.failFlush(task, error)
+            effects.append(.notice(.syncFailed(id, String(describing: error))))
+            drive(slot, .syncFailed, into: &effects)
+            return
+        }
+        partitions[slot].log.completeFlush(task)
+        let again = partitions[slot].flushAgain
+        partitions[slot].flushAgain = false
+        drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
+        if again, !partitions[slot].flushUnderWay { flush(slot, into: &effects) }
+    }
+
+    mutating func flushInterval(into effects: inout [Effect]) {
+        for slot in partitions.occupied where partitions[slot].isOpen {
+            guard partitions[slot].configuration.durability == .interval,
+                partitions[slot].log.flushedOffset < partitions[slot].log.endOffset
+            else { continue }
+            flush(slot, into: &effects)
+        }
+    }
+
+    mutating func maintain(now: Now, into effects: inout [Effect]) {
+        for slot in partitions.occupied where partitions[slot].isOpen {
+            let id = partitions[slot].id
+            let high = partitions[slot].machine.highWatermark
+            if let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
+                effects.append(.run(.delete(id, task, [])))
+            }
+        }
+    }
+
+    private func report(
+        _ id: TopicPartition, _ failure: String?, into effects: inout [Effect]
+    ) {
+        guard let failure else { return }
+        effects.append(.notice(.maintenanceFailed(id, failure)))
+    }
+
+    /// Refuses what waits, then flushes and closes each log; the last answer says `stopped`.
+    mutating func stop(into effects: inout [Effect]) {
+        guard stopping == nil else { return }
+        stopping = StopProgress(remaining: partitions.occupied.count)
+        for slot in partitions.occupied {
+            dismissConsumers(of: slot, into: &effects)
+            dismissDeletions(of: slot, into: &effects)
+            if partitions[slot].isOpen { closeForStop(slot, into: &effects) }
+        }
+        finishStop(into: &effects)
+    }
+
+    private mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
+        drive(slot, .resign, into: &effects)
+        guard let log = partitions[slot].opened else {
+            stopping?.remaining -= 1
+            finishStop(into: &effects)
+            return
+        }
+        let id = partitions[slot].id
+        partitions.remove(at: slot)
+        effects.append(.run(.close(id, log)))
+    }
+
+    private mutating func finishStop(into effects: inout [Effect]) {
+        guard let progress = stopping, progress.remaining == 0 else { return }
+        stopping?.remaining = -1
+        effects.append(.stopped(clean: progress.isClean))
+    }
+}

@@ -1,0 +1,159 @@
+import HeapModule
+import Model
+import NIOCore
+import Replication
+import Storage
+
+/// A produce request some of whose parts are appended and not yet acknowledged.
+struct PendingProduce {
+    let token: UInt64
+    /// Parts that wait, and one more while the request is still being appended.
+    var remaining = 1
+    var results: [ProduceResult] = []
+    /// The partition of each part, by table index, and the log end that its answer waits for.
+    var slots: [(slot: Int, end: Offset)] = []
+}
+
+extension Shard {
+    /// The most partitions in one request: a waiter's number keeps 20 bits for the part.
+    public static let partsMaximum = 1 << 20
+
+    /// Appends every part at once; answers now where nothing is left to wait for.
+    mutating func produce(_ work: ProduceWork, now: Now, into effects: inout [Effect]) {
+        precondition(work.parts.count <= Self.partsMaximum, "the shell bounds a request's parts")
+        let serial = nextSerial()
+        var pending = PendingProduce(token: work.token)
+        pending.results.reserveCapacity(work.parts.count)
+        pending.slots.reserveCapacity(work.parts.count)
+        for part in work.parts {
+            let slot = partitions.index(of: part.partition) ?? -1
+            let (result, end) = append(part.records, to: slot, work, now: now, into: &effects)
+            pending.slots.append((slot, end))
+            pending.results.append(result)
+            if result.error == nil { pending.remaining += 1 }
+        }
+        let slots = pending.slots
+        let failed = pending.results.map { $0.error != nil }
+        produces[serial] = pending
+        for (part, place) in slots.enumerated() where !failed[part] {
+            let waiter = PartitionMachine.Waiter(
+                token: serial << 20 | UInt64(part), end: place.end,
+                acknowledgement: work.acknowledgement, deadline: work.deadline)
+            drive(place.slot, .await(waiter), into: &effects)
+        }
+        settleProduce(serial, into: &effects)
+        if produces[serial] != nil {
+            deadlines.insert(Deadline(at: work.deadline, serial: serial, kind: .produce))
+        }
+    }
+
+    /// Appends one part; gives the log end whose safety the answer waits for.
+    private mutating func append(
+        _ records: ByteBuffer, to slot: Int, _ work: ProduceWork, now: Now,
+        into effects: inout [Effect]
+    ) -> (ProduceResult, end: Offset) {
+        guard slot >= 0 else { return (ProduceResult(error: .unknownTopicOrPartition), .zero) }
+        guard partitions[slot].isOpen else { return (ProduceResult(error: .loading), .zero) }
+        guard let epoch = partitions[slot].machine.leadership?.epoch else {
+            return (ProduceResult(error: .notLeader), .zero)
+        }
+        do throws(Storage.AppendError) {
+            let outcome = try partitions[slot].log.append(
+                records, leaderEpoch: epoch, origin: work.origin, now: now)
+            let appended: AppendOutcome.Appended
+            switch outcome {
+            case .duplicate(let original): appended = original
+            case .appended(let new):
+                appended = new
+                partitions[slot].unannouncedBytes += records.readableBytes
+                drive(slot, .appended(end: partitions[slot].log.endOffset), into: &effects)
+            }
+            var result = ProduceResult()
+            result.base = appended.baseOffset
+            result.logAppendTime = appended.logAppendTime ?? .none
+            result.logStart = appended.logStartOffset
+            // A sealed segment is synced in the background, whatever the topic's durability.
+            if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
+            return (result, appended.lastOffset.advanced(by: 1))
+        } catch {
+            if case .storage(let reason) = error {
+                effects.append(.notice(.writeFailed(partitions[slot].id, "\(reason)")))
+            }
+            return (ProduceResult(error: PartitionError(error)), .zero)
+        }
+    }
+
+    /// Runs one input through a partition's machine and carries out what it says.
+    mutating func drive(
+        _ slot: Int, _ input: PartitionMachine.Input, into effects: inout [Effect]
+    ) {
+        machineEffects.removeAll(keepingCapacity: true)
+        partitions[slot].machine.handle(input, into: &machineEffects)
+        carryOut(slot, into: &effects)
+    }
+
+    /// The list is taken out while it is walked: a flush may drive the machine again.
+    private mutating func carryOut(_ slot: Int, into effects: inout [Effect]) {
+        var list: [PartitionMachine.Effect] = []
+        swap(&list, &machineEffects)
+        for effect in list {
+            switch effect {
+            case .acknowledge(let token):
+                settleProduce(token >> 20, into: &effects)
+            case .refuse(let token, let refusal):
+                let part = Int(token & UInt64(Self.partsMaximum - 1))
+                produces[token >> 20]?.results[part] = ProduceResult(
+                    error: PartitionError(refusal))
+                settleProduce(token >> 20, into: &effects)
+            case .highWatermark:
+                advanced.append(slot)
+            case .sync:
+                flush(slot, into: &effects)
+            }
+        }
+        list.removeAll(keepingCapacity: true)
+        swap(&list, &machineEffects)
+    }
+
+    /// One part fewer to wait for; answers at the last.
+    private mutating func settleProduce(_ serial: UInt64, into effects: inout [Effect]) {
+        guard let at = produces.index(forKey: serial) else { return }
+        produces.values[at].remaining -= 1
+        guard produces.values[at].remaining == 0 else { return }
+        let pending = produces.remove(at: at).value
+        effects.append(.produced(token: pending.token, pending.results))
+    }
+
+    mutating func expireProduce(_ serial: UInt64, now: Now, into effects: inout [Effect]) {
+        guard let pending = produces[serial] else { return }
+        for (slot, _) in pending.slots where slot >= 0 && partitions[slot].machine.hasWaiters {
+            machineEffects.removeAll(keepingCapacity: true)
+            partitions[slot].machine.expire(at: now.instant, into: &machineEffects)
+            carryOut(slot, into: &effects)
+        }
+    }
+}
+
+extension PartitionError {
+    init(_ error: Storage.AppendError) {
+        switch error {
+        case .corrupt: self = .corruptMessage
+        case .recordTooLarge: self = .messageTooLarge
+        case .unsupportedFormat: self = .unsupportedMessageFormat
+        case .invalidRecord: self = .invalidRecord
+        case .invalidTimestamp: self = .invalidTimestamp
+        case .outOfOrderSequence: self = .outOfOrderSequence
+        case .duplicateTooOld: self = .duplicateSequence
+        case .invalidProducerEpoch: self = .invalidProducerEpoch
+        case .storage, .writesRefused: self = .storage
+        }
+    }
+
+    init(_ refusal: PartitionMachine.Refusal) {
+        switch refusal {
+        case .notLeader: self = .notLeader
+        case .syncFailed: self = .storage
+        case .timedOut: self = .timedOut
+        }
+    }
+}

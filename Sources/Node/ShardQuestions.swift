@@ -1,0 +1,206 @@
+import Model
+import Replication
+import Storage
+
+/// The special times of ListOffsets, as clients write them.
+enum OffsetQuery {
+    static let latest: Int64 = -1
+    static let earliest: Int64 = -2
+    /// The record with the greatest timestamp (KIP-734).
+    static let greatestTimestamp: Int64 = -3
+    /// The earliest record on local disk (KIP-405): without tiers, the earliest at all.
+    static let earliestLocal: Int64 = -4
+    /// The end of what tiers hold (KIP-1005): without tiers there is none.
+    static let latestTiered: Int64 = -5
+}
+
+/// The answers to one `ask`, some of which wait for a disk thread.
+struct Questionnaire {
+    let token: UInt64
+    var remaining: Int
+    var answers: [PartitionAnswer] = []
+}
+
+/// A DeleteRecords of one partition and the place of its answer.
+public struct DeletionWish: Sendable {
+    let serial: UInt64
+    let place: Int
+    let before: Int64
+}
+
+extension Shard {
+    /// Answers questions from indexes and the page cache; where records are deleted, only once
+    /// the new start of the log is durable.
+    mutating func ask(
+        _ questions: [(TopicPartition, PartitionQuestion)], token: UInt64, now: Now,
+        into effects: inout [Effect]
+    ) {
+        let serial = nextSerial()
+        questionnaires[serial] = Questionnaire(token: token, remaining: 1)
+        for (place, (id, question)) in questions.enumerated() {
+            if case .delete(let before) = question {
+                questionnaires[serial]?.answers.append(.failed(.timedOut))
+                questionnaires[serial]?.remaining += 1
+                let wish = DeletionWish(serial: serial, place: place, before: before)
+                delete(wish, in: id, into: &effects)
+            } else {
+                let answer = answer(question, about: id, now: now)
+                questionnaires[serial]?.answers.append(answer)
+            }
+        }
+        settleQuestionnaire(serial, into: &effects)
+    }
+
+    /// One answer fewer to wait for; replies at the last.
+    private mutating func settleQuestionnaire(_ serial: UInt64, into effects: inout [Effect]) {
+        questionnaires[serial]?.remaining -= 1
+        guard let asked = questionnaires[serial], asked.remaining == 0 else { return }
+        questionnaires[serial] = nil
+        effects.append(.answered(token: asked.token, asked.answers))
+    }
+
+    /// Answers one question about one partition from the log's indexes and the page cache.
+    private mutating func answer(
+        _ question: PartitionQuestion, about id: TopicPartition, now: Now
+    ) -> PartitionAnswer {
+        guard let slot = partitions.index(of: id) else {
+            return .failed(.unknownTopicOrPartition)
+        }
+        guard partitions[slot].isOpen else { return .failed(.loading) }
+        switch question {
+        case .offset(let time, let claimed):
+            if let error = refusal(of: claimed, slot) { return .failed(error) }
+            return offset(at: time, slot)
+        case .end(let epoch, let claimed):
+            if let error = refusal(of: claimed, slot) { return .failed(error) }
+            let found = partitions[slot].log.endOffset(for: epoch)
+            return .end(found?.epoch ?? .unknown, found?.endOffset ?? Offset(-1))
+        case .producers:
+            return .producers(partitions[slot].log.activeProducers)
+        case .size:
+            return .size(bytes: partitions[slot].log.sizeInBytes)
+        case .delete:
+            preconditionFailure("a deletion is answered when it is durable")
+        }
+    }
+
+    /// The epoch under which the record at `offset` was appended; unknown in an empty log.
+    private func epoch(at offset: Offset, _ slot: Int) -> LeaderEpoch {
+        partitions[slot].log.epochs.entries.last { $0.startOffset <= offset }?.epoch ?? .unknown
+    }
+
+    private mutating func offset(at time: Int64, _ slot: Int) -> PartitionAnswer {
+        let high = partitions[slot].machine.highWatermark
+        let start = partitions[slot].log.startOffset
+        let unknown = PartitionAnswer.offset(Offset(-1), .none, .unknown)
+        switch time {
+        case OffsetQuery.latest:
+            return .offset(high, .none, partitions[slot].machine.leadership?.epoch ?? .unknown)
+        case OffsetQuery.earliest, OffsetQuery.earliestLocal:
+            return .offset(start, .none, epoch(at: start, slot))
+        case OffsetQuery.latestTiered:
+            return unknown
+        default:
+            guard time >= 0 || time == OffsetQuery.greatestTimestamp else { return unknown }
+            do throws(ReadError) {
+                let found =
+                    time < 0
+                    ? try partitions[slot].log.maxTimestamp(below: high)
+                    : try partitions[slot].log.firstOffset(
+                        atOrAfter: Timestamp(milliseconds: time), below: high)
+                guard let found else { return unknown }
+                return .offset(found.offset, found.timestamp, found.leaderEpoch)
+            } catch {
+                return .failed(PartitionError(error))
+            }
+        }
+    }
+
+    /// DeleteRecords never passes the high watermark: what is not committed can't be dropped. One
+    /// deletion at a time runs in a log; another waits for it.
+    private mutating func delete(
+        _ wish: DeletionWish, in id: TopicPartition, into effects: inout [Effect]
+    ) {
+        guard let slot = partitions.index(of: id) else {
+            return answer(wish, .failed(.unknownTopicOrPartition), into: &effects)
+        }
+        guard partitions[slot].isOpen else {
+            return answer(wish, .failed(.loading), into: &effects)
+        }
+        let high = partitions[slot].machine.highWatermark
+        guard wish.before >= -1, wish.before <= high.rawValue else {
+            return answer(wish, .failed(.offsetOutOfRange), into: &effects)
+        }
+        guard partitions[slot].configuration.isDeleted else {
+            return answer(wish, .failed(.policyViolation), into: &effects)
+        }
+        let target = wish.before == -1 ? high : Offset(wish.before)
+        guard target > partitions[slot].log.startOffset else {
+            let start = partitions[slot].log.startOffset
+            return answer(wish, .deleted(lowWatermark: start), into: &effects)
+        }
+        guard let task = partitions[slot].log.deleteRecords(before: target) else {
+            partitions[slot].deletionsWaiting.append(wish)
+            return
+        }
+        effects.append(.run(.delete(id, task, [wish])))
+    }
+
+    private mutating func answer(
+        _ wish: DeletionWish, _ answer: PartitionAnswer, into effects: inout [Effect]
+    ) {
+        questionnaires[wish.serial]?.answers[wish.place] = answer
+        settleQuestionnaire(wish.serial, into: &effects)
+    }
+
+    /// A deletion ran, for a request or for retention: those that waited for it go on.
+    mutating func deleted(
+        _ id: TopicPartition, _ task: DeletionTask, _ wishes: [DeletionWish], _ error: DiskError?,
+        into effects: inout [Effect]
+    ) {
+        for wish in wishes {
+            answer(
+                wish, error == nil ? .deleted(lowWatermark: task.startOffset) : .failed(.storage),
+                into: &effects)
+        }
+        if let error { effects.append(.notice(.maintenanceFailed(id, "deleting: \(error)"))) }
+        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        if let error {
+            partitions[slot].log.failDeletion(task, error)
+        } else {
+            partitions[slot].log.completeDeletion(task)
+        }
+        resumeDeletions(slot, into: &effects)
+    }
+
+    mutating func resumeDeletions(_ slot: Int, into effects: inout [Effect]) {
+        let waiting = partitions[slot].deletionsWaiting
+        partitions[slot].deletionsWaiting = []
+        for wish in waiting { delete(wish, in: partitions[slot].id, into: &effects) }
+    }
+
+    /// Refuses the deletions that wait at a partition that is being closed.
+    mutating func dismissDeletions(of slot: Int, into effects: inout [Effect]) {
+        let waiting = partitions[slot].deletionsWaiting
+        partitions[slot].deletionsWaiting = []
+        for wish in waiting { answer(wish, .failed(.notLeader), into: &effects) }
+    }
+
+    /// Names the next piece of a slot's committed bytes; the shell reads it on a disk thread and
+    /// asks for the piece behind it.
+    mutating func scan(_ id: TopicPartition, from offset: Offset, into effects: inout [Effect]) {
+        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        let next = max(offset, partitions[slot].log.startOffset)
+        do throws(ReadError) {
+            let piece = try partitions[slot].log.read(
+                from: next, below: partitions[slot].machine.highWatermark,
+                maxBytes: Self.scanPieceBytes, atLeastOne: true)
+            effects.append(.scanned(id, piece))
+        } catch {
+            effects.append(.notice(.maintenanceFailed(id, "loading the slot: \(error)")))
+        }
+    }
+
+    /// Large enough that a slot is few reads, small enough for a disk thread's buffer.
+    static let scanPieceBytes = 1 << 20
+}

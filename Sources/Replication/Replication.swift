@@ -1,1 +1,0 @@
-// The Replication target begins here.

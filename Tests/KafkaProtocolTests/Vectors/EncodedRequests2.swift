@@ -1,0 +1,192 @@
+extension GoldenFrame {
+    /// The second half of `encodedRequests1`.
+    static let encodedRequests2 = parse(
+        """
+        > kafka-python Heartbeat Request 3
+        000c000365ebd4dc0006676f6c64656e0001787fffffff000000093132372e302e302e31
+        > kafka-python Heartbeat Request 4
+        000c0004668b28da0006676f6c64656e000a3132372e302e302e310000000307676f6c64656e0000
+        > kafka-python LeaveGroup Request 0
+        000d0000664149540006676f6c64656e0006676f6c64656e00093132372e302e302e31
+        > kafka-python LeaveGroup Request 1
+        000d000133478a910006676f6c64656e000572c3bc636b000178
+        > kafka-python LeaveGroup Request 2
+        000d000248d495a40006676f6c64656e000572c3bc636b0006676f6c64656e
+        > kafka-python LeaveGroup Request 3
+        000d00030130d66b0006676f6c64656e0000000000010008636f6e73756d6572000178
+        > kafka-python LeaveGroup Request 4
+        000d0004400945ce0006676f6c64656e0008746f7069632d310309636f6e73756d657200000109636f6e7375
+        6d65720000
+        > kafka-python LeaveGroup Request 5
+        000d00053adcb38c0006676f6c64656e000278030a3132372e302e302e310672c3bc636b02780001000672c3
+        bc636b0000
+        > kafka-python SyncGroup Request 0
+        000e0000427bbffb0006676f6c64656e000178ffffffff0006676f6c64656e000000010008636f6e73756d65
+        72000000015c
+        > kafka-python SyncGroup Request 1
+        000e00015f4faf100006676f6c64656e0008636f6e73756d65720000000300000000000100017800000001b3
+        > kafka-python SyncGroup Request 2
+        000e00026ea5e3410006676f6c64656e00093132372e302e302e31000000010008636f6e73756d6572000000
+        01000572c3bc636b00000000
+        > kafka-python SyncGroup Request 3
+        000e000329d0c6130006676f6c64656e0007746f7069632d31000000030007746f7069632d3100093132372e
+        302e302e3100000001000000000005db910c6519
+        > kafka-python SyncGroup Request 4
+        000e0004696929b20006676f6c64656e0008746f7069632d310000000301010100
+        > kafka-python SyncGroup Request 5
+        000e0005679f2f420006676f6c64656e000109d716ef010a3132372e302e302e3102780672c3bc636b020672
+        c3bc636b02a10000
+        > kafka-python DescribeGroups Request 0
+        000f00006f5aad520006676f6c64656e00000002000572c3bc636b000572c3bc636b
+        > kafka-python DescribeGroups Request 1
+        000f00017b4d86460006676f6c64656e000000010000
+        > kafka-python DescribeGroups Request 2
+        000f000216ed03300006676f6c64656e0000000100093132372e302e302e31
+        > kafka-python DescribeGroups Request 3
+        000f00034db6f4750006676f6c64656e000000020000000001
+        > kafka-python DescribeGroups Request 4
+        000f000422e496280006676f6c64656e0000000000
+        > kafka-python DescribeGroups Request 5
+        000f00057def3b8e0006676f6c64656e0002010000
+        > kafka-python DescribeGroups Request 6
+        000f00063b30ee970006676f6c64656e00030107676f6c64656e0000
+        > kafka-python ListGroups Request 0
+        0010000059008d650006676f6c64656e
+        > kafka-python ListGroups Request 1
+        0010000152dcbffd0006676f6c64656e
+        > kafka-python ListGroups Request 2
+        0010000277e8b7620006676f6c64656e
+        > kafka-python ListGroups Request 3
+        00100003467ba9e50006676f6c64656e0000
+        > kafka-python ListGroups Request 4
+        0010000427afbff90006676f6c64656e000207676f6c64656e00
+        > kafka-python ListGroups Request 5
+        001000055dfb19220006676f6c64656e0003010a3132372e302e302e310209636f6e73756d657200
+        > kafka-python ApiVersions Request 0
+        001200003b23feed0006676f6c64656e
+        > kafka-python ApiVersions Request 1
+        0012000162a50eec0006676f6c64656e
+        > kafka-python ApiVersions Request 2
+        0012000230807a5d0006676f6c64656e
+        > kafka-python ApiVersions Request 3
+        001200032dcc40950006676f6c64656e0009636f6e73756d657209636f6e73756d657200
+        > kafka-python ApiVersions Request 4
+        001200045ba37cb50006676f6c64656e000672c3bc636b0a3132372e302e302e3100
+        > kafka-python CreateTopics Request 2
+        00130002789fed960006676f6c64656e000000010007746f7069632d31800000008000000000020000000100
+        00000127c8f0c57fffffff00000001f0c2360000000001000572c3bc636b0006676f6c64656effffffff01
+        > kafka-python CreateTopics Request 3
+        00130003242f58290006676f6c64656e000000000000000100
+        > kafka-python CreateTopics Request 4
+        001300044572b3850006676f6c64656e000000000000000101
+        > kafka-python CreateTopics Request 5
+        001300055c3752540006676f6c64656e0001000000030000
+        > kafka-python CreateTopics Request 6
+        001300067c12d1980006676f6c64656e0001000000030000
+        > kafka-python CreateTopics Request 7
+        001300074e0fbae10006676f6c64656e00017fffffff0100
+        > kafka-python DeleteTopics Request 1
+        00140001400564b80006676f6c64656e000000020008636f6e73756d6572000572c3bc636b00000000
+        > kafka-python DeleteTopics Request 2
+        00140002730bc6570006676f6c64656e00000001000572c3bc636b00000000
+        > kafka-python DeleteTopics Request 3
+        00140003616f760a0006676f6c64656e000000010006676f6c64656e7fffffff
+        > kafka-python DeleteTopics Request 4
+        00140004266c47fb0006676f6c64656e00017fffffff00
+        > kafka-python DeleteTopics Request 5
+        001400054edd2a2a0006676f6c64656e00020a3132372e302e302e310000000300
+        > kafka-python DeleteTopics Request 6
+        0014000675699aef0006676f6c64656e000201f5defeba21aea39be606d7c21e18046d000000000000
+        > kafka-python DeleteRecords Request 0
+        001500007aa6d6ea0006676f6c64656e00000002000572c3bc636b00000001ffffffffffffffffffffffff00
+        000000000100000000000000000000000180000000
+        > kafka-python DeleteRecords Request 1
+        001500011de987a20006676f6c64656e00000002000572c3bc636b00000001000000033e1a070fed83a4c800
+        08636f6e73756d6572000000012f7c7d2bffffffffffffffff00000001
+        > kafka-python DeleteRecords Request 2
+        001500023cd61f5e0006676f6c64656e00020672c3bc636b01000000000300
+        > kafka-python InitProducerId Request 0
+        0016000035b8726c0006676f6c64656e0006676f6c64656e80000000
+        > kafka-python InitProducerId Request 1
+        0016000170ecf41b0006676f6c64656e000008433a38
+        > kafka-python InitProducerId Request 2
+        001600021a3544750006676f6c64656e0008746f7069632d310000000000
+        > kafka-python InitProducerId Request 3
+        0016000356b7979e0006676f6c64656e0000ffffffff00000000000000017fff00
+        > kafka-python InitProducerId Request 4
+        001600045b0a31ea0006676f6c64656e0008746f7069632d310000000000000000000000037fff00
+        > kafka-python InitProducerId Request 5
+        00160005394a97fd0006676f6c64656e000672c3bc636ba1bd55eb8000000000000000000100
+        > kafka-python OffsetForLeaderEpoch Request 2
+        00170002483edd690006676f6c64656e00000000
+        > kafka-python OffsetForLeaderEpoch Request 3
+        001700032320de160006676f6c64656e8000000000000002000572c3bc636b000000027fffffff000000036c
+        aadafba77e0fbc00000000800000000007746f7069632d3100000000
+        > kafka-python OffsetForLeaderEpoch Request 4
+        001700044b6c14e40006676f6c64656e005c32f8a00302780300000001800000000000000000000000008000
+        00000000000300000672c3bc636b027fffffff7fffffffffffffff000000
+        > kafka-python DescribeConfigs Request 1
+        002000011f2da3440006676f6c64656e0000000000
+        > kafka-python DescribeConfigs Request 2
+        0020000221419a140006676f6c64656e0000000000
+        > kafka-python DescribeConfigs Request 3
+        0020000361ff1d9a0006676f6c64656e00000002800000000000000d000572c3bc636b0000000100000000
+        > kafka-python DescribeConfigs Request 4
+        00200004424d94300006676f6c64656e0003ff08746f7069632d310308746f7069632d3109636f6e73756d65
+        72008007676f6c64656e0000010000
+        > kafka-python AlterConfigs Request 0
+        00210000040059400006676f6c64656e0000000000
+        > kafka-python AlterConfigs Request 1
+        00210001012b809e0006676f6c64656e00000002000006676f6c64656e00000001000572c3bc636b000572c3
+        bc636b010008636f6e73756d6572000000020007746f7069632d310008636f6e73756d6572000572c3bc636b
+        000572c3bc636b01
+        > kafka-python AlterConfigs Request 2
+        0021000226331cc60006676f6c64656e00027f09636f6e73756d65720202780100000100
+        > kafka-python DescribeLogDirs Request 1
+        002300015f9cb7e00006676f6c64656effffffff
+        > kafka-python DescribeLogDirs Request 2
+        0023000231b423080006676f6c64656e000000
+        > kafka-python DescribeLogDirs Request 3
+        0023000322f1c32b0006676f6c64656e00020102ffffffff0000
+        > kafka-python DescribeLogDirs Request 4
+        00230004772d416d0006676f6c64656e000000
+        > kafka-python DescribeLogDirs Request 5
+        002300052b80e44a0006676f6c64656e000208746f7069632d31021a87e3570000
+        > kafka-python CreatePartitions Request 0
+        00250000584cb0f70006676f6c64656e0000000100093132372e302e302e3100000000000000020000000000
+        000002ffffffff000000030000000301
+        > kafka-python CreatePartitions Request 1
+        0025000145f8e14d0006676f6c64656e00000001000178800000000000000200000001800000000000000200
+        000001cda08e480000000001
+        > kafka-python CreatePartitions Request 2
+        002500021114e0da0006676f6c64656e000309636f6e73756d65720000000102035385024000000003000008
+        746f7069632d310000000103010002000000030000874803790100
+        > kafka-python CreatePartitions Request 3
+        002500030efa89930006676f6c64656e000209636f6e73756d657280000000010013447b2f0100
+        > kafka-python DeleteGroups Request 0
+        002a00007ac1b4f90006676f6c64656e00000000
+        > kafka-python DeleteGroups Request 1
+        002a00015cd14b220006676f6c64656e000000010000
+        > kafka-python DeleteGroups Request 2
+        002a00027122d7a00006676f6c64656e00020a3132372e302e302e3100
+        > kafka-python IncrementalAlterConfigs Request 0
+        002c000002a136290006676f6c64656e0000000001
+        > kafka-python IncrementalAlterConfigs Request 1
+        002c000134952c000006676f6c64656e00010000
+        > kafka-python OffsetDelete Request 0
+        002f00001c3dae190006676f6c64656e0008636f6e73756d657200000002000572c3bc636b000000019b799e
+        6b000178000000020000000300000003
+        > kafka-python DescribeCluster Request 0
+        003c0000628103f00006676f6c64656e000100
+        > kafka-python DescribeCluster Request 1
+        003c00016843a5c30006676f6c64656e00010100
+        > kafka-python DescribeCluster Request 2
+        003c000279c5f45a0006676f6c64656e0000e00000
+        > kafka-python DescribeProducers Request 0
+        003d00006d9b1eb10006676f6c64656e00030a3132372e302e302e3102000000000008746f7069632d310200
+        0000000000
+        > kafka-python DescribeTopicPartitions Request 0
+        004b0000184076420006676f6c64656e00020672c3bc636b00ffffffff010a3132372e302e302e3180000000
+        0000
+        """)
+}
