@@ -32,6 +32,8 @@ struct BrokerEvents: Sendable {
             } else {
                 logger.debug("log checked after an unclean stop", metadata: metadata)
             }
+        case .openFailed(let partition, let reason):
+            fail("log of a partition can't be opened", partition, reason)
         case .writeFailed(let partition, let reason):
             fail("write to a log failed", partition, reason)
         case .syncFailed(let partition, let reason):

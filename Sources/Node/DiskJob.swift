@@ -40,6 +40,9 @@ public enum DiskJob: Sendable {
         _ order: PartitionOrder, disk: any Disk, files: FileHandleCache, tail: TailCache,
         now: Now
     ) -> Result<OpenedLog, StorageError> {
+        do throws(DiskError) {
+            try makeTopicDirectory(of: order.partition.topic, on: disk)
+        } catch { return .failure(.disk(error)) }
         do throws(StorageError) {
             let (log, report) = try PartitionLog.open(
                 directory: PartitionOrder.directory(of: order.partition), disk: disk, files: files,
@@ -47,6 +50,18 @@ public enum DiskJob: Sendable {
                 cleanShutdown: order.cleanStart, now: now)
             return .success(OpenedLog(log: log, report: report))
         } catch { return .failure(error) }
+    }
+
+    /// The topic's directory has to survive a crash before a partition in it can.
+    private static func makeTopicDirectory(
+        of topic: TopicID, on disk: any Disk
+    ) throws(DiskError) {
+        let directory = PartitionOrder.topicDirectory(of: topic)
+        guard !disk.exists(directory) else { return }
+        try disk.makeDirectory("logs")
+        try disk.synchronizeDirectory("", .partitionDirectory)
+        try disk.makeDirectory(directory)
+        try disk.synchronizeDirectory("logs", .partitionDirectory)
     }
 
     private static func erase(_ directory: String, on disk: any Disk) -> DiskError? {

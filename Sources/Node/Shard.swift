@@ -156,6 +156,7 @@ struct Deadline: Comparable {
 /// What an operator should hear of a partition; the shell writes it as a log line.
 public enum ShardNotice: Sendable {
     case recovered(TopicPartition, RecoveryReport)
+    case openFailed(TopicPartition, String)
     case writeFailed(TopicPartition, String)
     case syncFailed(TopicPartition, String)
     case maintenanceFailed(TopicPartition, String)

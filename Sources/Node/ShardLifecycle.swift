@@ -67,7 +67,9 @@ extension Shard {
         }
         switch result {
         case .failure(let error):
-            effects.append(.opened(order.partition, failure: String(describing: error)))
+            let reason = String(describing: error)
+            effects.append(.notice(.openFailed(order.partition, reason)))
+            effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
             // What was in the log before this start is as safe as the process before left it; a

@@ -27,8 +27,10 @@ public enum SyncPoint: String, Hashable, Sendable, CaseIterable {
     case partitionDirectory
     /// The removal of index and snapshot files before a log is cut beneath them.
     case truncationDirectory
-    /// The removal of segments behind a lost tail, before anything is written in their place.
+    /// The removal of segments behind a cut or a lost tail, before anything is written in their place.
     case droppedDirectory
+    /// The snapshot of producers, before the segments go that it was made from.
+    case deletionSnapshot
     /// The content of the file that holds a log's start.
     case startFile
     /// The directory entry that puts that file in place.

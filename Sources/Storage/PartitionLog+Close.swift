@@ -46,8 +46,8 @@ extension PartitionLog {
     /// Removes everything from `offset` on, whole batches: what a new leader does not have
     /// (KIP-101). Blocks for an fsync: for a disk thread, or rarely.
     ///
-    /// Later segments, and summaries and snapshots that vouch for what goes, are removed durably
-    /// before anything is cut or written; afterwards the log is opened anew, so that producers and epochs are those of what is left.
+    /// Summaries and snapshots that vouch for what goes are removed durably first, so that a crash
+    /// in between looks like a lost tail and not like damage; afterwards the log is opened anew, so that producers and epochs are those of what is left.
     public mutating func truncate(
         to offset: Offset, now: Now
     ) throws(TruncationError) -> RecoveryReport {
@@ -62,11 +62,13 @@ extension PartitionLog {
             throw .read(error)
         }
         do throws(DiskError) {
-            for segment in segments[(at + 1)...].reversed() {
+            try forgetTrust(above: keep, from: at)
+            let behind = segments[(at + 1)...]
+            for segment in behind {
                 files.forget(FileKey(log: number, baseOffset: segment.baseOffset.rawValue))
                 try disk.removeIfPresent(LogFile.log(segment.baseOffset).path(in: directory))
             }
-            try forgetTrust(above: keep, from: at)
+            if !behind.isEmpty { try disk.synchronizeDirectory(directory, .droppedDirectory) }
             if segments[at].size > 0 {
                 try file(of: segments[at].baseOffset, .readWrite).truncate(to: position)
                 files.forget(FileKey(log: number, baseOffset: segments[at].baseOffset.rawValue))

@@ -14,9 +14,12 @@ public struct DeletionTask: Sendable {
     let files: FileHandleCache
     let number: UInt64
     let segments: [Offset]
+    /// Producers as of the end of the last segment that goes, if no flush has written them yet.
+    let snapshot: (offset: Offset, content: ByteBuffer)?
 
     /// Blocks for an fsync and the removals.
     public func run() throws(DiskError) {
+        if !segments.isEmpty { try secureSnapshot() }
         try disk.replaceDurably(
             LogFile.start.path(in: directory), in: directory,
             content: LogStartFile.encode(startOffset), file: .startFile,
@@ -25,7 +28,21 @@ public struct DeletionTask: Sendable {
             files.forget(FileKey(log: number, baseOffset: segment.rawValue))
             try disk.removeIfPresent(LogFile.log(segment).path(in: directory))
             try disk.removeIfPresent(LogFile.index(segment).path(in: directory))
-            try disk.removeIfPresent(LogFile.snapshot(segment).path(in: directory))
+        }
+    }
+
+    /// From now on the snapshot is the only source of what the producers wrote last.
+    private func secureSnapshot() throws(DiskError) {
+        if let snapshot {
+            let path = LogFile.snapshot(snapshot.offset).path(in: directory)
+            let file = try disk.open(path, .replace)
+            try file.write(at: 0, head: snapshot.content, body: ByteBuffer())
+            try file.synchronize(.deletionSnapshot)
+            return
+        }
+        for name in try disk.list(directory) {
+            guard case .snapshot = LogFile(name: name) else { continue }
+            try disk.open(directory + "/" + name, .readWrite).synchronize(.deletionSnapshot)
         }
     }
 }
@@ -82,11 +99,15 @@ extension PartitionLog {
 
     private mutating func beginDeletion(newStart: Offset) -> DeletionTask {
         var removed: [Offset] = []
+        var snapshot: (offset: Offset, content: ByteBuffer)?
         while segments.count > 1, segments[0].nextOffset <= newStart,
             segments[1].baseOffset <= newStart
         {
             let base = segments[0].baseOffset
             removed.append(base)
+            if let seal = pendingSeals.first(where: { $0.baseOffset == base }) {
+                snapshot = (seal.snapshotOffset, seal.snapshot)
+            }
             pendingSeals.removeAll { $0.baseOffset == base }
             segments.removeFirst()
         }
@@ -96,7 +117,7 @@ extension PartitionLog {
         deletionInFlight = true
         return DeletionTask(
             startOffset: newStart, directory: directory, disk: disk, files: files,
-            number: number, segments: removed)
+            number: number, segments: removed, snapshot: snapshot)
     }
 
     /// The task has run.

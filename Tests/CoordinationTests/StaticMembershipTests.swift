@@ -148,6 +148,41 @@ import Testing
         #expect(response.members.map(\.memberID) == members)
     }
 
+    @Test("KIP-345: a static leader that is away keeps its place, but another member leads")
+    func absentLeader() throws {
+        var slot = Slot()
+        let tokens = ["a", "b"].map {
+            slot.send(.join(join(instance: $0, session: 100_000, rebalance: 20_000)))
+        }
+        slot.advance(milliseconds: 500)
+        let members = try tokens.map { try slot.joined($0).memberID }
+        for member in members { _ = slot.sync(member, 1) }
+        let wants = [MemberProtocol(name: "range", metadata: subscription("t", "u"))]
+        let follower = slot.send(
+            .join(join(members[1], instance: "b", rebalance: 20_000, protocols: wants)))
+        slot.advance(milliseconds: 20_000)
+        let response = try slot.joined(follower)
+        #expect(response.leaderID == members[1])
+        #expect(response.members.map(\.memberID) == members)
+    }
+
+    @Test("KIP-345: while no static member comes, the rebalance waits for one or for their ends")
+    func allStaticMembersAbsent() throws {
+        var slot = Slot()
+        let tokens = ["a", "b"].map {
+            slot.send(.join(join(instance: $0, session: 100_000, rebalance: 5_000)))
+        }
+        slot.advance(milliseconds: 500)
+        let members = try tokens.map { try slot.joined($0).memberID }
+        for member in members { _ = slot.sync(member, 1) }
+        let dynamic = slot.send(.join(join(rebalance: 5_000)))
+        #expect(try slot.describe().state == .preparingRebalance)
+        slot.advance(milliseconds: 6_000)
+        #expect(try slot.joined(dynamic).members.count == 3)
+        slot.advance(milliseconds: 60_000)  // nobody syncs: the newcomer and both are dropped
+        #expect(try slot.describe().state == .empty)
+    }
+
     @Test("KIP-345: a replacement while members gather or assign is part of the next generation")
     func replacementDuringRebalance() throws {
         var slot = Slot()

@@ -43,7 +43,7 @@ struct CrashSearchTests {
         "Leaving out any sync of the log loses something",
         arguments: [
             SyncPoint.segmentData, .segmentDirectory, .partitionDirectory, .truncationDirectory,
-            .droppedDirectory, .startFile, .startDirectory,
+            .droppedDirectory, .deletionSnapshot, .startFile, .startDirectory,
         ])
     func logSyncs(point: SyncPoint) {
         let isFound = (0..<3000 as Range<UInt64>).contains { seed in

@@ -29,7 +29,7 @@ public struct AppendToken: Hashable, Comparable, Sendable {
 /// knows everything that a client was ever told, but for generations that never got an assignment.
 ///
 /// Costs: a heartbeat is two dictionary look-ups; a join is linear in the members of the group.
-public struct GroupCoordinator {
+public struct GroupCoordinator: Sendable {
     /// What happens to a slot.
     public enum Input: Hashable, Sendable {
         /// The next records of the slot's log, oldest first; the first one begins the loading.

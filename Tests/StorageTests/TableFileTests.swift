@@ -1,0 +1,204 @@
+import Model
+import NIOCore
+import Simulation
+import Storage
+import Testing
+
+@Suite("Tables and the data directory")
+struct TableFileTests {
+    private func change(_ key: String, _ version: UInt64, _ value: String?) -> TableFile.Change {
+        TableFile.Change(key: key, version: version, value: value.map { ByteBuffer(string: $0) })
+    }
+
+    private func contents(_ table: TableFile) -> [String: String] {
+        Dictionary(
+            uniqueKeysWithValues: table.entries.map { ($0.key, String(buffer: $0.entry.value)) })
+    }
+
+    @Test("What was put is there after opening again; old versions are dropped")
+    func putAndReopen() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let table = try TableFile(disk: disk, directory: "", name: "topics")
+        try table.put([change("a", 1, "one"), change("b", 1, "two")])
+        try table.put([change("a", 3, "three"), change("b", 2, nil)])
+        try table.put([change("a", 2, "late")])
+        disk.restart()
+        let reopened = try TableFile(disk: disk, directory: "", name: "topics")
+        #expect(contents(reopened) == ["a": "three"])
+        #expect(reopened.entry(for: "a")?.version == 3)
+    }
+
+    @Test("The file is rewritten once more than half of it is superseded")
+    func rewriting() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let table = try TableFile(disk: disk, directory: "", name: "t")
+        let value = String(repeating: "v", count: 1000)
+        for version in 1...300 as ClosedRange<UInt64> {
+            try table.put([change("k", version, value + "\(version)")])
+        }
+        let size = try #require(disk.contents(of: "t")).count
+        #expect(size < 80_000)
+        disk.restart()
+        let reopened = try TableFile(disk: disk, directory: "", name: "t")
+        #expect(contents(reopened) == ["k": value + "300"])
+    }
+
+    @Test("Every torn end is cut off; every damaged middle is refused")
+    func tornAndCorrupt() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let table = try TableFile(disk: disk, directory: "", name: "t")
+        try table.put([change("a", 1, "one")])
+        let first = try #require(disk.contents(of: "t"))
+        try table.put([change("b", 1, "two")])
+        let whole = try #require(disk.contents(of: "t"))
+        for length in first.count..<whole.count {
+            disk.overwrite("t", with: Array(whole[..<length]))
+            let cut = try TableFile(disk: disk, directory: "", name: "t")
+            #expect(contents(cut) == ["a": "one"])
+        }
+        for index in 8..<first.count {
+            disk.overwrite("t", with: whole)
+            disk.flipBit(of: "t", byte: index, bit: index % 8)
+            #expect(throws: TableError.corrupt(position: 8)) {
+                _ = try TableFile(disk: disk, directory: "", name: "t")
+            }
+        }
+    }
+
+    @Test("A full disk fails the put and leaves the table whole")
+    func noSpace() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let table = try TableFile(disk: disk, directory: "", name: "t")
+        try table.put([change("a", 1, "one")])
+        disk.setCapacity(Int64(try #require(disk.contents(of: "t")).count) + 10)
+        #expect(throws: TableError.disk(.noSpace)) { try table.put([change("b", 1, "two")]) }
+        disk.setCapacity(.max)
+        try table.put([change("c", 1, "three")])
+        disk.restart()
+        let reopened = try TableFile(disk: disk, directory: "", name: "t")
+        #expect(contents(reopened) == ["a": "one", "c": "three"])
+    }
+
+    @Test("A failed sync fails all later puts until the table is opened anew")
+    func failedSync() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let table = try TableFile(disk: disk, directory: "", name: "t")
+        disk.failNextSynchronization()
+        #expect(throws: TableError.disk(.inputOutput)) { try table.put([change("a", 1, "x")]) }
+        #expect(throws: TableError.failed(.inputOutput)) { try table.put([change("a", 1, "x")]) }
+    }
+
+    /// Puts until the power goes; true if everything acknowledged was there afterwards.
+    private func survives(seed: UInt64, skipping point: SyncPoint?) -> Bool {
+        var random = SeededGenerator(seed: seed)
+        let disk = SimulatedDisk(seed: seed)
+        disk.skipSynchronization(of: point)
+        var expected: [String: String] = [:]
+        var version: UInt64 = 0
+        for _ in 0..<5 {
+            disk.cutPower(afterOperations: Int.random(in: 1...150, using: &random))
+            var attempted: (key: String, value: String)?
+            if let table = try? TableFile(disk: disk, directory: "", name: "t") {
+                let padding = String(repeating: "p", count: 2500)
+                while true {
+                    version += 1
+                    let key = "k\(Int.random(in: 0..<4, using: &random))"
+                    let value = "\(version)" + padding
+                    attempted = (key, value)
+                    guard (try? table.put([change(key, version, value)])) != nil else { break }
+                    expected[key] = value
+                }
+            }
+            disk.restart()
+            guard let table = try? TableFile(disk: disk, directory: "", name: "t") else {
+                return false
+            }
+            let found = contents(table)
+            for (key, value) in expected where found[key] != value {
+                guard let attempted, attempted.key == key, attempted.value == found[key] else {
+                    return false
+                }
+            }
+            expected = found
+        }
+        return true
+    }
+
+    @Test("Nothing acknowledged is lost, by 200 seeds")
+    func crashes() {
+        for seed in 0..<200 as Range<UInt64> {
+            #expect(survives(seed: seed, skipping: nil), "seed \(seed)")
+        }
+    }
+
+    @Test(
+        "Leaving out any sync of a table loses something",
+        arguments: [SyncPoint.tableData, .tableDirectory, .tableRewrite, .tableRewriteDirectory])
+    func syncs(point: SyncPoint) {
+        let isFound = (0..<500 as Range<UInt64>).contains { !survives(seed: $0, skipping: point) }
+        #expect(isFound)
+    }
+
+    // MARK: Data directory
+
+    private let identity = DirectoryIdentity(clusterID: "c1", nodeID: NodeID(3))
+
+    @Test("The identity stays; the mark of a clean stop holds for one start")
+    func dataDirectory() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let first = try DataDirectory(disk: disk, identity: identity)
+        #expect(first.identity == identity && !first.wasClean)
+        try first.markClean()
+        let other = DirectoryIdentity(clusterID: "c2", nodeID: NodeID(9))
+        let second = try DataDirectory(disk: disk, identity: other)
+        #expect(second.identity == identity && second.wasClean)
+        #expect(try !DataDirectory(disk: disk, identity: other).wasClean)
+    }
+
+    @Test("A damaged identity is refused, bit by bit")
+    func damagedIdentity() throws {
+        let disk = SimulatedDisk(seed: 1)
+        _ = try DataDirectory(disk: disk, identity: identity)
+        let bytes = try #require(disk.contents(of: "identity"))
+        for index in bytes.indices {
+            disk.overwrite("identity", with: bytes)
+            disk.flipBit(of: "identity", byte: index, bit: index % 7)
+            #expect(throws: DataDirectoryError.self) {
+                let opened = try DataDirectory(disk: disk, identity: identity)
+                // A flip that turns the last line's end into something else changes nothing.
+                if opened.identity == identity { throw DataDirectoryError.corruptIdentity }
+            }
+        }
+    }
+
+    private func directorySurvives(seed: UInt64, skipping point: SyncPoint) throws -> Bool {
+        let disk = SimulatedDisk(seed: seed)
+        disk.skipSynchronization(of: point)
+        _ = try DataDirectory(disk: disk, identity: identity)
+        disk.restart()
+        let other = DirectoryIdentity(clusterID: "c2", nodeID: NodeID(9))
+        guard let second = try? DataDirectory(disk: disk, identity: other),
+            second.identity == identity
+        else { return false }
+        // The mark reaches the device, the process starts again and crashes.
+        try second.markClean()
+        try disk.synchronizeDirectory("", .segmentDirectory)
+        _ = try DataDirectory(disk: disk, identity: identity)
+        disk.restart()
+        return try !DataDirectory(disk: disk, identity: identity).wasClean
+    }
+
+    @Test(
+        "Leaving out any sync of the data directory loses something",
+        arguments: [SyncPoint.identityFile, .identityDirectory, .cleanMarkRemoval])
+    func directorySyncs(point: SyncPoint) throws {
+        let isFound = try (0..<50 as Range<UInt64>).contains {
+            try !directorySurvives(seed: $0, skipping: point)
+        }
+        #expect(isFound)
+        #expect(
+            try (0..<50 as Range<UInt64>).allSatisfy {
+                try directorySurvives(seed: $0, skipping: .tableData)
+            })
+    }
+}
