@@ -23,7 +23,7 @@ struct Gossamer: AsyncParsableCommand {
         version: Version.line,
         subcommands: [
             ServeCommand.self, TopicCommand.self, GroupCommand.self, ProduceCommand.self,
-            ConsumeCommand.self, ConfigCommand.self, VersionCommand.self,
+            ConsumeCommand.self, ConfigCommand.self, LogCommand.self, VersionCommand.self,
         ])
 
     static func main() async {
