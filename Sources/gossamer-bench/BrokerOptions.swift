@@ -36,7 +36,7 @@ struct BrokerOptions: ParsableArguments {
     /// Makes the topic if it is not there, and returns its partitions.
     func prepare(_ client: KafkaClient) async throws -> Int32 {
         let request = CreateTopicsRequest(
-            topics: [.init(name: topic, numPartitions: partitions, replicationFactor: 1)])
+            topics: [.init(name: topic, partitionCount: partitions, replicationFactor: 1)])
         _ = try await client.send(request, to: .controller)
         let name = topic
         let found = try await client.metadata(topics: [name]).topics.first
