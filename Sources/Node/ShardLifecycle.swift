@@ -71,6 +71,7 @@ extension Shard {
         switch result {
         case .failure(let error):
             let reason = String(describing: error)
+            partitions[slot].hasFailed = true
             effects.append(.notice(.openFailed(order.partition, reason)))
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
@@ -178,7 +179,8 @@ extension Shard {
     /// Refuses what waits, then flushes and closes each log; the last answer says `stopped`.
     mutating func stop(into effects: inout [Effect]) {
         guard stopping == nil else { return }
-        stopping = StopProgress(remaining: partitions.occupied.count)
+        stopping = StopProgress(
+            remaining: partitions.occupied.count { !partitions[$0].hasFailed })
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
             dismissDeletions(of: slot, into: &effects)
