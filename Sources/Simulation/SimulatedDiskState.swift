@@ -267,6 +267,7 @@ struct SimulatedDiskState {
 
     mutating func overwrite(_ path: String, with bytes: [UInt8]) {
         guard case .file(let inode)? = names[path] else { return }
+        used += Int64(bytes.count - (inodes[inode]?.current.count ?? 0))
         inodes[inode] = Inode(durable: bytes, current: bytes, pending: [])
     }
 
