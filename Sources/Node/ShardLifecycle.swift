@@ -78,7 +78,7 @@ extension Shard {
             partitions[slot].opened = opened.log
             // What was in the log before this start is as safe as the process before left it; a
             // first sync makes it so again where the topic asks for it.
-            // A damaged log is read up to the damage and not written: nothing in it is synced again.
+            // A damaged log is read up to the damage and not written: it is never synced again.
             let synced =
                 opened.log.refusal == nil ? opened.log.flushedOffset : opened.log.endOffset
             drive(

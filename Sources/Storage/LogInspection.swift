@@ -21,6 +21,7 @@ public struct LogInspection: Sendable {
 
     /// One thing that is not as it should be.
     public struct Problem: Sendable, Equatable {
+        /// What the problem is.
         public enum Kind: Sendable, Equatable {
             /// Bytes that are no valid batch; with `isTail` nothing valid follows.
             case badBatch(RecordBatchError, isTail: Bool)

@@ -61,7 +61,9 @@ struct ConfigurationTests {
                 dataDir: /var/lib/gossamer
                 kafka:  { listen: "0.0.0.0:9092", advertise: "broker1.example.com:9092" }
                 rack: a
-                defaults: { partitions: 6, replicas: 3, minInsyncReplicas: 2, flush: sync, autoCreateTopics: false }
+                defaults:
+                  { partitions: 6, replicas: 3, minInsyncReplicas: 2, flush: sync,
+                    autoCreateTopics: false }
                 limits: { connections: 10000, requestBytes: 64MiB, idle: 5m }
                 """)
         let broker = result.settings.broker

@@ -9,7 +9,7 @@ struct GroupReset: AsyncParsableCommand {
         abstract: "Move the committed positions of a group that has no members.",
         discussion: """
             --to takes earliest, latest, an offset, -N (N before the end), a time or a duration ago.
-            Positions beyond the log are moved to its nearest end. --dry-run shows and changes nothing.
+            Positions beyond the log are moved to its nearest end. --dry-run changes nothing.
 
             EXAMPLES:
               gossamer group reset-offsets billing --topic orders --to earliest --dry-run
