@@ -44,6 +44,8 @@ struct ShardPartition {
     var machine: PartitionMachine
     /// Nil until the disk thread has opened it.
     var opened: PartitionLog?
+    /// The log could not be opened: the partition is there and can't be served.
+    var hasFailed = false
     /// Fetches that wait for this partition, by serial; answered ones are dropped when met.
     var watchers: [UInt64] = []
     /// Bytes appended that waiting consumers were not told of.
@@ -54,6 +56,9 @@ struct ShardPartition {
     var deletionsWaiting: [DeletionWish] = []
 
     var isOpen: Bool { opened != nil }
+
+    /// What clients hear while the log is not open.
+    var unavailability: PartitionError { hasFailed ? .storage : .loading }
 
     /// The log in place; only where `isOpen`.
     var log: PartitionLog {

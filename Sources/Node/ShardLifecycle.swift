@@ -71,13 +71,14 @@ extension Shard {
         switch result {
         case .failure(let error):
             let reason = String(describing: error)
+            partitions[slot].hasFailed = true
             effects.append(.notice(.openFailed(order.partition, reason)))
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
             // What was in the log before this start is as safe as the process before left it; a
             // first sync makes it so again where the topic asks for it.
-            // A damaged log is read up to the damage and not written: nothing in it is synced again.
+            // A damaged log is read up to the damage and not written: it is never synced again.
             let synced =
                 opened.log.refusal == nil ? opened.log.flushedOffset : opened.log.endOffset
             drive(
@@ -178,7 +179,8 @@ extension Shard {
     /// Refuses what waits, then flushes and closes each log; the last answer says `stopped`.
     mutating func stop(into effects: inout [Effect]) {
         guard stopping == nil else { return }
-        stopping = StopProgress(remaining: partitions.occupied.count)
+        stopping = StopProgress(
+            remaining: partitions.occupied.count { !partitions[$0].hasFailed })
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
             dismissDeletions(of: slot, into: &effects)

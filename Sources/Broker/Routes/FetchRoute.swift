@@ -7,6 +7,7 @@ import Storage
 
 /// One Fetch request while shards gather its bytes; owned by the connection's loop.
 private final class FetchAssembly {
+    /// One partition of the request, with what its shard found.
     struct Entry {
         let key: FetchKey
         let wish: FetchRequest.Partition
