@@ -81,6 +81,7 @@ public final class BrokerServer: Sendable {
         shared.events.stopped(clean: clean)
         for mailbox in shared.mailboxes { mailbox.detach() }
         try? await shared.diskThreads.shutdownGracefully()
+        try? await shared.maintenanceThread.shutdownGracefully()
         try? await group.shutdownGracefully()
     }
 

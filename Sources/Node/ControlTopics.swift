@@ -29,6 +29,22 @@ extension Control {
     /// The most partitions of all topics together: each costs files and some KiB.
     static let partitionsMaximum = 200_000
 
+    /// Topics in one request: each is checked against all others.
+    static let topicsPerRequestMaximum = 1_000
+
+    /// Partitions that exist or are being made.
+    private var heldPartitions: Int {
+        let existing = topics.values.reduce(0) { $0 + $1.partitions.count }
+        return changes.values.reduce(existing) { sum, change in
+            switch change.kind {
+            case .create(let entries): sum + entries.reduce(0) { $0 + $1.partitions.count }
+            case .grow(let grown):
+                sum + grown.reduce(0) { $0 + $1.entry.partitions.count - Int($1.from) }
+            case .delete, .alter, .producerIDs: sum
+            }
+        }
+    }
+
     mutating func createTopics(
         _ wanted: [NewTopic], _ validateOnly: Bool, _ token: UInt64?,
         into effects: inout [Effect]
@@ -37,9 +53,18 @@ extension Control {
         var entries: [TopicEntry] = []
         var changes: [TableChange] = []
         var names: Set<String> = []
-        for topic in wanted {
+        var held = heldPartitions
+        for (place, topic) in wanted.enumerated() {
+            guard place < Self.topicsPerRequestMaximum else {
+                outcomes.append(
+                    TopicOutcome(
+                        name: topic.name, error: .policyViolation,
+                        message: "at most \(Self.topicsPerRequestMaximum) topics in one request"))
+                continue
+            }
             let (partitions, refusal) = check(
-                topic, alreadyNamed: !names.insert(topic.name).inserted)
+                topic, alreadyNamed: !names.insert(topic.name).inserted, held: held)
+            held += Int(partitions)
             if let refusal {
                 outcomes.append(refusal)
                 continue
@@ -62,7 +87,7 @@ extension Control {
 
     /// The partition count that the topic shall have, or why it can't be made.
     private func check(
-        _ topic: NewTopic, alreadyNamed: Bool
+        _ topic: NewTopic, alreadyNamed: Bool, held: Int
     ) -> (partitions: Int32, refusal: TopicOutcome?) {
         func refuse(_ error: TopicError, _ message: String) -> (Int32, TopicOutcome?) {
             (0, TopicOutcome(name: topic.name, error: error, message: message))
@@ -97,7 +122,6 @@ extension Control {
                     "\(replicas) replicas asked for, 1 broker alive (\(node)): ask for 1")
             }
         }
-        let held = topics.values.reduce(0) { $0 + $1.partitions.count }
         guard (1...TopicRecord.partitionsMaximum).contains(partitions),
             held + Int(partitions) <= Self.partitionsMaximum
         else {
@@ -130,8 +154,13 @@ extension Control {
             reply(outcomes, to: token, into: &effects)
             return
         }
-        let changes = entries.map {
-            TableChange(key: Self.key($0.name), version: nextRevision(), value: nil)
+        let changes = entries.flatMap { entry in
+            [
+                TableChange(key: Self.key(entry.name), version: nextRevision(), value: nil),
+                TableChange(
+                    key: ErasureRecord.key(entry.id), version: nextRevision(),
+                    value: ByteBuffer()),
+            ]
         }
         write(changes, .delete(entries), token, outcomes, into: &effects)
     }
@@ -142,14 +171,25 @@ extension Control {
     ) {
         var outcomes: [TopicOutcome] = []
         var grown: [(entry: TopicEntry, from: Int32)] = []
+        var names: Set<String> = []
+        var total = heldPartitions
         for (name, count) in wanted {
+            guard names.insert(name).inserted else {
+                outcomes.append(
+                    TopicOutcome(
+                        name: name, error: .invalidRequest,
+                        message: "the request names this topic twice"))
+                continue
+            }
             guard let entry = topics[name], !reserved.contains(name) else {
                 outcomes.append(
                     TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
                 continue
             }
             let held = Int32(clamping: entry.partitions.count)
-            guard count > held, count <= TopicRecord.partitionsMaximum, !entry.isInternal else {
+            guard count > held, count <= TopicRecord.partitionsMaximum, !entry.isInternal,
+                total + Int(count - held) <= Self.partitionsMaximum
+            else {
                 outcomes.append(
                     TopicOutcome(
                         name: name, error: .invalidPartitions,
@@ -157,6 +197,7 @@ extension Control {
                             + "\(TopicRecord.partitionsMaximum); \(count) asked for"))
                 continue
             }
+            total += Int(count - held)
             let next = self.entry(name: name, record(of: entry, partitions: count))
             outcomes.append(TopicOutcome(name: name, entry: next))
             grown.append((next, held))

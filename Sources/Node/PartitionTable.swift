@@ -41,11 +41,15 @@ public struct PartitionOrder: Sendable {
 struct ShardPartition {
     let id: TopicPartition
     var configuration: TopicConfiguration
+    /// Under which the log is to be served once it is open.
+    let leadership: Leadership
     var machine: PartitionMachine
     /// Nil until the disk thread has opened it.
     var opened: PartitionLog?
     /// The log could not be opened: the partition is there and can't be served.
     var hasFailed = false
+    /// A stop waits for the sync that runs before it closes the log.
+    var closesAfterFlush = false
     /// Fetches that wait for this partition, by serial; answered ones are dropped when met.
     var watchers: [UInt64] = []
     /// Bytes appended that waiting consumers were not told of.
@@ -82,6 +86,8 @@ struct PartitionTable {
     private var free: [Int] = []
 
     func index(of id: TopicPartition) -> Int? { index[id] }
+
+    func isOccupied(_ place: Int) -> Bool { places[place] != nil }
 
     /// Places that hold a partition, in ascending order.
     var occupied: [Int] { places.indices.filter { places[$0] != nil } }

@@ -11,10 +11,15 @@ struct StopProgress {
 extension Shard {
     /// Takes the partition in and has its log opened on a disk thread; until then it is `loading`.
     mutating func open(_ order: PartitionOrder, now: Now, into effects: inout [Effect]) {
-        guard partitions.index(of: order.partition) == nil, stopping == nil else { return }
+        guard stopping == nil else { return }
+        guard partitions.index(of: order.partition) == nil else {
+            effects.append(.opened(order.partition, failure: nil))
+            return
+        }
         _ = partitions.insert(
             ShardPartition(
                 id: order.partition, configuration: order.configuration,
+                leadership: order.leadership,
                 machine: PartitionMachine(
                     syncRequired: order.configuration.durability == .sync)))
         effects.append(.run(.open(order)))
@@ -66,6 +71,8 @@ extension Shard {
     ) {
         guard let slot = partitions.index(of: order.partition) else {
             effects.append(.run(.erase(order.partition)))
+            effects.append(
+                .opened(order.partition, failure: "the topic was deleted while it was opened"))
             return
         }
         switch result {
@@ -76,6 +83,8 @@ extension Shard {
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
+            // The topic may have been altered while its log was being opened.
+            partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
             // What was in the log before this start is as safe as the process before left it; a
             // first sync makes it so again where the topic asks for it.
             // A damaged log is read up to the damage and not written: it is never synced again.
@@ -120,9 +129,14 @@ extension Shard {
             partitions[slot].log.failFlush(task, error)
             effects.append(.notice(.syncFailed(id, String(describing: error))))
             drive(slot, .syncFailed, into: &effects)
+            if partitions[slot].closesAfterFlush { closeForStop(slot, into: &effects) }
             return
         }
         partitions[slot].log.completeFlush(task)
+        if partitions[slot].closesAfterFlush {
+            closeForStop(slot, into: &effects)
+            return
+        }
         let again = partitions[slot].flushAgain
         partitions[slot].flushAgain = false
         drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
@@ -139,6 +153,7 @@ extension Shard {
     }
 
     mutating func maintain(now: Now, into effects: inout [Effect]) {
+        reopenFailed(into: &effects)
         for slot in partitions.occupied where partitions[slot].isOpen {
             let id = partitions[slot].id
             let high = partitions[slot].machine.highWatermark
@@ -169,6 +184,21 @@ extension Shard {
         resumeDeletions(slot, into: &effects)
     }
 
+    /// Tries again to open what could not be opened, such as when descriptors had run out.
+    private mutating func reopenFailed(into effects: inout [Effect]) {
+        guard stopping == nil else { return }
+        for slot in partitions.occupied where partitions[slot].hasFailed {
+            partitions[slot].hasFailed = false
+            effects.append(
+                .run(
+                    .open(
+                        PartitionOrder(
+                            partition: partitions[slot].id,
+                            configuration: partitions[slot].configuration,
+                            leadership: partitions[slot].leadership, cleanStart: false))))
+        }
+    }
+
     private func report(
         _ id: TopicPartition, _ failure: String?, into effects: inout [Effect]
     ) {
@@ -179,8 +209,9 @@ extension Shard {
     /// Refuses what waits, then flushes and closes each log; the last answer says `stopped`.
     mutating func stop(into effects: inout [Effect]) {
         guard stopping == nil else { return }
+        let failed = partitions.occupied.count { partitions[$0].hasFailed }
         stopping = StopProgress(
-            remaining: partitions.occupied.count { !partitions[$0].hasFailed })
+            remaining: partitions.occupied.count - failed, isClean: failed == 0)
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
             dismissDeletions(of: slot, into: &effects)
@@ -191,6 +222,16 @@ extension Shard {
 
     private mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
         drive(slot, .resign, into: &effects)
+        guard !partitions[slot].flushUnderWay else {
+            partitions[slot].closesAfterFlush = true
+            return
+        }
+        switch partitions[slot].opened?.refusal {
+        case .writeFailed, .flushFailed:
+            // What the file holds behind the failure is not known: the next start looks.
+            stopping?.isClean = false
+        case .corrupt, .closed, nil: break
+        }
         guard let log = partitions[slot].opened else {
             stopping?.remaining -= 1
             finishStop(into: &effects)

@@ -41,7 +41,12 @@ extension Reactor {
                     assembly.response.topics[t].partitions[p].baseOffset = -1
                 }
             }
-            exchange.respond(assembly.response)
+            if request.acks == 0 {
+                exchange.staySilent()
+                exchange.connection.close()
+            } else {
+                exchange.respond(assembly.response)
+            }
             return
         }
         guard let acknowledgement = Acknowledgement(wire: request.acks) else { return }
