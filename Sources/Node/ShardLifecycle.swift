@@ -39,6 +39,7 @@ extension Shard {
         partitions[slot].machine.syncRequired = configuration.durability == .sync
         guard partitions[slot].isOpen else { return }
         partitions[slot].log.configure(LogConfiguration(configuration))
+        guard partitions[slot].log.refusal == nil else { return }
         drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
     }
 
@@ -97,7 +98,12 @@ extension Shard {
             return
         }
         guard let task = partitions[slot].log.beginFlush() else {
-            drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
+            // A log that takes no writes is not synced either, and the machine must not ask again.
+            let isRefused = partitions[slot].log.refusal != nil
+            drive(
+                slot,
+                isRefused ? .syncFailed : .synced(upTo: partitions[slot].log.flushedOffset),
+                into: &effects)
             return
         }
         partitions[slot].flushUnderWay = true
