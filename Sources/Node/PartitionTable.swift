@@ -78,6 +78,8 @@ struct PartitionTable {
 
     func index(of id: TopicPartition) -> Int? { index[id] }
 
+    func isOccupied(_ place: Int) -> Bool { places.indices.contains(place) && places[place] != nil }
+
     /// Places that hold a partition, in ascending order.
     var occupied: [Int] { places.indices.filter { places[$0] != nil } }
 
