@@ -42,8 +42,10 @@ struct ShardPartition {
     let id: TopicPartition
     var configuration: TopicConfiguration
     var machine: PartitionMachine
-    /// Nil until the disk thread has opened it.
+    /// Nil until the disk thread has opened it, and for ever where it could not.
     var opened: PartitionLog?
+    /// The disk thread has the order to open it.
+    var isOpening = true
     /// Fetches that wait for this partition, by serial; answered ones are dropped when met.
     var watchers: [UInt64] = []
     /// Bytes appended that waiting consumers were not told of.
@@ -54,6 +56,9 @@ struct ShardPartition {
     var deletionsWaiting: [DeletionWish] = []
 
     var isOpen: Bool { opened != nil }
+
+    /// Why there is no log to ask.
+    var absence: PartitionError { isOpening ? .loading : .storage }
 
     /// The log in place; only where `isOpen`.
     var log: PartitionLog {

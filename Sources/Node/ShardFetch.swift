@@ -50,7 +50,9 @@ extension Shard {
         guard let slot = partitions.index(of: part.partition) else {
             return FetchResult(error: .unknownTopicOrPartition)
         }
-        guard partitions[slot].isOpen else { return FetchResult(error: .loading) }
+        guard partitions[slot].isOpen else {
+            return FetchResult(error: partitions[slot].absence)
+        }
         if let refusal = refusal(of: part.currentLeaderEpoch, slot) {
             return FetchResult(error: refusal)
         }

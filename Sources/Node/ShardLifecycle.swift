@@ -25,10 +25,10 @@ extension Shard {
         drive(slot, .resign, into: &effects)
         dismissConsumers(of: slot, into: &effects)
         dismissDeletions(of: slot, into: &effects)
-        let wasOpen = partitions[slot].isOpen
+        let isOpening = partitions[slot].isOpening
         partitions.remove(at: slot)
         // A log that is still being opened is erased when its opening is reported.
-        if delete, wasOpen { effects.append(.run(.erase(id))) }
+        if delete, !isOpening { effects.append(.run(.erase(id))) }
     }
 
     mutating func configure(
@@ -68,6 +68,7 @@ extension Shard {
             effects.append(.run(.erase(order.partition)))
             return
         }
+        partitions[slot].isOpening = false
         switch result {
         case .failure(let error):
             let reason = String(describing: error)
@@ -182,7 +183,7 @@ extension Shard {
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
             dismissDeletions(of: slot, into: &effects)
-            if partitions[slot].isOpen { closeForStop(slot, into: &effects) }
+            if !partitions[slot].isOpening { closeForStop(slot, into: &effects) }
         }
         finishStop(into: &effects)
     }
@@ -190,6 +191,8 @@ extension Shard {
     private mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
         drive(slot, .resign, into: &effects)
         guard let log = partitions[slot].opened else {
+            // Nobody knows what is in it: the next start has to look.
+            stopping?.isClean = false
             stopping?.remaining -= 1
             finishStop(into: &effects)
             return

@@ -53,7 +53,9 @@ extension Shard {
         into effects: inout [Effect]
     ) -> (ProduceResult, end: Offset) {
         guard slot >= 0 else { return (ProduceResult(error: .unknownTopicOrPartition), .zero) }
-        guard partitions[slot].isOpen else { return (ProduceResult(error: .loading), .zero) }
+        guard partitions[slot].isOpen else {
+            return (ProduceResult(error: partitions[slot].absence), .zero)
+        }
         guard let epoch = partitions[slot].machine.leadership?.epoch else {
             return (ProduceResult(error: .notLeader), .zero)
         }
