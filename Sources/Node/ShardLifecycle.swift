@@ -76,6 +76,8 @@ extension Shard {
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
+            // Opening ended after a stop was asked for: it is closed like the rest.
+            guard stopping == nil else { break }
             // What was in the log before this start is as safe as the process before left it; a
             // first sync makes it so again where the topic asks for it.
             drive(
@@ -88,7 +90,6 @@ extension Shard {
             }
             effects.append(.opened(order.partition, failure: nil))
         }
-        // Opening is over for a partition while a stop was asked for: it is closed like the rest.
         if stopping != nil { closeForStop(slot, into: &effects) }
     }
 
