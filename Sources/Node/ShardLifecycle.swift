@@ -78,13 +78,11 @@ extension Shard {
             partitions[slot].opened = opened.log
             // Opening ended after a stop was asked for: it is closed like the rest.
             guard stopping == nil else { break }
-            // What was in the log before this start is as safe as the process before left it; a
-            // first sync makes it so again where the topic asks for it.
-            drive(
-                slot,
-                .lead(
-                    order.leadership, end: opened.log.endOffset, synced: opened.log.flushedOffset),
-                into: &effects)
+            // Nothing is ever written behind a log that takes no writes: what it has is served.
+            let isRefused = opened.log.refusal != nil
+            let end = opened.log.endOffset
+            let synced = isRefused ? end : opened.log.flushedOffset
+            drive(slot, .lead(order.leadership, end: end, synced: synced), into: &effects)
             if opened.report != RecoveryReport() {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
             }
