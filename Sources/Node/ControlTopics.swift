@@ -35,10 +35,9 @@ extension Control {
         var outcomes: [TopicOutcome] = []
         var entries: [TopicEntry] = []
         var changes: [TableChange] = []
-        var names: Set<String> = []
+        var request = Request(partitions: partitionsHeld)
         for topic in wanted {
-            let (partitions, refusal) = check(
-                topic, alreadyNamed: !names.insert(topic.name).inserted)
+            let (partitions, refusal) = check(topic, in: &request)
             if let refusal {
                 outcomes.append(refusal)
                 continue
@@ -47,6 +46,8 @@ extension Control {
                 id: .random(using: &generator), partitions: partitions,
                 overrides: topic.overrides)
             let entry = entry(name: topic.name, record)
+            request.partitions += Int(partitions)
+            request.collisions.insert(TopicName.collisionKey(of: topic.name))
             outcomes.append(TopicOutcome(name: topic.name, entry: entry))
             entries.append(entry)
             changes.append(change(entry.name, record))
@@ -59,25 +60,66 @@ extension Control {
         write(changes, .create(entries), token, outcomes, into: &effects)
     }
 
+    /// What the topics of one request have in common.
+    private struct Request {
+        var names: Set<String> = []
+        /// The names that are taken by it, as metrics see them.
+        var collisions: Set<String> = []
+        /// Partitions of all topics, with those of this request.
+        var partitions: Int
+    }
+
+    /// Partitions of all topics, also of those that are being made.
+    private var partitionsHeld: Int {
+        var sum = topics.values.reduce(0) { $0 + $1.partitions.count }
+        // A sum does not depend on the order.
+        for change in changes.values {
+            switch change.kind {
+            case .create(let entries):
+                for entry in entries where topics[entry.name] == nil {
+                    sum += entry.partitions.count
+                }
+            case .grow(let grown):
+                for (entry, _) in grown {
+                    sum += entry.partitions.count - (topics[entry.name]?.partitions.count ?? 0)
+                }
+            case .delete, .alter, .producerIDs: continue
+            }
+        }
+        return sum
+    }
+
+    private func collides(_ name: String, in request: Request) -> Bool {
+        let collision = TopicName.collisionKey(of: name)
+        if request.collisions.contains(collision) { return true }
+        guard collision != name || name.contains("_") else { return false }
+        return topics.keys.contains { TopicName.collisionKey(of: $0) == collision }
+            || reserved.contains { TopicName.collisionKey(of: $0) == collision }
+    }
+
+    private static func namedTwice(_ name: String) -> TopicOutcome {
+        TopicOutcome(
+            name: name, error: .invalidRequest, message: "the request names this topic twice")
+    }
+
     /// The partition count that the topic shall have, or why it can't be made.
     private func check(
-        _ topic: NewTopic, alreadyNamed: Bool
+        _ topic: NewTopic, in request: inout Request
     ) -> (partitions: Int32, refusal: TopicOutcome?) {
         func refuse(_ error: TopicError, _ message: String) -> (Int32, TopicOutcome?) {
             (0, TopicOutcome(name: topic.name, error: error, message: message))
         }
         if let reason = TopicName.refusal(of: topic.name) { return refuse(.invalidTopic, reason) }
-        if alreadyNamed { return refuse(.invalidRequest, "the request names this topic twice") }
+        guard request.names.insert(topic.name).inserted else {
+            return refuse(.invalidRequest, "the request names this topic twice")
+        }
         if topics[topic.name] != nil || reserved.contains(topic.name) {
             return refuse(.alreadyExists, "topic '\(topic.name)' already exists")
         }
-        let collision = TopicName.collisionKey(of: topic.name)
-        if collision != topic.name || topic.name.contains("_"),
-            let other = topics.keys.first(where: { TopicName.collisionKey(of: $0) == collision })
-        {
+        if collides(topic.name, in: request) {
             return refuse(
                 .invalidTopic,
-                "'\(topic.name)' and the existing '\(other)' differ only in '.' and '_'")
+                "'\(topic.name)' and another topic's name differ only in '.' and '_'")
         }
         let node = identity.broker.id.rawValue
         var partitions = topic.partitions == -1 ? defaults.partitions : topic.partitions
@@ -96,9 +138,8 @@ extension Control {
                     "\(replicas) replicas asked for, 1 broker alive (\(node)): ask for 1")
             }
         }
-        let held = topics.values.reduce(0) { $0 + $1.partitions.count }
         guard (1...TopicRecord.partitionsMaximum).contains(partitions),
-            held + Int(partitions) <= Self.partitionsMaximum
+            request.partitions + Int(partitions) <= Self.partitionsMaximum
         else {
             return refuse(
                 .invalidPartitions,
@@ -141,14 +182,22 @@ extension Control {
     ) {
         var outcomes: [TopicOutcome] = []
         var grown: [(entry: TopicEntry, from: Int32)] = []
+        var total = partitionsHeld
+        var names: Set<String> = []
         for (name, count) in wanted {
+            guard names.insert(name).inserted else {
+                outcomes.append(Self.namedTwice(name))
+                continue
+            }
             guard let entry = topics[name], !reserved.contains(name) else {
                 outcomes.append(
                     TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
                 continue
             }
             let held = Int32(clamping: entry.partitions.count)
-            guard count > held, count <= TopicRecord.partitionsMaximum, !entry.isInternal else {
+            guard count > held, count <= TopicRecord.partitionsMaximum, !entry.isInternal,
+                total + Int(count - held) <= Self.partitionsMaximum
+            else {
                 outcomes.append(
                     TopicOutcome(
                         name: name, error: .invalidPartitions,
@@ -156,6 +205,7 @@ extension Control {
                             + "\(TopicRecord.partitionsMaximum); \(count) asked for"))
                 continue
             }
+            total += Int(count - held)
             let next = self.entry(name: name, record(of: entry, partitions: count))
             outcomes.append(TopicOutcome(name: name, entry: next))
             grown.append((next, held))
@@ -175,7 +225,12 @@ extension Control {
     ) {
         var outcomes: [TopicOutcome] = []
         var entries: [TopicEntry] = []
+        var names: Set<String> = []
         for (name, overrides) in wanted {
+            guard names.insert(name).inserted else {
+                outcomes.append(Self.namedTwice(name))
+                continue
+            }
             guard let entry = topics[name], !reserved.contains(name) else {
                 outcomes.append(
                     TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
