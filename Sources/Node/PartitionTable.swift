@@ -51,6 +51,8 @@ struct ShardPartition {
     /// Bytes appended that waiting consumers were not told of.
     var unannouncedBytes = 0
     var flushUnderWay = false
+    /// Flushes, deletions and compactions that disk threads were given and have not reported.
+    var jobsUnderWay = 0
     var flushAgain = false
     /// Deletions asked for while another one or a compaction runs; bounded by the requests.
     var deletionsWaiting: [DeletionWish] = []

@@ -91,6 +91,18 @@ extension Shard {
         if stopping != nil { closeForStop(slot, into: &effects) }
     }
 
+    /// Gives work on an open log to a disk thread.
+    mutating func run(_ job: DiskJob, _ slot: Int, into effects: inout [Effect]) {
+        partitions[slot].jobsUnderWay += 1
+        effects.append(.run(job))
+    }
+
+    /// Such work was reported; the last one lets a stop go on.
+    mutating func endJob(_ slot: Int, into effects: inout [Effect]) {
+        partitions[slot].jobsUnderWay -= 1
+        if stopping != nil { closeForStop(slot, into: &effects) }
+    }
+
     /// Has everything appended so far synced; one sync at a time for each log.
     mutating func flush(_ slot: Int, into effects: inout [Effect]) {
         guard !partitions[slot].flushUnderWay else {
@@ -107,13 +119,14 @@ extension Shard {
             return
         }
         partitions[slot].flushUnderWay = true
-        effects.append(.run(.flush(partitions[slot].id, task)))
+        run(.flush(partitions[slot].id, task), slot, into: &effects)
     }
 
     private mutating func flushed(
         _ id: TopicPartition, _ task: FlushTask, _ error: DiskError?, into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        defer { endJob(slot, into: &effects) }
         partitions[slot].flushUnderWay = false
         if let error {
             partitions[slot].log.failFlush(task, error)
@@ -142,9 +155,9 @@ extension Shard {
             let id = partitions[slot].id
             let high = partitions[slot].machine.highWatermark
             if let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
-                effects.append(.run(.delete(id, task, [])))
+                run(.delete(id, task, []), slot, into: &effects)
             } else if let task = partitions[slot].log.beginCompaction(now: now, upTo: high) {
-                effects.append(.run(.compact(id, task)))
+                run(.compact(id, task), slot, into: &effects)
             }
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
         }
@@ -157,6 +170,7 @@ extension Shard {
         _ result: Result<CompactionResult, CompactionError>, into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        defer { endJob(slot, into: &effects) }
         switch result {
         case .success(let result):
             partitions[slot].log.completeCompaction(task, result)
@@ -187,8 +201,11 @@ extension Shard {
         finishStop(into: &effects)
     }
 
+    /// A log is closed once nothing works on it any more: a flush that is still under way would be
+    /// taken for done, and what closing vouches for would not be on the device.
     private mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
         drive(slot, .resign, into: &effects)
+        guard partitions[slot].jobsUnderWay == 0 else { return }
         guard let log = partitions[slot].opened else {
             // Nobody knows what is in it: the next start has to look.
             stopping?.isClean = false
