@@ -37,7 +37,9 @@ extension Reactor {
                     assembly.response.topics[t].partitions[p].baseOffset = -1
                 }
             }
-            exchange.respond(assembly.response)
+            assembly.hasError = true
+            let acknowledgement = Acknowledgement(wire: request.acks) ?? .all
+            Self.finish(assembly, exchange, acknowledgement)
             return
         }
         guard let acknowledgement = Acknowledgement(wire: request.acks) else { return }
