@@ -99,7 +99,12 @@ let package = Package(
         tests("CoordinationTests", ["Coordination", "Model", nioCore]),
         tests("NodeTests", ["Node", "Simulation", "Storage", "Model", nioCore]),
         tests("BrokerTests", ["Broker", "Client", "KafkaProtocol", "Model", nioCore, nioPosix]),
-        tests("CommandTests", ["gossamer", "Client", "KafkaProtocol", "Model"]),
+        tests(
+            "CommandTests",
+            [
+                "gossamer", "Broker", "Client", "KafkaProtocol", "Model", arguments, logging,
+                nioCore,
+            ]),
         tests("TidyTests", []),
     ]
 )

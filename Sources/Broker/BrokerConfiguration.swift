@@ -1,4 +1,4 @@
-/// An address that a client connects to or that the broker binds: a host name or literal, and a port.
+/// An address to connect to or to bind: a host name or literal, and a port.
 public struct HostPort: Hashable, Sendable {
     public var host: String
     public var port: Int

@@ -31,7 +31,8 @@ final class Connection: ChannelInboundHandler {
     let clientHost: String
     /// The last client id seen, for log lines and group members.
     private(set) var clientID = ""
-    private unowned let reactor: Reactor
+    /// Holds this connection too, until the channel is inactive.
+    private let reactor: Reactor
     private var context: ChannelHandlerContext?
     private var cutter: FrameCutter
     private var places = Deque<Place>()

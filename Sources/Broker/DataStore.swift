@@ -66,9 +66,44 @@ final class DataStore: Sendable {
         }
         do throws(DiskError) {
             try disk.makeDirectory("logs")
+            try Self.removeOrphans(on: disk, keeping: entries)
         } catch {
             throw .dataDirectory("\(root)/logs can't be made: \(error)")
         }
+    }
+
+    /// Removes the logs of topics that the table no longer has: their deletion was acknowledged,
+    /// and a crash came before their files were gone.
+    ///
+    /// Touches only names of the form that topics' directories have. What can't be removed now is
+    /// tried again at the next start.
+    private static func removeOrphans(
+        on disk: any Disk, keeping entries: [TableChange]
+    ) throws(DiskError) {
+        var known: Set<String> = []
+        for entry in entries where entry.key.hasPrefix("topic/") {
+            guard let value = entry.value, let record = try? TopicRecord(decoding: value) else {
+                // A record that can't be read may name any directory: nothing is removed.
+                return
+            }
+            known.insert(PartitionOrder.topicDirectory(of: record.id))
+        }
+        for name in try disk.list("logs") {
+            guard name.utf8.count == 32, name.allSatisfy(\.isHexDigit),
+                !known.contains("logs/\(name)")
+            else { continue }
+            try? removeTopic("logs/\(name)", on: disk)
+        }
+    }
+
+    private static func removeTopic(_ topic: String, on disk: any Disk) throws(DiskError) {
+        for partition in try disk.list(topic) {
+            for file in try disk.list("\(topic)/\(partition)") {
+                try disk.remove("\(topic)/\(partition)/\(file)")
+            }
+            try disk.remove("\(topic)/\(partition)")
+        }
+        try disk.remove(topic)
     }
 
     /// The last write of an orderly stop. Should it fail, the next start checks the logs.

@@ -10,18 +10,23 @@ public final class BrokerConnection: Sendable {
     public let address: BrokerAddress
     private let channel: any Channel
     private let clientID: String
+    private let ceilings: [APIKey: Int16]
     private let correlation = Atomic<Int32>(0)
     private let ranges = Mutex<[Int16: ClosedRange<Int16>]>([:])
 
-    private init(address: BrokerAddress, channel: any Channel, clientID: String) {
+    private init(
+        address: BrokerAddress, channel: any Channel, clientID: String, ceilings: [APIKey: Int16]
+    ) {
         self.address = address
         self.channel = channel
         self.clientID = clientID
+        self.ceilings = ceilings
     }
 
     /// Connects and agrees on versions.
     public static func open(
-        _ address: BrokerAddress, clientID: String, timeoutMilliseconds: Int64
+        _ address: BrokerAddress, clientID: String, timeoutMilliseconds: Int64,
+        versionCeilings: [APIKey: Int16] = [:]
     ) async throws(ClientError) -> BrokerConnection {
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.milliseconds(timeoutMilliseconds))
@@ -43,7 +48,7 @@ public final class BrokerConnection: Sendable {
             throw .unreachable(address, reason: ConnectFailure.words(error, timeoutMilliseconds))
         }
         let connection = BrokerConnection(
-            address: address, channel: channel, clientID: clientID)
+            address: address, channel: channel, clientID: clientID, ceilings: versionCeilings)
         try await connection.negotiate(timeoutMilliseconds: timeoutMilliseconds)
         return connection
     }
@@ -59,7 +64,7 @@ public final class BrokerConnection: Sendable {
         guard let theirs = ranges.withLock({ $0[api.rawValue] }) else {
             throw .unsupported(address, api)
         }
-        let highest = min(api.versions.upperBound, theirs.upperBound)
+        let highest = min(api.versions.upperBound, theirs.upperBound, ceilings[api] ?? .max)
         let lowest = max(api.firstServedVersion, theirs.lowerBound)
         guard lowest <= highest else { throw .unsupported(address, api) }
         return highest
@@ -84,9 +89,24 @@ public final class BrokerConnection: Sendable {
         let body = try await exchange(
             request, version: version, timeoutMilliseconds: timeoutMilliseconds, isAnswered: true)
         do {
-            return try Request.Response.decode(body, version: version)
+            return try Self.decode(body, version: version)
         } catch {
             throw .malformed(address, "\(Request.apiKey.name) version \(version): \(error)")
+        }
+    }
+
+    /// Decodes an answer and lets bytes behind it pass: some brokers of the field append a few.
+    private static func decode<Response: KafkaResponse>(
+        _ body: ByteBuffer, version: Int16
+    ) throws(WireError) -> Response {
+        do throws(WireError) {
+            return try Response.decode(body, version: version)
+        } catch {
+            guard case .trailingBytes(let count) = error,
+                let whole = body.getSlice(
+                    at: body.readerIndex, length: body.readableBytes - count)
+            else { throw error }
+            return try Response.decode(whole, version: version)
         }
     }
 
@@ -152,22 +172,24 @@ public final class BrokerConnection: Sendable {
                 request, version: version, timeoutMilliseconds: timeoutMilliseconds,
                 isAnswered: true)
             let code = body.getInteger(at: body.readerIndex, as: Int16.self)
-            let isRefusal = code == ErrorCode.unsupportedVersion.rawValue
+            if code == ErrorCode.unsupportedVersion.rawValue {
+                // A refusal that cannot be read leads to version 0, which everybody speaks.
+                let refusal = try? ApiVersionsResponse.decode(body, version: 0)
+                let own = refusal?.apiKeys.first { $0.apiKey == APIKey.apiVersions.rawValue }
+                version = min(version - 1, max(0, own?.maxVersion ?? 0))
+                continue
+            }
             let response: ApiVersionsResponse
             do {
-                response = try ApiVersionsResponse.decode(body, version: isRefusal ? 0 : version)
+                response = try ApiVersionsResponse.decode(body, version: version)
             } catch {
                 throw .malformed(address, "ApiVersions version \(version): \(error)")
             }
-            if !isRefusal {
-                guard response.errorCode == .none else {
-                    throw .refused(response.errorCode, subject: "ApiVersions", message: nil)
-                }
-                adopt(response)
-                return
+            guard response.errorCode == .none else {
+                throw .refused(response.errorCode, subject: "ApiVersions", message: nil)
             }
-            let own = response.apiKeys.first { $0.apiKey == APIKey.apiVersions.rawValue }
-            version = min(version - 1, max(0, own?.maxVersion ?? 0))
+            adopt(response)
+            return
         }
         throw .unsupported(address, .apiVersions)
     }

@@ -1,3 +1,5 @@
+public import KafkaProtocol
+
 /// How a client behaves towards the brokers.
 public struct ClientConfiguration: Sendable, Hashable {
     /// Brokers to ask first; any one that answers is enough.
@@ -12,6 +14,9 @@ public struct ClientConfiguration: Sendable, Hashable {
     public var attempts = 6
     /// The first pause between attempts; doubles each time.
     public var backoffMilliseconds: Int64 = 50
+
+    /// Highest version to use of single requests: how tests reach the older ones.
+    public var versionCeilings: [APIKey: Int16] = [:]
 
     public init(bootstrap: [BrokerAddress], clientID: String = "gossamer") {
         precondition(!bootstrap.isEmpty, "a client needs at least one address to begin with")

@@ -65,16 +65,13 @@ enum RecordDecoding {
             throw ClientError.unreadableRecords("\(topic)/\(partition): unknown codec")
         }
         if codec != .none {
-            payload = try unfold(payload, codec)
+            payload = try Compression.decompress(
+                payload, codec: codec, limit: Self.payloadBytesMax)
         }
         var reader = RecordReader(payload: payload, header: batch.header)
         while let record = try reader.next() {
             guard record.offset.rawValue >= position else { continue }
             records.append(ConsumedRecord(topic: topic, partition: partition, record: record))
         }
-    }
-
-    private static func unfold(_ payload: ByteBuffer, _ codec: Codec) throws -> ByteBuffer {
-        throw ClientError.unreadableRecords("codec \(codec)")
     }
 }

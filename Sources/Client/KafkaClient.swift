@@ -148,7 +148,8 @@ public actor KafkaClient {
         if let connection = connections[key], connection.isOpen { return connection }
         let connection = try await BrokerConnection.open(
             address, clientID: configuration.clientID,
-            timeoutMilliseconds: configuration.connectTimeoutMilliseconds)
+            timeoutMilliseconds: configuration.connectTimeoutMilliseconds,
+            versionCeilings: configuration.versionCeilings)
         // Another task may have opened one meanwhile: keep the first, so that the pool owns all.
         if let other = connections[key], other.isOpen {
             await connection.close()

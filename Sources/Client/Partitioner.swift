@@ -1,6 +1,6 @@
 internal import NIOCore
 
-/// Chooses the partition of a record as Kafka's own clients do, so that they and this one send equal
+/// Chooses the partition of a record as Kafka's own clients do: they and this one send equal
 /// keys to the same place.
 enum Partitioner {
     /// The partition of a key: murmur2 with the sign bit cleared, modulo the count.

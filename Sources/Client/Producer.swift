@@ -33,7 +33,7 @@ public enum Acknowledgement: Int16, Sendable {
 /// Sends records to one topic in batches, one batch in flight per partition, so order is kept and a
 /// retry repeats the same sequence number.
 ///
-/// With `acks=all` it is idempotent where the broker gives producer ids (KIP-98): a retried batch is
+/// With `acks=all` it is idempotent where the broker gives producer ids (KIP-98): a repeat is
 /// stored once. Meant to be driven by one task.
 public actor Producer {
     /// What was acknowledged so far.

@@ -52,6 +52,7 @@ extension Control {
             effects.append(.load(partition))
         }
         if let opening = openings[partition.topic] {
+            if let failure { fail(partition.topic, of: opening.change, failure) }
             openings[partition.topic]?.remaining -= 1
             if opening.remaining == 1 {
                 openings[partition.topic] = nil
@@ -61,6 +62,14 @@ extension Control {
             starting?.remaining -= 1
             finishStart(into: &effects)
         }
+    }
+
+    /// The topic is in the table, and a log of it can't be opened: whoever asked for it is told.
+    private mutating func fail(_ topic: TopicID, of change: UInt64, _ failure: String) {
+        guard let place = changes[change]?.outcomes.firstIndex(where: { $0.entry?.id == topic })
+        else { return }
+        changes[change]?.outcomes[place].error = .storage
+        changes[change]?.outcomes[place].message = "a partition can't be opened: \(failure)"
     }
 
     /// The table holds the change, or refused it: only now does anybody hear of it.

@@ -5,6 +5,7 @@ import Replication
 
 /// A change of the table that is being written, and who waits for it.
 struct PendingChange {
+    /// What becomes of the topics once the table holds the change.
     enum Kind {
         case create([TopicEntry])
         case delete([TopicEntry])

@@ -86,10 +86,14 @@ public enum DiskJob: Sendable {
         do throws(DiskError) {
             for name in try disk.list(directory) { try disk.remove("\(directory)/\(name)") }
             try disk.remove(directory)
-            return nil
         } catch .notFound {
             return nil
         } catch { return error }
+        // The topic's directory goes with its last partition; until then it is not empty.
+        if let slash = directory.lastIndex(of: "/") {
+            try? disk.remove(String(directory[..<slash]))
+        }
+        return nil
     }
 }
 

@@ -59,8 +59,8 @@ struct ShardPartition {
 
     var isOpen: Bool { opened != nil }
 
-    /// Why there is no log to ask.
-    var absence: PartitionError { isOpening ? .loading : .storage }
+    /// What clients hear while the log is not open.
+    var unavailability: PartitionError { isOpening ? .loading : .storage }
 
     /// The log in place; only where `isOpen`.
     var log: PartitionLog {

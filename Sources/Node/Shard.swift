@@ -140,6 +140,7 @@ public struct Shard {
 
 /// When a pending request has to be answered at the latest.
 struct Deadline: Comparable {
+    /// Which map holds the request.
     enum Kind { case produce, fetch }
 
     let at: Instant

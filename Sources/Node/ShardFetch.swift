@@ -51,7 +51,7 @@ extension Shard {
             return FetchResult(error: .unknownTopicOrPartition)
         }
         guard partitions[slot].isOpen else {
-            return FetchResult(error: partitions[slot].absence)
+            return FetchResult(error: partitions[slot].unavailability)
         }
         if let refusal = refusal(of: part.currentLeaderEpoch, slot) {
             return FetchResult(error: refusal)

@@ -26,6 +26,7 @@ extension Shard {
         dismissConsumers(of: slot, into: &effects)
         dismissDeletions(of: slot, into: &effects)
         let isOpening = partitions[slot].isOpening
+        partitions[slot].opened?.releaseFiles()
         partitions.remove(at: slot)
         // A log that is still being opened is erased when its opening is reported.
         if delete, !isOpening { effects.append(.run(.erase(id))) }
@@ -78,7 +79,7 @@ extension Shard {
             partitions[slot].opened = opened.log
             // Opening ended after a stop was asked for: it is closed like the rest.
             guard stopping == nil else { break }
-            // Nothing is ever written behind a log that takes no writes: what it has is served.
+            // A damaged log is read up to the damage and not written: it is never synced again.
             let isRefused = opened.log.refusal != nil
             let end = opened.log.endOffset
             let synced = isRefused ? end : opened.log.flushedOffset
@@ -110,12 +111,10 @@ extension Shard {
             return
         }
         guard let task = partitions[slot].log.beginFlush() else {
-            // A log that takes no writes is not synced either, and the machine must not ask again.
-            let isRefused = partitions[slot].log.refusal != nil
-            drive(
-                slot,
-                isRefused ? .syncFailed : .synced(upTo: partitions[slot].log.flushedOffset),
-                into: &effects)
+            // A log that takes no writes is never synced again: whoever waits for that is refused.
+            let isWhole = partitions[slot].log.flushedOffset >= partitions[slot].log.endOffset
+            let end = partitions[slot].log.flushedOffset
+            drive(slot, isWhole ? .synced(upTo: end) : .syncFailed, into: &effects)
             return
         }
         partitions[slot].flushUnderWay = true

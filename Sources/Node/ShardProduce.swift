@@ -54,7 +54,7 @@ extension Shard {
     ) -> (ProduceResult, end: Offset) {
         guard slot >= 0 else { return (ProduceResult(error: .unknownTopicOrPartition), .zero) }
         guard partitions[slot].isOpen else {
-            return (ProduceResult(error: partitions[slot].absence), .zero)
+            return (ProduceResult(error: partitions[slot].unavailability), .zero)
         }
         guard let epoch = partitions[slot].machine.leadership?.epoch else {
             return (ProduceResult(error: .notLeader), .zero)

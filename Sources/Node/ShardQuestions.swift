@@ -66,7 +66,7 @@ extension Shard {
         guard let slot = partitions.index(of: id) else {
             return .failed(.unknownTopicOrPartition)
         }
-        guard partitions[slot].isOpen else { return .failed(partitions[slot].absence) }
+        guard partitions[slot].isOpen else { return .failed(partitions[slot].unavailability) }
         switch question {
         case .offset(let time, let claimed):
             if let error = refusal(of: claimed, slot) { return .failed(error) }
@@ -125,7 +125,7 @@ extension Shard {
             return answer(wish, .failed(.unknownTopicOrPartition), into: &effects)
         }
         guard partitions[slot].isOpen else {
-            return answer(wish, .failed(partitions[slot].absence), into: &effects)
+            return answer(wish, .failed(partitions[slot].unavailability), into: &effects)
         }
         let high = partitions[slot].machine.highWatermark
         guard wish.before >= -1, wish.before <= high.rawValue else {

@@ -29,6 +29,7 @@ public enum PartitionError: Hashable, Sendable {
 
 /// A producer's batches for the partitions of one shard, as received.
 public struct ProduceWork: Sendable {
+    /// One partition's batches.
     public struct Part: Sendable {
         public let partition: TopicPartition
         public let records: ByteBuffer
@@ -70,6 +71,7 @@ public struct ProduceResult: Hashable, Sendable {
 
 /// A consumer's positions in the partitions of one shard.
 public struct FetchWork: Sendable {
+    /// One partition's position and the client's beliefs about its leader.
     public struct Part: Sendable {
         public let partition: TopicPartition
         public let offset: Offset

@@ -2,7 +2,7 @@
 ///
 /// Kafka's: 1 to 249 of `[a-zA-Z0-9._-]`, neither `.` nor `..`.
 public enum TopicName {
-    /// Long enough for everybody, short enough that directory names built from it fit a file system.
+    /// Kafka's bound: with a partition's number behind it, such a name fits a file system.
     public static let lengthMaximum = 249
 
     /// The topic that holds committed offsets and group states; one partition of it is a slot.

@@ -4,11 +4,13 @@ internal import Storage
 /// What the simulated disk holds: files with their unsynced writes, names with their unsynced
 /// changes, and the faults that are set. Owned by its disk, under the disk's lock.
 struct SimulatedDiskState {
+    /// A change of a file that a crash may take back.
     enum Change {
         case write(at: Int, [UInt8])
         case truncate(Int)
     }
 
+    /// A file: what is on the device and what is only in memory.
     struct Inode {
         /// What a crash cannot take away.
         var durable: [UInt8] = []
@@ -17,11 +19,13 @@ struct SimulatedDiskState {
         var pending: [Change] = []
     }
 
+    /// What a name stands for.
     enum Node: Equatable {
         case directory
         case file(Int)
     }
 
+    /// A change of a directory that a crash may take back.
     enum NameChange {
         case link(String, Node)
         case unlink(String)
@@ -267,6 +271,7 @@ struct SimulatedDiskState {
 
     mutating func overwrite(_ path: String, with bytes: [UInt8]) {
         guard case .file(let inode)? = names[path] else { return }
+        used += Int64(bytes.count - (inodes[inode]?.current.count ?? 0))
         inodes[inode] = Inode(durable: bytes, current: bytes, pending: [])
     }
 

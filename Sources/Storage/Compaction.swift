@@ -22,6 +22,7 @@ public struct CompactionResult: Sendable {
     let cleanedUpTo: Offset
     let replacements: [Replacement]
 
+    /// A compacted segment and the segments whose place it takes.
     struct Replacement: Sendable {
         let originals: [Offset]
         let segment: Segment
@@ -45,6 +46,7 @@ public struct CompactionResult: Sendable {
 /// rename base.swap to base.log       crash before: opening does these two steps
 /// ```
 public struct CompactionTask: Sendable {
+    /// A segment to be compacted, with its file held open.
     struct Source: Sendable {
         let segment: Segment
         let file: any DiskFile

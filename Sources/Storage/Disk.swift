@@ -27,7 +27,7 @@ public enum SyncPoint: String, Hashable, Sendable, CaseIterable {
     case partitionDirectory
     /// The removal of index and snapshot files before a log is cut beneath them.
     case truncationDirectory
-    /// The removal of segments behind a cut or a lost tail, before anything is written in their place.
+    /// The removal of segments behind a cut or a lost tail, before their place is written again.
     case droppedDirectory
     /// The snapshot of producers, before the segments go that it was made from.
     case deletionSnapshot

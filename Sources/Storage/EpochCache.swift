@@ -5,6 +5,7 @@ public import Model
 /// Entries ascend in both. Taken from the batches themselves as they are appended, so recovery can
 /// rebuild it; one entry for each change of leader. Source: KIP-101, KIP-320.
 public struct EpochCache: Equatable, Sendable {
+    /// An epoch and the first offset that was written under it.
     public struct Entry: Equatable, Sendable {
         public let epoch: LeaderEpoch
         public let startOffset: Offset

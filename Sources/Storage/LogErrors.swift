@@ -14,6 +14,7 @@ public enum WriteRefusal: Hashable, Sendable {
 
 /// Damage that recovery found: bytes that were whole once are not any more.
 public struct LogCorruption: Hashable, Sendable {
+    /// What the damage is.
     public enum Kind: Hashable, Sendable {
         /// A bad batch with valid ones behind it, or in a sealed segment.
         case batch(RecordBatchError)
@@ -54,6 +55,7 @@ public enum AppendError: Error, Hashable, Sendable {
     /// KAFKA_STORAGE_ERROR, until the log is opened anew
     case writesRefused(WriteRefusal)
 
+    /// What is wrong with a batch whose bytes are whole.
     public enum InvalidRecord: Hashable, Sendable {
         case empty
         case inconsistent(RecordBatchError.Inconsistency)
@@ -83,6 +85,7 @@ public enum AppendOutcome: Equatable, Sendable {
     /// the same acknowledgements.
     case duplicate(Appended)
 
+    /// Where the batches lie now, or where their original lies.
     public struct Appended: Equatable, Sendable {
         public let baseOffset: Offset
         public let lastOffset: Offset

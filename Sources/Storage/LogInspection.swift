@@ -21,6 +21,7 @@ public struct LogInspection: Sendable {
 
     /// One thing that is not as it should be.
     public struct Problem: Sendable, Equatable {
+        /// What the problem is.
         public enum Kind: Sendable, Equatable {
             /// Bytes that are no valid batch; with `isTail` nothing valid follows.
             case badBatch(RecordBatchError, isTail: Bool)
@@ -104,7 +105,7 @@ public struct LogInspection: Sendable {
         let file = try disk.open(LogFile.log(base).path(in: directory), .read)
         let size = try file.size()
         var report = SegmentReport(baseOffset: base, bytes: size, nextOffset: base)
-        var scan = SegmentScan(file, size: size, from: 0, expecting: base)
+        var scan = SegmentScan(file, size: size, from: 0, expecting: base, isDense: false)
         var chunk = ByteBuffer()
         var boundaries: Set<Int64> = []
         while true {

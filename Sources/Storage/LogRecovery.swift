@@ -48,6 +48,9 @@ struct LogRecovery {
     private let now: Now
     private var chunk = ByteBuffer()
     private var snapshots: [Offset] = []
+    /// Only compaction leaves gaps between batches, and never in the active segment; a replica of a
+    /// compacted log has them anywhere.
+    private var expectsDense = false
 
     init(isClean: Bool, now: Now) {
         self.isClean = isClean
@@ -147,10 +150,14 @@ struct LogRecovery {
                 try settleGap(&log, expected, behind: bases[index...])
                 break
             }
+            expectsDense = isLast && !log.configuration.isCompacted
             let (segment, end) = try open(log, base, &state)
             log.segments.append(segment)
             log.active.lastAppend = now.wall
-            if !isLast, segment.flushedSize < segment.size {
+            if !isLast, segment.flushedSize == segment.size {
+                // Its summary is on disk: read again when it is asked for.
+                log.active.index = nil
+            } else if !isLast {
                 log.pendingSeals.append(
                     PartitionLog.PendingSeal(
                         baseOffset: base, snapshot: state.encode(), snapshotOffset: state.offset))
@@ -243,7 +250,8 @@ struct LogRecovery {
     ) throws(DiskError) -> BadEnd? {
         guard segment.size < size else { return nil }
         var scan = SegmentScan(
-            file, size: size, from: segment.size, expecting: max(expected, segment.baseOffset))
+            file, size: size, from: segment.size, expecting: max(expected, segment.baseOffset),
+            isDense: expectsDense)
         report.scannedBytes += size - segment.size
         while let result = try scan.next(chunk: &chunk) {
             switch result {

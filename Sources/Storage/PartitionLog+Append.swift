@@ -57,6 +57,9 @@ extension PartitionLog {
         var bytes: Int64
     }
 
+    /// Far beyond what a log reaches, and far enough from the end of 64 bits for any append.
+    private static let maximumEndOffset = Int64.max >> 1
+
     private func validate(
         _ records: ByteBuffer, origin: AppendOrigin, now: Now
     ) throws(AppendError) -> Batches {
@@ -81,6 +84,10 @@ extension PartitionLog {
             }
         }
         guard let found else { throw .invalidRecord(.empty) }
+        // Only damaged files lead here: the offsets of one append must not overflow.
+        guard endOffset.rawValue < Self.maximumEndOffset else {
+            throw .invalidRecord(.inconsistent(.baseOffset))
+        }
         if origin == .client, !found.rest.isEmpty,
             found.first.header.hasProducer || found.rest.contains(where: \.header.hasProducer)
         {

@@ -47,7 +47,8 @@ extension PartitionLog {
     /// (KIP-101). Blocks for an fsync: for a disk thread, or rarely.
     ///
     /// Summaries and snapshots that vouch for what goes are removed durably first, so that a crash
-    /// in between looks like a lost tail and not like damage; afterwards the log is opened anew, so that producers and epochs are those of what is left.
+    /// in between looks like a lost tail and not like damage; afterwards the log is opened anew,
+    /// so that producers and epochs are those of what is left.
     public mutating func truncate(
         to offset: Offset, now: Now
     ) throws(TruncationError) -> RecoveryReport {

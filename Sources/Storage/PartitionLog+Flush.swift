@@ -14,6 +14,7 @@ public struct FlushTask: Sendable {
     let number: UInt64
     let parts: [Part]
 
+    /// What one segment needs.
     struct Part: Sendable {
         let baseOffset: Offset
         /// Held, so that the segment may be deleted meanwhile.
@@ -25,6 +26,7 @@ public struct FlushTask: Sendable {
         let seal: Seal?
     }
 
+    /// The files that vouch for a sealed segment.
     struct Seal: Sendable {
         let summary: ByteBuffer
         let snapshot: ByteBuffer

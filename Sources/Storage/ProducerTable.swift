@@ -35,6 +35,7 @@ public struct ProducerEntry: Sendable {
 /// is still recognised. Owned by its log; one dictionary look-up for each batch of an idempotent
 /// producer. Sources: KIP-98, KIP-360.
 struct ProducerTable: Sendable {
+    /// Whether a batch is new or was appended before.
     enum Verdict: Equatable {
         case next
         case duplicate(ProducerEntry.Batch)

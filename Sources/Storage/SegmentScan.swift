@@ -25,10 +25,16 @@ struct SegmentScan {
     private(set) var position: Int64
     private var chunkStart: Int64
     private var expected: Offset
+    private let isDense: Bool
 
     /// Scans `file`, whose size is `size`, from the batch at `position`, which must not have an
-    /// offset below `expected`.
-    init(_ file: any DiskFile, size: Int64, from position: Int64, expecting expected: Offset) {
+    /// offset below `expected`, and with `isDense` none above either: base offsets are outside of
+    /// the checksum, so only their order tells that one was damaged.
+    init(
+        _ file: any DiskFile, size: Int64, from position: Int64, expecting expected: Offset,
+        isDense: Bool
+    ) {
+        self.isDense = isDense
         self.file = file
         self.size = size
         self.position = position
@@ -57,7 +63,9 @@ struct SegmentScan {
             return .failure(
                 .checksumMismatch(stored: header.checksum, computed: computed))
         }
-        guard header.baseOffset >= expected else { return .failure(.inconsistent(.baseOffset)) }
+        guard header.baseOffset == expected || !isDense && header.baseOffset > expected else {
+            return .failure(.inconsistent(.baseOffset))
+        }
         position += Int64(header.totalBytes)
         expected = header.lastOffset.advanced(by: 1)
         return .success(header)
@@ -67,6 +75,10 @@ struct SegmentScan {
     mutating func conclude(
         _ error: RecordBatchError, chunk: inout ByteBuffer
     ) throws(DiskError) -> End {
+        // A whole batch in the wrong place is no torn write.
+        if error == .inconsistent(.baseOffset), try isWhole(chunk: &chunk) {
+            return .corrupt(error)
+        }
         var candidate = position + 1
         while candidate <= size - Int64(RecordBatchHeader.size) {
             try fill(&chunk, at: candidate, wanting: RecordBatchHeader.size)
@@ -87,6 +99,17 @@ struct SegmentScan {
             candidate += 1
         }
         return .torn(error)
+    }
+
+    /// Whether the batch at `position` lies within the file and has the right checksum.
+    private mutating func isWhole(chunk: inout ByteBuffer) throws(DiskError) -> Bool {
+        try fill(&chunk, at: position, wanting: RecordBatchHeader.size)
+        guard
+            let header = try? RecordBatchCursor.checkHeader(
+                chunk, at: Int(position - chunkStart)),
+            Int64(header.totalBytes) <= size - position
+        else { return false }
+        return try checksum(of: header, at: position, chunk: &chunk) == header.checksum
     }
 
     /// The first index from `start` where a header could begin: magic and fields make sense.

@@ -9,6 +9,7 @@ internal import NIOCore
 /// and the interval doubles, so a full segment costs 64 KiB of memory and a walk of at most a few
 /// hundred KiB of headers. Owned by its segment.
 struct SparseIndex: Equatable, Sendable {
+    /// One batch that a look-up may begin at.
     struct Entry: Equatable, Sendable {
         /// Base offset of a batch, from the segment's base offset.
         let relativeOffset: UInt32

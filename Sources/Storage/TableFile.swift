@@ -108,16 +108,20 @@ public final class TableFile: Sendable {
     private static func read(
         _ path: String, from disk: any Disk
     ) throws(TableError) -> (any DiskFile, ByteBuffer) {
+        let file: any DiskFile
+        let size: Int64
+        var content = ByteBuffer()
         do throws(DiskError) {
-            let file = try disk.open(path, .readWrite)
-            let size = try file.size()
-            guard size <= maximumBytes else { throw DiskError.noSpace }
-            var content = ByteBuffer()
-            _ = try file.read(at: 0, length: Int(size), into: &content)
-            return (file, content)
+            file = try disk.open(path, .readWrite)
+            size = try file.size()
+            if size <= maximumBytes {
+                _ = try file.read(at: 0, length: Int(size), into: &content)
+            }
         } catch {
             throw .disk(error)
         }
+        guard size <= maximumBytes else { throw .tooLarge(bytes: size) }
+        return (file, content)
     }
 
     /// All entries, by key.

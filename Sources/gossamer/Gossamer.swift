@@ -22,8 +22,8 @@ struct Gossamer: AsyncParsableCommand {
             """,
         version: Version.line,
         subcommands: [
-            ServeCommand.self, ProduceCommand.self, ConsumeCommand.self, TopicCommand.self,
-            ConfigCommand.self, VersionCommand.self,
+            ServeCommand.self, TopicCommand.self, GroupCommand.self, ProduceCommand.self,
+            ConsumeCommand.self, ConfigCommand.self, LogCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

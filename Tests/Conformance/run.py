@@ -24,12 +24,14 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Support"))
 
-from broker import DEFAULT_BINARY, ROOT, Broker, BrokerError  # noqa: E402
+from broker import (  # noqa: E402
+    DEFAULT_BINARY, ROOT, Broker, BrokerError, end_with_children, track)
 
 NEW = ROOT / ".venv-clients/bin/python"
 OLD = ROOT / ".venv-clients-old/bin/python"
 JARS = ROOT / ".venv-clients/java"
 SKIPPED = 77
+GIVE_UP = 30
 
 
 @dataclass
@@ -95,7 +97,8 @@ def clients(work, prefix):
     found = [
         python_client("confluent", NEW, "confluent-kafka", *confluent),
         python_client("confluent", OLD, "confluent-kafka", *confluent),
-        python_client("kafka-python", NEW, "kafka-python", "kafka_python.py"),
+        python_client(
+            "kafka-python", NEW, "kafka-python", "kafka_python.py", "kafka_python_admin.py"),
         python_client("aiokafka", NEW, "aiokafka", "aio.py"),
         python_client("kcat", sys.executable, None, "kcat.py"),
     ]
@@ -180,9 +183,9 @@ class Run:
         output = []
         late = threading.Event()
         with open(self.logs / "client.log", "w") as log:
-            client = subprocess.Popen(
+            client = track(subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                errors="replace", start_new_session=True)
+                errors="replace", start_new_session=True))
 
             def give_up():
                 late.set()
@@ -231,15 +234,22 @@ def select(found, patterns):
 def run_all(cases, binary, logs, workers):
     """Cases that mind company run one by one after all the others."""
     tally = Tally()
+
+    def run(case):
+        # A broker that cannot do the simplest thing fails everything, slowly: stop looking.
+        if tally.count("FAIL") >= GIVE_UP:
+            tally.add(Outcome(case, "FAIL", 0, f"not run after {GIVE_UP} failures"))
+        else:
+            tally.add(Run(case, binary, logs).outcome())
+
     together = [case for case in cases if not case.alone]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(lambda c=case: tally.add(Run(c, binary, logs).outcome()))
-                for case in together]
+        jobs = [pool.submit(run, case) for case in together]
         for job in jobs:
             job.result()
     for case in cases:
         if case.alone:
-            tally.add(Run(case, binary, logs).outcome())
+            run(case)
     return tally
 
 
@@ -254,6 +264,7 @@ def main():
                         help="cases at a time; most of them wait most of the time")
     parser.add_argument("--logs", help="where logs of failed cases go")
     options = parser.parse_args()
+    end_with_children()
     if not NEW.exists() or not OLD.exists():
         sys.exit("error: the clients are not installed; run scripts/setup")
     with tempfile.TemporaryDirectory(prefix="gossamer-conformance-") as work:

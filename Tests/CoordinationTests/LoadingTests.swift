@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test(
-        "When the slot moves, whoever waits is sent to the new coordinator; late results are dropped"
+        "When the slot moves, whoever waits is sent to the new coordinator; late results go"
     )
     func unload() throws {
         var slot = Slot()

@@ -16,7 +16,7 @@ def main():
     bootstrap, topic, partitions = sys.argv[1], sys.argv[2], int(sys.argv[3])
     patience = float(sys.argv[4]) if len(sys.argv) > 4 else 30.0
     consumer = Consumer({
-        "bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest",
+        "bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "error",
         "enable.auto.commit": False, "check.crcs": True})
     places = [TopicPartition(topic, number, 0) for number in range(partitions)]
     ends = {}

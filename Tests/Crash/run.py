@@ -8,6 +8,8 @@ acknowledged record was synced. All random choices come from --seed.
 """
 
 import argparse
+import base64
+import json
 import random
 import re
 import shutil
@@ -21,7 +23,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Support"))
 
-from broker import DEFAULT_BINARY, ROOT, Broker, BrokerError, wait_until  # noqa: E402
+from broker import (  # noqa: E402
+    DEFAULT_BINARY, ROOT, Broker, BrokerError, end_with_children, track, wait_until)
 
 PYTHON = ROOT / ".venv-clients/bin/python"
 TOPIC = "crash"
@@ -43,10 +46,10 @@ class Producers:
         for number, path in enumerate(self.files):
             path.touch()
             log = open(directory / f"producer-{number}.log", "w")
-            self.processes.append(subprocess.Popen(
+            self.processes.append(track(subprocess.Popen(
                 [PYTHON, HERE / "producer.py", broker.bootstrap, TOPIC,
                  str(number % PARTITIONS), f"p{number}", path],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True))
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)))
             log.close()
 
     def sizes(self):
@@ -95,6 +98,12 @@ def create_topic(broker, name, partitions, **config):
     subprocess.run(
         [PYTHON, "-c", code, broker.bootstrap, name, str(partitions), *pairs], check=True,
         timeout=60)
+    described = subprocess.run(
+        [broker.binary, "topic", "describe", name, "-o", "json", "--bootstrap", broker.bootstrap],
+        check=True, capture_output=True, text=True, timeout=30)
+    topic_id = json.loads(described.stdout)["topics"][0]["topicId"]
+    # The id as people see it is base64; as a directory it is hexadecimal.
+    return base64.urlsafe_b64decode(topic_id + "==").hex()
 
 
 def read_topic(broker, topic, partitions, patience=30):
@@ -112,11 +121,11 @@ def read_topic(broker, topic, partitions, patience=30):
     return records, ends, done.stderr
 
 
-def active_segment(broker, topic, partition):
+def active_segment(broker, topic_id, partition):
     """The newest segment of a partition: the greatest base offset."""
-    segments = sorted(broker.data.glob(f"**/{topic}-{partition}/*.log"))
+    segments = sorted(broker.data.glob(f"logs/{topic_id}/{partition}/*.log"))
     if not segments:
-        raise Failure(f"no segment of {topic}-{partition} under {broker.data}")
+        raise Failure(f"no segment of partition {partition} under {broker.data}")
     return segments[-1]
 
 
@@ -131,9 +140,9 @@ def batches(data):
         position += size
 
 
-def tear(broker, random_source):
+def tear(broker, topic_id, random_source):
     """Appends what an interrupted write leaves: the first part of a further batch, or garbage."""
-    segment = active_segment(broker, TOPIC, random_source.randrange(PARTITIONS))
+    segment = active_segment(broker, topic_id, random_source.randrange(PARTITIONS))
     data = segment.read_bytes()
     found = list(batches(data))
     if found and random_source.random() < 0.7:
@@ -182,7 +191,7 @@ def kill_rounds(binary, kills, seed, torn, logs):
     random_source = random.Random(f"{seed} {torn}")
     with Broker(binary, directory=logs) as broker:
         broker.start()
-        create_topic(broker, TOPIC, PARTITIONS, flush_messages=1)
+        topic_id = create_topic(broker, TOPIC, PARTITIONS, flush_messages=1)
         producers = Producers(broker, logs)
         try:
             for _ in range(kills):
@@ -190,7 +199,7 @@ def kill_rounds(binary, kills, seed, torn, logs):
                 time.sleep(random_source.uniform(0, 0.3))  # the random moment
                 broker.kill()
                 if torn:
-                    tear(broker, random_source)
+                    tear(broker, topic_id, random_source)
                 broker.start()
             producers.wait_for_progress()
             results = producers.finish()
@@ -219,9 +228,9 @@ def fill_with_numbers(broker, topic, partitions, count):
         timeout=120)
 
 
-def flip(broker, topic, random_source):
+def flip(broker, topic_id, random_source):
     """Turns one bit inside the payload of a middle batch of partition 0."""
-    segment = active_segment(broker, topic, 0)
+    segment = active_segment(broker, topic_id, 0)
     data = bytearray(segment.read_bytes())
     found = list(batches(data))
     if len(found) < 3:
@@ -238,10 +247,10 @@ def flipped_bit(binary, seed, clean, logs):
     partitions, count = 3, 9_000
     with Broker(binary, directory=logs) as broker:
         broker.start()
-        create_topic(broker, "flip", partitions)
+        topic_id = create_topic(broker, "flip", partitions)
         fill_with_numbers(broker, "flip", partitions, count)
         broker.stop() if clean else broker.kill()
-        flip(broker, "flip", random_source)
+        flip(broker, topic_id, random_source)
         broker.start()
         records, ends, errors = read_topic(broker, "flip", partitions, patience=3)
         for partition, rows in records.items():
@@ -269,6 +278,7 @@ def main():
     for path in (PYTHON, options.binary):
         if not Path(path).exists():
             sys.exit(f"error: {path} is missing; run scripts/setup and `swift build -c release`")
+    end_with_children()
     binary = options.binary.resolve()
     checks = {
         "kills": lambda logs: kill_rounds(binary, options.kills, options.seed, False, logs),

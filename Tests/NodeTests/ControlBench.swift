@@ -76,7 +76,9 @@ struct ControlBench {
 
     mutating func openAll(failure: String? = nil) {
         while !opens.isEmpty {
-            handle(.opened(opens.removeFirst().partition, failure: failure))
+            let orders = opens
+            opens = []
+            for order in orders { handle(.opened(order.partition, failure: failure)) }
         }
     }
 

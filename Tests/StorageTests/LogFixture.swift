@@ -77,16 +77,18 @@ extension PartitionLog {
             case .memory(let buffer): bytes = buffer
             case .file(let slice): bytes = try slice.read()
             }
+            let before = next
             var cursor = RecordBatchCursor(bytes, strictness: .checksum)
             while let batch = try? cursor.next() {
-                let payload = bytes.getSlice(
-                    at: batch.recordsStart, length: batch.recordsLength)!
-                var reader = RecordReader(payload: payload, header: batch.header)
+                let slice = bytes.getSlice(at: batch.start, length: batch.header.totalBytes)!
+                var reader = try RecordBatchContents(slice, header: batch.header).reader
                 while let record = try reader.next() {
                     if record.offset >= next { records.append(record) }
                 }
                 next = max(next, batch.header.lastOffset.advanced(by: 1))
             }
+            // A bad batch, or one cut short though it is the first.
+            guard next > before else { throw ReadError.corrupt(segment: before, position: 0) }
         }
         return records
     }

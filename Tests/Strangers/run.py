@@ -19,7 +19,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "Support"))
 
-from broker import DEFAULT_BINARY, ROOT, Broker, BrokerError, wait_until  # noqa: E402
+from broker import (  # noqa: E402
+    DEFAULT_BINARY, ROOT, Broker, BrokerError, end_with_children, track, wait_until)
 
 import attacks  # noqa: E402
 
@@ -55,10 +56,10 @@ class Beside:
     def __init__(self, broker, directory):
         self.progress = directory / "progress"
         self.progress.write_text("0")
-        self.process = subprocess.Popen(
-            [PYTHON, HERE / "beside.py", broker.bootstrap, "beside", self.progress],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(directory / "beside.log", "w"),
-            text=True)
+        with open(directory / "beside.log", "w") as log:
+            self.process = track(subprocess.Popen(
+                [PYTHON, HERE / "beside.py", broker.bootstrap, "beside", self.progress],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True))
 
     def received(self):
         if self.process.poll() is not None:
@@ -105,6 +106,7 @@ def main():
     for path in (PYTHON, options.binary):
         if not Path(path).exists():
             sys.exit(f"error: {path} is missing; run scripts/setup and `swift build -c release`")
+    end_with_children()
     files = raise_descriptor_limit(options.connections + 4_000)
     options.connections = min(options.connections, files - 1_000)
     directory = Path(tempfile.mkdtemp(prefix="gossamer-strangers-"))

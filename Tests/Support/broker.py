@@ -26,6 +26,28 @@ class BrokerError(Exception):
     """The process under test did not do what every test needs of it."""
 
 
+_children = []
+
+
+def track(process):
+    """Remembers a child that must not outlive this program."""
+    _children.append(process)
+    return process
+
+
+def end_with_children():
+    """On SIGTERM or Ctrl-C, kills every tracked child and leaves at once."""
+
+    def leave(number, _):
+        for process in list(_children):
+            if process.poll() is None:
+                process.kill()
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+
+
 def wait_until(condition, deadline, what, pause=0.005):
     """Polls until `condition()` is true and returns what it gave; raises after `deadline` s."""
     end = time.monotonic() + deadline
@@ -124,9 +146,9 @@ class Broker:
             log.write(f"--- start {self.starts + 1}\n".encode())
             log.flush()
             self.log_position = log.tell()
-            self.process = subprocess.Popen(
+            self.process = track(subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True)
+                start_new_session=True))
         self.starts += 1
         wait_until(self.ready, deadline, f"broker listens on {self.bootstrap}")
         return self

@@ -8,6 +8,7 @@
  * Prints one line of JSON. Times are of the monotonic clock, in milliseconds. */
 
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,53 @@ static double quantile(double *sorted, long count, double q)
     return sorted[(long)(q * (double)(count - 1))];
 }
 
+struct reader {
+    rd_kafka_topic_t *topic;
+    long count;
+};
+
+/* Waits for messages on a thread of its own: nobody spins, and no wait delays another's clock. */
+static void *read_all(void *argument)
+{
+    struct reader *reader = argument;
+    double last = now_ms();
+    long taken = 0;
+    while (taken < reader->count) {
+        rd_kafka_message_t *message = rd_kafka_consume(reader->topic, 0, 100);
+        if (!message) {
+            if (now_ms() - last > WAIT_MS)
+                die("latency", "no message for a minute");
+            continue;
+        }
+        if (!message->err) {
+            long number;
+            memcpy(&number, message->payload, sizeof number);
+            last = now_ms();
+            end_ms[number] = last - sent_at[number];
+            taken++;
+        }
+        rd_kafka_message_destroy(message);
+    }
+    return NULL;
+}
+
+static volatile int polling = 1;
+
+static void *poll_answers(void *argument)
+{
+    while (polling)
+        rd_kafka_poll(argument, 50);
+    return NULL;
+}
+
+static void sleep_until(double ms)
+{
+    struct timespec t = {(time_t)(ms / 1e3), 0};
+    t.tv_nsec = (long)((ms - (double)t.tv_sec * 1e3) * 1e6);
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0)
+        continue;
+}
+
 /* Producer and consumer in one process, so that one clock stamps both ends. The rate is kept by the
  * schedule and not by the answers: a slow answer does not hide the ones behind it. */
 static void latency(const char *bootstrap, const char *name, long count, long rate)
@@ -181,31 +229,22 @@ static void latency(const char *bootstrap, const char *name, long count, long ra
     rd_kafka_topic_t *source = rd_kafka_topic_new(in, name, NULL);
     rd_kafka_topic_t *sink = rd_kafka_topic_new(out, name, NULL);
     rd_kafka_consume_start(sink, 0, RD_KAFKA_OFFSET_BEGINNING);
-    double interval = 1e3 / (double)rate, started = now_ms(), limit;
-    long sent = 0, taken = 0;
-    limit = started + interval * (double)count + WAIT_MS;
-    while (taken < count || acknowledged < count) {
-        double now = now_ms();
-        if (now > limit || failed)
-            die("latency", "not every message came back");
-        if (sent < count && now >= started + interval * (double)sent) {
-            sent_at[sent] = now;
-            memcpy(payload, &sent, sizeof sent);
-            put(in, source, payload, sizeof payload, sent);
-            sent++;
-        }
-        rd_kafka_poll(in, 0);
-        rd_kafka_message_t *message = rd_kafka_consume(sink, 0, 0);
-        if (!message)
-            continue;
-        if (!message->err) {
-            long number;
-            memcpy(&number, message->payload, sizeof number);
-            end_ms[number] = now_ms() - sent_at[number];
-            taken++;
-        }
-        rd_kafka_message_destroy(message);
+    struct reader reader = {sink, count};
+    pthread_t reading, answering;
+    if (pthread_create(&reading, NULL, read_all, &reader) ||
+        pthread_create(&answering, NULL, poll_answers, in))
+        die("latency", "no thread");
+    double interval = 1e3 / (double)rate, started = now_ms();
+    for (long sent = 0; sent < count; sent++) {
+        sleep_until(started + interval * (double)sent);
+        memcpy(payload, &sent, sizeof sent);
+        sent_at[sent] = now_ms();
+        put(in, source, payload, sizeof payload, sent);
     }
+    pthread_join(reading, NULL);
+    polling = 0;
+    pthread_join(answering, NULL);
+    finish(in, count);
     /* The first tenth holds connecting and warming up. */
     long skip = count / 10, rest = count - skip;
     qsort(ack_ms + skip, (size_t)rest, sizeof *ack_ms, ascending);

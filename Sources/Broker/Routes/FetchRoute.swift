@@ -7,6 +7,7 @@ import Storage
 
 /// One Fetch request while shards gather its bytes; owned by the connection's loop.
 private final class FetchAssembly {
+    /// One partition of the request, with what its shard found.
     struct Entry {
         let key: FetchKey
         let wish: FetchRequest.Partition
@@ -65,6 +66,10 @@ private final class FetchAssembly {
 extension Reactor {
     func fetch(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try FetchRequest.decode(body, version: exchange.version)
+        let partitions = request.topics.reduce(0) { $0 + $1.partitions.count }
+        guard partitions <= RequestBounds.partitionsMaximum else {
+            throw .tooManyElements(partitions)
+        }
         var sessionID: Int32 = 0
         var isIncremental = false
         if request.sessionEpoch == 0 {
@@ -88,6 +93,10 @@ extension Reactor {
         guard var session = sessions[request.sessionID] else { return .fetchSessionIDNotFound }
         guard session.nextEpoch == request.sessionEpoch else { return .invalidFetchSessionEpoch }
         session.update(request)
+        guard session.partitions.count <= FetchSessionCache.partitionsMaximum else {
+            sessions[request.sessionID] = nil
+            return .fetchSessionIDNotFound
+        }
         session.advanceEpoch()
         session.lastUsed = now.instant
         sessions[request.sessionID] = session

@@ -37,8 +37,8 @@ extension Reactor {
 
     private func missingNames(_ request: MetadataRequest) -> [String] {
         guard let topics = request.topics else { return [] }
-        return topics.compactMap { topic in
-            guard let name = topic.name, view.topic(named: name) == nil,
+        return topics.prefix(RequestBounds.topicsMadeMaximum).compactMap { topic in
+            guard let name = topic.name, topic.topicID == .zero, view.topic(named: name) == nil,
                 TopicName.refusal(of: name) == nil, name != TopicName.consumerOffsets
             else { return nil }
             return name
@@ -74,7 +74,8 @@ extension Reactor {
     private func topic(
         _ wanted: MetadataRequest.Topic, _ request: MetadataRequest
     ) -> MetadataResponse.Topic {
-        if let name = wanted.name {
+        // The Java client asks by id and leaves the name empty, not null.
+        if let name = wanted.name, wanted.topicID == .zero {
             if let entry = view.topic(named: name) { return topic(entry, request) }
             let isLegal = TopicName.refusal(of: name) == nil
             return MetadataResponse.Topic(

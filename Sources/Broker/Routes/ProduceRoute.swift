@@ -29,6 +29,10 @@ extension Reactor {
     /// Appends a producer's batches; each shard that holds some of them is asked once.
     func produce(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try ProduceRequest.decode(body, version: exchange.version)
+        let partitions = request.topics.reduce(0) { $0 + $1.partitions.count }
+        guard partitions <= RequestBounds.partitionsMaximum else {
+            throw .tooManyElements(partitions)
+        }
         let assembly = ProduceAssembly(Self.blank(request))
         if let refusal = Self.refusal(of: request, version: exchange.version) {
             for (t, topic) in request.topics.enumerated() {

@@ -4,11 +4,11 @@ internal import OrderedCollections
 
 /// One consumer group: its members, where its rebalance stands, and its committed offsets.
 ///
-///     Empty --join--> PreparingRebalance --all joined or timeout--> CompletingRebalance
-///       ^                ^      |                                        |
-///       |                |      | nobody left                            | leader's sync is in the log
-///       +----------------|------+                                        v
-///                        +------------- join, leave, failure -------- Stable
+///     Empty --join--> PreparingRebalance --all joined or timeout--> CompletingRebalance -----+
+///       ^                ^      |                                                            |
+///       |                |      | nobody left                    leader's sync is in the log |
+///       +----------------|------+                                                            v
+///                        +--------------- join, leave, failure ------------------------- Stable
 ///
 /// A value inside `GroupCoordinator.groups`, changed in place. Invariants: the generation never
 /// goes back; `awaitingJoin` counts the members with a join token; every protocol count is that of

@@ -95,7 +95,7 @@ extension GroupMetadataValue.Member {
 /// The bytes that it gives out are copies, so that one record does not keep a whole batch alive.
 struct RecordReader {
     private var buffer: ByteBuffer
-    /// Compact lengths (unsigned varint of length plus one, 0 for null) and tagged fields (KIP-482).
+    /// Compact lengths (unsigned varint of length plus one, 0 for null) and tags (KIP-482).
     var isFlexible = false
 
     init(_ buffer: ByteBuffer) { self.buffer = buffer }

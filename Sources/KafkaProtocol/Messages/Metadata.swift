@@ -57,8 +57,23 @@ extension MetadataRequest: KafkaRequest {
 
     public static var apiKey: APIKey { .metadata }
 
+    /// Also reads what librdkafka (2.16 is one) sends for "all topics" in the flexible versions: a
+    /// null list of four zero bytes where one is meant. Kafka reads one and ignores the rest; here
+    /// the three too many go, so that the flags behind them are read as they were meant.
     public static func decode(_ body: ByteBuffer, version: Int16) throws(WireError) -> Self {
-        try decodeMessage(body, version: version)
+        do throws(WireError) {
+            return try decodeMessage(body, version: version)
+        } catch {
+            var rest = body
+            guard apiKey.isFlexible(version), rest.readInteger(as: UInt32.self) == 0 else {
+                throw error
+            }
+            rest.moveReaderIndex(to: body.readerIndex + 3)
+            guard let message: Self = try? decodeMessage(rest, version: version) else {
+                throw error
+            }
+            return message
+        }
     }
 
     public func encode(version: Int16, into out: inout ByteBuffer) throws(WireError) {

@@ -107,7 +107,7 @@ enum RecordJSON {
         bytes += "]}\n".utf8
     }
 
-    /// Text as text; bytes that are not UTF-8 as base64 under another name, so that nothing is lost.
+    /// Text as text; bytes that are not UTF-8 as base64 under another name: nothing is lost.
     private static func field(_ name: String, _ value: ByteBuffer?, into bytes: inout [UInt8]) {
         guard let value else {
             bytes += ",\"\(name)\":null".utf8

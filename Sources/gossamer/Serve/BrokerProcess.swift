@@ -37,13 +37,15 @@ private struct BrokerService: Service {
     let dataDirectory: String
 
     func run() async throws {
+        // Before "ready" is printed, so that no signal sent after it can be missed.
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let impatience = Task { await Self.exitOnSecondSignal(signals) }
         announce()
         do {
             try await gracefulShutdown()
         } catch is CancellationError {
             // A cancelled group ends the same way as an asked one.
         }
-        let impatience = Task { await Self.exitOnSecondSignal() }
         await server.shutdown()
         impatience.cancel()
     }
@@ -59,9 +61,11 @@ private struct BrokerService: Service {
     }
 
     /// A clean stop may take as long as the disk does; whoever asks twice does not want to wait.
-    private static func exitOnSecondSignal() async {
-        for await signal in await UnixSignalsSequence(trapping: .sigint, .sigterm) {
-            _exit(128 + (signal == .sigint ? SIGINT : SIGTERM))
+    private static func exitOnSecondSignal(_ signals: UnixSignalsSequence) async {
+        var isAsked = false
+        for await signal in signals {
+            if isAsked { _exit(128 + (signal == .sigint ? SIGINT : SIGTERM)) }
+            isAsked = true
         }
     }
 }

@@ -107,7 +107,8 @@ struct ConfigurationLayers {
             guard let index = result.firstIndex(where: { $0.name == name }) else {
                 let names = result.map(\.name).joined(separator: ", ")
                 throw UsageError(
-                    "kafka.advertise \(advertised.description): no listener has that name (\(names))"
+                    "kafka.advertise \(advertised.description): "
+                        + "no listener has that name (\(names))"
                 )
             }
             guard result[index].advertise == nil else {

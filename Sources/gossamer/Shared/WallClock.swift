@@ -32,7 +32,7 @@ enum WallClock {
         let body = text.hasSuffix("Z") ? text.dropLast() : text[...]
         let halves = body.split(separator: "T", maxSplits: 1, omittingEmptySubsequences: false)
         let date = halves[0].split(separator: "-", omittingEmptySubsequences: false)
-        guard date.count == 3, date[0].count == 4, let year = number(date[0]),
+        guard date.map(\.count) == [4, 2, 2], let year = number(date[0]),
             let month = number(date[1], 1...12), let day = number(date[2], 1...31)
         else { return nil }
         let days = daysFromCivil(year, month, day)

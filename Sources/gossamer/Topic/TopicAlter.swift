@@ -8,7 +8,7 @@ struct TopicAlter: AsyncParsableCommand {
         commandName: "alter",
         abstract: "Add partitions to a topic or change its config.",
         discussion: """
-            Partitions can be added and never removed; keys then map to other partitions than before.
+            Partitions can be added and never removed; keys then map to other partitions.
 
             EXAMPLES:
               gossamer topic alter orders --partitions 24

@@ -114,8 +114,8 @@ struct TopicCreate: AsyncParsableCommand {
         guard let replicas, Int(replicas) > brokers.count else { return nil }
         let ids = brokers.map(String.init).joined(separator: ", ")
         return CommandFailure(
-            "\(replicas) replicas asked for, \(Counted.text(brokers.count, "broker")) alive (\(ids)). "
-                + "Ask for at most \(brokers.count), or start more brokers.")
+            "\(replicas) replicas asked for, \(Counted.text(brokers.count, "broker")) alive "
+                + "(\(ids)). Ask for at most \(brokers.count), or start more brokers.")
     }
 }
 

@@ -20,7 +20,7 @@ struct TopicTrim: AsyncParsableCommand {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "The first record to keep: end, an offset, -N (keep the last N), a time or a duration ago.",
+            "The first record to keep: end, an offset, -N (the last N), a time or a duration ago.",
             valueName: "position"))
     var before: String
 

@@ -1,72 +1,16 @@
 """kafka-python: a client in pure Python, with fetch sessions and its own group logic."""
 
-import threading
 import time
-import uuid
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka import errors
-from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka import KafkaProducer, TopicPartition, errors
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import OffsetAndMetadata
 
 from harness import WAIT, broker, case, check, equal, main, values, wait_for
+from kafka_python_common import (
+    FAST, Member, admin, consumer, create_topic, poll_all, read_topic, send, unique, wait_balanced)
 
 NO_AUTO_CREATE = "defaults: { autoCreateTopics: false }\n"
-FAST = dict(session_timeout_ms=6_000, heartbeat_interval_ms=500)
-
-
-def unique(name):
-    return f"{name}-{uuid.uuid4().hex[:8]}"
-
-
-def admin(bootstrap):
-    return KafkaAdminClient(bootstrap_servers=bootstrap)
-
-
-def create_topic(bootstrap, partitions=1, name=None, **config):
-    name = name or unique("topic")
-    configs = {key.replace("_", "."): str(value) for key, value in config.items()}
-    with admin(bootstrap) as handle:
-        handle.create_topics({name: dict(
-            num_partitions=partitions, replication_factor=1, configs=configs)})
-    return name
-
-
-def send(bootstrap, topic, records, **settings):
-    """Sends records (dictionaries of `send` arguments) and returns their metadata in that order."""
-    handle = KafkaProducer(bootstrap_servers=bootstrap, **settings)
-    futures = [handle.send(topic, **record) for record in records]
-    handle.flush(WAIT)
-    found = [future.get(WAIT) for future in futures]
-    handle.close()
-    return found
-
-
-def consumer(bootstrap, *topics, **settings):
-    return KafkaConsumer(*topics, bootstrap_servers=bootstrap, **{
-        "auto_offset_reset": "earliest", "enable_auto_commit": False, **settings})
-
-
-def poll_all(handle, count, deadline=WAIT):
-    found = []
-    end = time.monotonic() + deadline
-    while len(found) < count:
-        check(time.monotonic() < end, f"{len(found)} of {count} messages within {deadline:g} s")
-        for batch in handle.poll(timeout_ms=200).values():
-            found += batch
-    return found
-
-
-def read_topic(bootstrap, topic, count, partitions=1, **settings):
-    handle = consumer(bootstrap, **settings)
-    places = [TopicPartition(topic, number) for number in range(partitions)]
-    handle.assign(places)
-    handle.seek_to_beginning(*places)
-    found = poll_all(handle, count)
-    handle.close()
-    equal(len(found), count, "number of messages")
-    return found
 
 
 def codec_case(codec):
@@ -215,41 +159,6 @@ def idempotent(bootstrap):
     equal([int(m.value) for m in read_topic(bootstrap, topic, 6_000)], list(range(6_000)), "values")
 
 
-class Member(threading.Thread):
-    """A group member with a thread of its own, as kafka-python's consumers block while they join."""
-
-    def __init__(self, bootstrap, group, topic, seen, **settings):
-        super().__init__(daemon=True)
-        self.handle = consumer(bootstrap, topic, group_id=group, **{**FAST, **settings})
-        self.seen, self.share, self.leave, self.error = seen, set(), threading.Event(), None
-        self.start()
-
-    def run(self):
-        try:
-            while not self.leave.is_set():
-                for batch in self.handle.poll(timeout_ms=50).values():
-                    self.seen.extend(int(message.value) for message in batch)
-                    self.handle.commit()
-                self.share = {place.partition for place in self.handle.assignment()}
-            self.handle.close()
-        except Exception as error:
-            self.error = error
-
-    def stop(self):
-        self.leave.set()
-        self.join(WAIT)
-        check(self.error is None, f"member failed: {self.error!r}")
-
-
-def wait_balanced(members, partitions, what):
-    def balanced():
-        failed = [m.error for m in members if m.error]
-        check(not failed, f"a member failed: {failed}")
-        shares = [m.share for m in members]
-        return all(shares) and sum(map(len, shares)) == partitions == len(set().union(*shares))
-    wait_for(balanced, what)
-
-
 def four_members_case(name, **settings):
     @case(f"group-of-4-{name}", deadline=90)
     def run(bootstrap):
@@ -319,81 +228,6 @@ def commit_resume(bootstrap):
     equal(member.committed(place), 40, "committed offset")
     equal(member.end_offsets([place])[place] - member.committed(place), 60, "lag")
     member.close()
-
-
-@case("admin-topics")
-def admin_topics(bootstrap):
-    topic = create_topic(bootstrap, partitions=2, retention_ms=5_000)
-    with admin(bootstrap) as handle:
-        check(topic in handle.list_topics(), "listed")
-        equal(len(handle.describe_topics([topic])[0]["partitions"]), 2, "partitions")
-        try:
-            handle.create_topics({topic: dict(num_partitions=1, replication_factor=1)})
-            check(False, "created twice")
-        except errors.TopicAlreadyExistsError:
-            pass
-        handle.create_partitions({topic: 4})
-        wait_for(lambda: len(handle.describe_topics([topic])[0]["partitions"]) == 4, "4 partitions")
-        resource = ConfigResource(ConfigResourceType.TOPIC, topic, None)
-
-        def setting(name):
-            found = handle.describe_configs([resource], config_filter="all")
-            return found["topic"][topic][name]["value"]
-
-        equal(setting("retention.ms"), "5000", "retention.ms")
-        handle.alter_configs([ConfigResource(
-            ConfigResourceType.TOPIC, topic, {"retention.ms": "6000"})])
-        equal(setting("retention.ms"), "6000", "retention.ms altered")
-        send(bootstrap, topic, [dict(value=b"v", partition=0)] * 10)
-        place = TopicPartition(topic, 0)
-        handle.delete_records({place: 4})
-        earliest = handle.list_partition_offsets({place: OffsetSpec.EARLIEST})[place].offset
-        latest = handle.list_partition_offsets({place: OffsetSpec.LATEST})[place].offset
-        equal((earliest, latest), (4, 10), "offsets after delete_records")
-        handle.delete_topics([topic])
-        check(topic not in handle.list_topics(), "gone")
-
-
-@case("admin-groups")
-def admin_groups(bootstrap):
-    topic, group, seen = create_topic(bootstrap, partitions=2), unique("group"), []
-    send(bootstrap, topic, [dict(value=b"%d" % n, partition=n % 2) for n in range(20)])
-    member = Member(bootstrap, group, topic, seen)
-    wait_for(lambda: len(seen) == 20, "all messages")
-    with admin(bootstrap) as handle:
-        check(group in [g["group_id"] for g in handle.list_groups()], "listed")
-        equal(handle.describe_groups([group])[group]["group_state"], "Stable", "state")
-        member.stop()
-        equal(handle.describe_groups([group])[group]["group_state"], "Empty", "state")
-        place = TopicPartition(topic, 0)
-        equal(handle.list_group_offsets(group)[group][place].offset, 10, "committed")
-        handle.alter_group_offsets(group, {place: OffsetAndMetadata(3, "", -1)})
-        equal(handle.list_group_offsets(group)[group][place].offset, 3, "moved")
-        handle.delete_group_offsets(group, [place])
-        check(place not in handle.list_group_offsets(group)[group], "offset deleted")
-        handle.delete_groups([group])
-        check(group not in [g["group_id"] for g in handle.list_groups()], "gone")
-
-
-@case("admin-cluster")
-def admin_cluster(bootstrap):
-    topic = create_topic(bootstrap, partitions=3)
-    send(bootstrap, topic, [dict(value=b"v" * 1_000, partition=1)] * 10)
-    place = TopicPartition(topic, 1)
-    with admin(bootstrap) as handle:
-        found = handle.describe_cluster()
-        equal([b["broker_id"] for b in found["brokers"]], [1], "brokers")
-        check(found["cluster_id"], "cluster id")
-        rows = [t for d in handle.describe_log_dirs()[0]["log_dirs"] for t in d["topics"]]
-        sizes = {p["partition_index"]: p["partition_size"]
-                 for t in rows if t["name"] == topic for p in t["partitions"]}
-        check(set(sizes) == {0, 1, 2} and sizes[1] > 10_000, f"partition sizes {sizes}")
-        first = handle.describe_topic_partitions([topic], response_partition_limit=2)
-        equal(len(first["topics"][0]["partitions"]), 2, "a page of partitions")
-        rest = handle.describe_topic_partitions([topic], cursor=first["next_cursor"])
-        equal(len(rest["topics"][0]["partitions"]), 1, "the rest of them")
-        state = handle.describe_producers([place])[place]
-        equal(len(state.active_producers), 1, "one idempotent producer is known")
 
 
 @case("unknown-topic-is-refused", config=NO_AUTO_CREATE)

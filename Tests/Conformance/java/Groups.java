@@ -16,6 +16,7 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 
 /** Consumer groups (the classic protocol). */
 final class Groups {
@@ -67,12 +68,21 @@ final class Groups {
                         seen.add(Kit.number(record));
                     }
                     if (!batch.isEmpty()) {
-                        consumer.commitSync();
+                        commit();
                     }
                     share = Set.copyOf(consumer.assignment());
                 }
             } catch (Throwable error) {
                 failure = error;
+            }
+        }
+
+        /** With the cooperative protocol a commit may meet a rebalance: the next one covers it. */
+        private void commit() {
+            try {
+                consumer.commitSync();
+            } catch (RebalanceInProgressException error) {
+                // What was read stays this member's until it polls again.
             }
         }
 

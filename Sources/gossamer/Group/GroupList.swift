@@ -1,0 +1,64 @@
+import ArgumentParser
+import Client
+import KafkaProtocol
+
+/// `gossamer group list`.
+struct GroupList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List consumer groups, asking every broker.",
+        discussion: """
+            EXAMPLES:
+              gossamer group list
+              gossamer group list -o json
+            """)
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    /// One group as `-o json` prints it.
+    struct Row: Encodable, Equatable {
+        var group: String
+        var state: String
+        var protocolType: String
+        var coordinator: Int32
+    }
+
+    func run() async throws {
+        let rows = try await connection.withClient { try await Self.list($0) }
+        switch output.format {
+        case .json: try Terminal.printJSON(["groups": rows])
+        case .table:
+            var table = TextTable(["GROUP", "STATE", "PROTOCOL", "COORDINATOR"], numbers: [3])
+            for row in rows {
+                table.append([
+                    row.group, row.state.isEmpty ? "-" : row.state,
+                    row.protocolType.isEmpty ? "-" : row.protocolType, "\(row.coordinator)",
+                ])
+            }
+            Terminal.print(table.text(colored: Terminal.hasColor))
+        }
+    }
+
+    /// A broker lists only the groups that it coordinates.
+    static func list(_ client: KafkaClient) async throws -> [Row] {
+        let brokers = try await client.metadata(topics: []).brokers.map(\.nodeID).sorted()
+        var rows: [Row] = []
+        for broker in brokers {
+            let response = try await client.send(
+                ListGroupsRequest(), to: .node(broker),
+                retryingUnless: { response throws(ClientError) in
+                    guard response.errorCode == .none else {
+                        throw .refused(
+                            response.errorCode, subject: "groups of broker \(broker)", message: nil)
+                    }
+                })
+            rows += response.groups.map {
+                Row(
+                    group: $0.groupID, state: $0.groupState, protocolType: $0.protocolType,
+                    coordinator: broker)
+            }
+        }
+        return rows.sorted { $0.group < $1.group }
+    }
+}
