@@ -65,6 +65,8 @@ public final class BrokerServer: Sendable {
                 store: store)
         } catch {
             shared.progress.abandon()
+            try? await shared.diskThreads.shutdownGracefully()
+            await shared.table.stop()
             try? await group.shutdownGracefully()
             throw error
         }
@@ -82,6 +84,7 @@ public final class BrokerServer: Sendable {
         for mailbox in shared.mailboxes { mailbox.detach() }
         try? await shared.diskThreads.shutdownGracefully()
         try? await shared.maintenanceThread.shutdownGracefully()
+        await shared.table.stop()
         try? await group.shutdownGracefully()
     }
 

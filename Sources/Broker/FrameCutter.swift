@@ -31,7 +31,10 @@ struct FrameCutter {
     /// Bytes of an unfinished frame.
     var pendingBytes: Int { gathered.readableBytes }
 
-    /// Memory that is held, for the budget.
+    /// Memory that is held.
+    var capacity: Int { gathered.capacity }
+
+    /// Whether a frame has begun.
     var isGathering: Bool { gathered.readableBytes > 0 }
 
     mutating func append(_ bytes: ByteBuffer) {

@@ -14,6 +14,9 @@ final class TableWriter: Sendable {
         self.thread = thread
     }
 
+    /// Ends the thread once what it was given is written.
+    func stop() async { try? await thread.shutdownGracefully() }
+
     /// Makes the changes durable, then says so, or says why not; on the writer's thread.
     func write(_ changes: [TableChange], then: @escaping @Sendable (String?) -> Void) {
         thread.submit { state in

@@ -70,7 +70,8 @@ public struct Control {
     var generator: SeededGenerator
     /// All topics that the table holds, by name.
     var topics: OrderedDictionary<String, TopicEntry> = [:]
-    /// Names whose creation or removal is being written.
+    /// Names whose change is being written, or whose new partitions are being opened: nobody else
+    /// changes them meanwhile.
     var reserved: Set<String> = []
     /// Changes that are being written, by number.
     var changes: [UInt64: PendingChange] = [:]

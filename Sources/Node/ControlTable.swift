@@ -90,9 +90,11 @@ extension Control {
             install(grown.map(\.entry), into: &effects)
             open(grown, change: number, into: &effects)
         case .delete(let entries):
+            release(change)
             remove(entries, now: now, into: &effects)
             finishChange(number, into: &effects)
         case .alter(let entries):
+            release(change)
             install(entries, into: &effects)
             for entry in entries {
                 for index in entry.partitions.indices {
@@ -110,10 +112,7 @@ extension Control {
     }
 
     private mutating func install(_ entries: [TopicEntry], into effects: inout [Effect]) {
-        for entry in entries {
-            topics[entry.name] = entry
-            reserved.remove(entry.name)
-        }
+        for entry in entries { topics[entry.name] = entry }
         effects.append(.publish(view()))
         prepareSlots()
     }
@@ -123,7 +122,6 @@ extension Control {
     ) {
         for entry in entries {
             topics[entry.name] = nil
-            reserved.remove(entry.name)
             for index in entry.partitions.indices {
                 effects.append(.close(entry.partition(Int32(index))))
             }
@@ -151,6 +149,7 @@ extension Control {
             !openings.values.contains(where: { $0.change == number })
         else { return }
         changes[number] = nil
+        release(change)
         reply(change.outcomes, to: change.token, into: &effects)
         answerCoordinatorWaiters(into: &effects)
     }
@@ -158,12 +157,8 @@ extension Control {
     private mutating func abandon(
         _ change: PendingChange, _ failure: String, into effects: inout [Effect]
     ) {
-        switch change.kind {
-        case .create(let entries), .delete(let entries), .alter(let entries):
-            for entry in entries { reserved.remove(entry.name) }
-        case .grow(let grown):
-            for (entry, _) in grown { reserved.remove(entry.name) }
-        case .producerIDs:
+        release(change)
+        if case .producerIDs = change.kind {
             producerIDs.isReserving = false
             for token in producerIDs.waiting {
                 effects.append(.reply(token: token, .producerID(nil)))
@@ -176,6 +171,18 @@ extension Control {
         }
         reply(outcomes, to: change.token, into: &effects)
         answerCoordinatorWaiters(into: &effects)
+    }
+
+    /// Gives the names of a change back.
+    private mutating func release(_ change: PendingChange) {
+        switch change.kind {
+        case .create(let entries), .delete(let entries), .alter(let entries):
+            for entry in entries { reserved.remove(entry.name) }
+        case .grow(let grown):
+            for (entry, _) in grown { reserved.remove(entry.name) }
+        case .producerIDs:
+            return
+        }
     }
 
     func reply(

@@ -32,19 +32,6 @@ extension Control {
     /// Topics in one request: each is checked against all others.
     static let topicsPerRequestMaximum = 1_000
 
-    /// Partitions that exist or are being made.
-    private var heldPartitions: Int {
-        let existing = topics.values.reduce(0) { $0 + $1.partitions.count }
-        return changes.values.reduce(existing) { sum, change in
-            switch change.kind {
-            case .create(let entries): sum + entries.reduce(0) { $0 + $1.partitions.count }
-            case .grow(let grown):
-                sum + grown.reduce(0) { $0 + $1.entry.partitions.count - Int($1.from) }
-            case .delete, .alter, .producerIDs: sum
-            }
-        }
-    }
-
     mutating func createTopics(
         _ wanted: [NewTopic], _ validateOnly: Bool, _ token: UInt64?,
         into effects: inout [Effect]
@@ -52,8 +39,7 @@ extension Control {
         var outcomes: [TopicOutcome] = []
         var entries: [TopicEntry] = []
         var changes: [TableChange] = []
-        var names: Set<String> = []
-        var held = heldPartitions
+        var request = Request(partitions: partitionsHeld)
         for (place, topic) in wanted.enumerated() {
             guard place < Self.topicsPerRequestMaximum else {
                 outcomes.append(
@@ -62,9 +48,7 @@ extension Control {
                         message: "at most \(Self.topicsPerRequestMaximum) topics in one request"))
                 continue
             }
-            let (partitions, refusal) = check(
-                topic, alreadyNamed: !names.insert(topic.name).inserted, held: held)
-            held += Int(partitions)
+            let (partitions, refusal) = check(topic, in: &request)
             if let refusal {
                 outcomes.append(refusal)
                 continue
@@ -73,6 +57,8 @@ extension Control {
                 id: .random(using: &generator), partitions: partitions,
                 overrides: topic.overrides)
             let entry = entry(name: topic.name, record)
+            request.partitions += Int(partitions)
+            request.collisions.insert(TopicName.collisionKey(of: topic.name))
             outcomes.append(TopicOutcome(name: topic.name, entry: entry))
             entries.append(entry)
             changes.append(change(entry.name, record))
@@ -85,25 +71,66 @@ extension Control {
         write(changes, .create(entries), token, outcomes, into: &effects)
     }
 
+    /// What the topics of one request have in common.
+    private struct Request {
+        var names: Set<String> = []
+        /// The names that are taken by it, as metrics see them.
+        var collisions: Set<String> = []
+        /// Partitions of all topics, with those of this request.
+        var partitions: Int
+    }
+
+    /// Partitions of all topics, also of those that are being made.
+    private var partitionsHeld: Int {
+        var sum = topics.values.reduce(0) { $0 + $1.partitions.count }
+        // A sum does not depend on the order.
+        for change in changes.values {
+            switch change.kind {
+            case .create(let entries):
+                for entry in entries where topics[entry.name] == nil {
+                    sum += entry.partitions.count
+                }
+            case .grow(let grown):
+                for (entry, _) in grown {
+                    sum += entry.partitions.count - (topics[entry.name]?.partitions.count ?? 0)
+                }
+            case .delete, .alter, .producerIDs: continue
+            }
+        }
+        return sum
+    }
+
+    private func collides(_ name: String, in request: Request) -> Bool {
+        let collision = TopicName.collisionKey(of: name)
+        if request.collisions.contains(collision) { return true }
+        guard collision != name || name.contains("_") else { return false }
+        return topics.keys.contains { TopicName.collisionKey(of: $0) == collision }
+            || reserved.contains { TopicName.collisionKey(of: $0) == collision }
+    }
+
+    private static func namedTwice(_ name: String) -> TopicOutcome {
+        TopicOutcome(
+            name: name, error: .invalidRequest, message: "the request names this topic twice")
+    }
+
     /// The partition count that the topic shall have, or why it can't be made.
     private func check(
-        _ topic: NewTopic, alreadyNamed: Bool, held: Int
+        _ topic: NewTopic, in request: inout Request
     ) -> (partitions: Int32, refusal: TopicOutcome?) {
         func refuse(_ error: TopicError, _ message: String) -> (Int32, TopicOutcome?) {
             (0, TopicOutcome(name: topic.name, error: error, message: message))
         }
         if let reason = TopicName.refusal(of: topic.name) { return refuse(.invalidTopic, reason) }
-        if alreadyNamed { return refuse(.invalidRequest, "the request names this topic twice") }
+        guard request.names.insert(topic.name).inserted else {
+            return refuse(.invalidRequest, "the request names this topic twice")
+        }
         if topics[topic.name] != nil || reserved.contains(topic.name) {
             return refuse(.alreadyExists, "topic '\(topic.name)' already exists")
         }
-        let collision = TopicName.collisionKey(of: topic.name)
-        if collision != topic.name || topic.name.contains("_"),
-            let other = topics.keys.first(where: { TopicName.collisionKey(of: $0) == collision })
-        {
+        if collides(topic.name, in: request) {
             return refuse(
                 .invalidTopic,
-                "'\(topic.name)' and the existing '\(other)' differ only in '.' and '_'")
+                "'\(topic.name)' and another topic's name differ only in '.' and '_'")
         }
         let node = identity.broker.id.rawValue
         var partitions = topic.partitions == -1 ? defaults.partitions : topic.partitions
@@ -123,7 +150,7 @@ extension Control {
             }
         }
         guard (1...TopicRecord.partitionsMaximum).contains(partitions),
-            held + Int(partitions) <= Self.partitionsMaximum
+            request.partitions + Int(partitions) <= Self.partitionsMaximum
         else {
             return refuse(
                 .invalidPartitions,
@@ -171,14 +198,11 @@ extension Control {
     ) {
         var outcomes: [TopicOutcome] = []
         var grown: [(entry: TopicEntry, from: Int32)] = []
+        var total = partitionsHeld
         var names: Set<String> = []
-        var total = heldPartitions
         for (name, count) in wanted {
             guard names.insert(name).inserted else {
-                outcomes.append(
-                    TopicOutcome(
-                        name: name, error: .invalidRequest,
-                        message: "the request names this topic twice"))
+                outcomes.append(Self.namedTwice(name))
                 continue
             }
             guard let entry = topics[name], !reserved.contains(name) else {
@@ -217,7 +241,12 @@ extension Control {
     ) {
         var outcomes: [TopicOutcome] = []
         var entries: [TopicEntry] = []
+        var names: Set<String> = []
         for (name, overrides) in wanted {
+            guard names.insert(name).inserted else {
+                outcomes.append(Self.namedTwice(name))
+                continue
+            }
             guard let entry = topics[name], !reserved.contains(name) else {
                 outcomes.append(
                     TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))

@@ -58,12 +58,25 @@ public enum DiskJob: Sendable {
             try makeTopicDirectory(of: order.partition.topic, on: disk)
         } catch { return .failure(.disk(error)) }
         do throws(StorageError) {
-            let (log, report) = try PartitionLog.open(
+            var (log, report) = try PartitionLog.open(
                 directory: PartitionOrder.directory(of: order.partition), disk: disk, files: files,
                 tail: tail, configuration: LogConfiguration(order.configuration),
                 cleanShutdown: order.cleanStart, now: now)
+            if order.configuration.durability == .sync { synchronize(&log) }
             return .success(OpenedLog(log: log, report: report))
         } catch { return .failure(error) }
+    }
+
+    /// What recovery found may be in the page cache alone. It is synced before anybody reads it:
+    /// else the high watermark would begin below what was acknowledged, consumers would see the end
+    /// go back, and groups would be loaded without their last offsets.
+    private static func synchronize(_ log: inout PartitionLog) {
+        while log.flushedOffset < log.endOffset, let task = log.beginFlush() {
+            do throws(DiskError) {
+                try task.run()
+                log.completeFlush(task)
+            } catch { log.failFlush(task, error) }
+        }
     }
 
     /// The topic's directory has to survive a crash before a partition in it can.

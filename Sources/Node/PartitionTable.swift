@@ -44,17 +44,17 @@ struct ShardPartition {
     /// Under which the log is to be served once it is open.
     let leadership: Leadership
     var machine: PartitionMachine
-    /// Nil until the disk thread has opened it.
+    /// Nil until the disk thread has opened it, and for ever where it could not.
     var opened: PartitionLog?
-    /// The log could not be opened: the partition is there and can't be served.
-    var hasFailed = false
-    /// A stop waits for the sync that runs before it closes the log.
-    var closesAfterFlush = false
+    /// The disk thread has the order to open it.
+    var isOpening = true
     /// Fetches that wait for this partition, by serial; answered ones are dropped when met.
     var watchers: [UInt64] = []
     /// Bytes appended that waiting consumers were not told of.
     var unannouncedBytes = 0
     var flushUnderWay = false
+    /// Flushes, deletions and compactions that disk threads were given and have not reported.
+    var jobsUnderWay = 0
     var flushAgain = false
     /// Deletions asked for while another one or a compaction runs; bounded by the requests.
     var deletionsWaiting: [DeletionWish] = []
@@ -62,7 +62,7 @@ struct ShardPartition {
     var isOpen: Bool { opened != nil }
 
     /// What clients hear while the log is not open.
-    var unavailability: PartitionError { hasFailed ? .storage : .loading }
+    var unavailability: PartitionError { isOpening ? .loading : .storage }
 
     /// The log in place; only where `isOpen`.
     var log: PartitionLog {
@@ -87,7 +87,7 @@ struct PartitionTable {
 
     func index(of id: TopicPartition) -> Int? { index[id] }
 
-    func isOccupied(_ place: Int) -> Bool { places[place] != nil }
+    func isOccupied(_ place: Int) -> Bool { places.indices.contains(place) && places[place] != nil }
 
     /// Places that hold a partition, in ascending order.
     var occupied: [Int] { places.indices.filter { places[$0] != nil } }

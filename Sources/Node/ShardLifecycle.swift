@@ -30,11 +30,11 @@ extension Shard {
         drive(slot, .resign, into: &effects)
         dismissConsumers(of: slot, into: &effects)
         dismissDeletions(of: slot, into: &effects)
-        let wasOpen = partitions[slot].isOpen
+        let isOpening = partitions[slot].isOpening
         partitions[slot].opened?.releaseFiles()
         partitions.remove(at: slot)
         // A log that is still being opened is erased when its opening is reported.
-        if delete, wasOpen { effects.append(.run(.erase(id))) }
+        if delete, !isOpening { effects.append(.run(.erase(id))) }
     }
 
     mutating func configure(
@@ -45,6 +45,7 @@ extension Shard {
         partitions[slot].machine.syncRequired = configuration.durability == .sync
         guard partitions[slot].isOpen else { return }
         partitions[slot].log.configure(LogConfiguration(configuration))
+        guard partitions[slot].log.refusal == nil else { return }
         drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
     }
 
@@ -75,31 +76,40 @@ extension Shard {
                 .opened(order.partition, failure: "the topic was deleted while it was opened"))
             return
         }
+        partitions[slot].isOpening = false
         switch result {
         case .failure(let error):
             let reason = String(describing: error)
-            partitions[slot].hasFailed = true
             effects.append(.notice(.openFailed(order.partition, reason)))
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
             // The topic may have been altered while its log was being opened.
             partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
-            // What was in the log before this start is as safe as the process before left it; a
-            // first sync makes it so again where the topic asks for it.
+            // Opening ended after a stop was asked for: it is closed like the rest.
+            guard stopping == nil else { break }
             // A damaged log is read up to the damage and not written: it is never synced again.
-            let synced =
-                opened.log.refusal == nil ? opened.log.flushedOffset : opened.log.endOffset
-            drive(
-                slot,
-                .lead(order.leadership, end: opened.log.endOffset, synced: synced),
-                into: &effects)
+            let isRefused = opened.log.refusal != nil
+            let end = opened.log.endOffset
+            let synced = isRefused ? end : opened.log.flushedOffset
+            drive(slot, .lead(order.leadership, end: end, synced: synced), into: &effects)
             if opened.report != RecoveryReport() {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
             }
             effects.append(.opened(order.partition, failure: nil))
         }
-        // Opening is over for a partition while a stop was asked for: it is closed like the rest.
+        if stopping != nil { closeForStop(slot, into: &effects) }
+    }
+
+    /// Gives work on an open log to a disk thread.
+    mutating func run(_ job: DiskJob, _ slot: Int, into effects: inout [Effect]) {
+        partitions[slot].jobsUnderWay += 1
+        effects.append(.run(job))
+    }
+
+    /// Such work was reported; the last one lets a stop go on.
+    mutating func endJob(_ slot: Int, into effects: inout [Effect]) {
+        partitions[slot].jobsUnderWay -= 1
         if stopping != nil { closeForStop(slot, into: &effects) }
     }
 
@@ -117,26 +127,22 @@ extension Shard {
             return
         }
         partitions[slot].flushUnderWay = true
-        effects.append(.run(.flush(partitions[slot].id, task)))
+        run(.flush(partitions[slot].id, task), slot, into: &effects)
     }
 
     private mutating func flushed(
         _ id: TopicPartition, _ task: FlushTask, _ error: DiskError?, into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        defer { endJob(slot, into: &effects) }
         partitions[slot].flushUnderWay = false
         if let error {
             partitions[slot].log.failFlush(task, error)
             effects.append(.notice(.syncFailed(id, String(describing: error))))
             drive(slot, .syncFailed, into: &effects)
-            if partitions[slot].closesAfterFlush { closeForStop(slot, into: &effects) }
             return
         }
         partitions[slot].log.completeFlush(task)
-        if partitions[slot].closesAfterFlush {
-            closeForStop(slot, into: &effects)
-            return
-        }
         let again = partitions[slot].flushAgain
         partitions[slot].flushAgain = false
         drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
@@ -158,9 +164,9 @@ extension Shard {
             let id = partitions[slot].id
             let high = partitions[slot].machine.highWatermark
             if let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
-                effects.append(.run(.delete(id, task, [])))
+                run(.delete(id, task, []), slot, into: &effects)
             } else if let task = partitions[slot].log.beginCompaction(now: now, upTo: high) {
-                effects.append(.run(.compact(id, task)))
+                run(.compact(id, task), slot, into: &effects)
             }
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
         }
@@ -173,6 +179,7 @@ extension Shard {
         _ result: Result<CompactionResult, CompactionError>, into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        defer { endJob(slot, into: &effects) }
         switch result {
         case .success(let result):
             partitions[slot].log.completeCompaction(task, result)
@@ -187,15 +194,13 @@ extension Shard {
     /// Tries again to open what could not be opened, such as when descriptors had run out.
     private mutating func reopenFailed(into effects: inout [Effect]) {
         guard stopping == nil else { return }
-        for slot in partitions.occupied where partitions[slot].hasFailed {
-            partitions[slot].hasFailed = false
-            effects.append(
-                .run(
-                    .open(
-                        PartitionOrder(
-                            partition: partitions[slot].id,
-                            configuration: partitions[slot].configuration,
-                            leadership: partitions[slot].leadership, cleanStart: false))))
+        for slot in partitions.occupied
+        where !partitions[slot].isOpen && !partitions[slot].isOpening {
+            partitions[slot].isOpening = true
+            let order = PartitionOrder(
+                partition: partitions[slot].id, configuration: partitions[slot].configuration,
+                leadership: partitions[slot].leadership, cleanStart: false)
+            effects.append(.run(.open(order)))
         }
     }
 
@@ -209,23 +214,20 @@ extension Shard {
     /// Refuses what waits, then flushes and closes each log; the last answer says `stopped`.
     mutating func stop(into effects: inout [Effect]) {
         guard stopping == nil else { return }
-        let failed = partitions.occupied.count { partitions[$0].hasFailed }
-        stopping = StopProgress(
-            remaining: partitions.occupied.count - failed, isClean: failed == 0)
+        stopping = StopProgress(remaining: partitions.occupied.count)
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
             dismissDeletions(of: slot, into: &effects)
-            if partitions[slot].isOpen { closeForStop(slot, into: &effects) }
+            if !partitions[slot].isOpening { closeForStop(slot, into: &effects) }
         }
         finishStop(into: &effects)
     }
 
+    /// A log is closed once nothing works on it any more: a flush that is still under way would be
+    /// taken for done, and what closing vouches for would not be on the device.
     private mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
         drive(slot, .resign, into: &effects)
-        guard !partitions[slot].flushUnderWay else {
-            partitions[slot].closesAfterFlush = true
-            return
-        }
+        guard partitions[slot].jobsUnderWay == 0 else { return }
         switch partitions[slot].opened?.refusal {
         case .writeFailed, .flushFailed:
             // What the file holds behind the failure is not known: the next start looks.
@@ -233,6 +235,8 @@ extension Shard {
         case .corrupt, .closed, nil: break
         }
         guard let log = partitions[slot].opened else {
+            // Nobody knows what is in it: the next start has to look.
+            stopping?.isClean = false
             stopping?.remaining -= 1
             finishStop(into: &effects)
             return

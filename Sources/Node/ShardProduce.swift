@@ -129,9 +129,8 @@ extension Shard {
     mutating func expireProduce(_ serial: UInt64, now: Now, into effects: inout [Effect]) {
         guard let pending = produces[serial] else { return }
         for (slot, _) in pending.slots {
-            // The partition may have been deleted since, and its place be free.
-            guard slot >= 0, partitions.isOccupied(slot), partitions[slot].machine.hasWaiters
-            else { continue }
+            // Its partition may be gone by now, and its place empty or another's.
+            guard partitions.isOccupied(slot), partitions[slot].machine.hasWaiters else { continue }
             machineEffects.removeAll(keepingCapacity: true)
             partitions[slot].machine.expire(at: now.instant, into: &machineEffects)
             carryOut(slot, into: &effects)

@@ -143,7 +143,7 @@ extension Shard {
             partitions[slot].deletionsWaiting.append(wish)
             return
         }
-        effects.append(.run(.delete(id, task, [wish])))
+        run(.delete(id, task, [wish]), slot, into: &effects)
     }
 
     private mutating func answer(
@@ -165,6 +165,7 @@ extension Shard {
         }
         if let error { effects.append(.notice(.maintenanceFailed(id, "deleting: \(error)"))) }
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        defer { endJob(slot, into: &effects) }
         if let error {
             partitions[slot].log.failDeletion(task, error)
         } else {

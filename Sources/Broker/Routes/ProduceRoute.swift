@@ -41,12 +41,9 @@ extension Reactor {
                     assembly.response.topics[t].partitions[p].baseOffset = -1
                 }
             }
-            if request.acks == 0 {
-                exchange.staySilent()
-                exchange.connection.close()
-            } else {
-                exchange.respond(assembly.response)
-            }
+            assembly.hasError = true
+            let acknowledgement = Acknowledgement(wire: request.acks) ?? .all
+            Self.finish(assembly, exchange, acknowledgement)
             return
         }
         guard let acknowledgement = Acknowledgement(wire: request.acks) else { return }
