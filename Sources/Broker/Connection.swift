@@ -210,8 +210,10 @@ final class Connection: ChannelInboundHandler {
         context?.flush()
     }
 
+    /// Sends what was answered before, then closes.
     func close() {
         isClosing = true
+        flushIfWanted()
         context?.close(promise: nil)
     }
 
