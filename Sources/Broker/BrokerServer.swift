@@ -59,7 +59,8 @@ public final class BrokerServer: Sendable {
                 try await accept(on: channel)
             }
             let took = Clock.now().instant.milliseconds(since: began)
-            events.started(topics: store.entries.count, milliseconds: took)
+            events.started(
+                topics: store.entries.count { $0.key.hasPrefix("topic/") }, milliseconds: took)
             return BrokerServer(
                 listeners: listeners, group: group, shared: shared, channels: channels,
                 store: store)
