@@ -212,6 +212,8 @@ extension Shard {
             finishStop(into: &effects)
             return
         }
+        // What a log holds that takes no writes may not be what the device has.
+        if log.refusal != nil { stopping?.isClean = false }
         let id = partitions[slot].id
         partitions.remove(at: slot)
         effects.append(.run(.close(id, log)))
