@@ -207,7 +207,12 @@ final class Connection: ChannelInboundHandler {
         context?.flush()
     }
 
-    func close() { context?.close(promise: nil) }
+    /// Sends the answers that are due first: a bad request must not cost the good ones before it
+    /// their answers, however they came in.
+    func close() {
+        flushIfWanted()
+        context?.close(promise: nil)
+    }
 
     /// No requests wait for their answers and nothing is half received: safe to close politely.
     var isQuiet: Bool { places.isEmpty && !cutter.isGathering }
