@@ -105,13 +105,15 @@ extension SharedParts {
         let loops = Array(group.makeIterator())
         let diskThreads = NIOThreadPool(numberOfThreads: diskThreadCount)
         diskThreads.start()
+        let maintenanceThread = NIOThreadPool(numberOfThreads: 1)
+        maintenanceThread.start()
         let tableThread = NIOThreadPool(numberOfThreads: 1)
         tableThread.start()
         return SharedParts(
             mailboxes: loops.map { Mailbox(loop: $0) }, disk: store.disk,
             files: FileHandleCache(capacity: configuration.limits.openFiles),
             tail: loops.map { _ in TailCache(budgetBytes: tailBytes / loops.count) },
-            diskThreads: diskThreads,
+            diskThreads: diskThreads, maintenanceThread: maintenanceThread,
             table: TableWriter(table: store.table, thread: tableThread), events: events,
             progress: BrokerProgress(shards: loops.count, loop: loops[0]),
             limits: configuration.limits, dataDirectory: configuration.dataDirectory)

@@ -83,6 +83,7 @@ public final class BrokerServer: Sendable {
         shared.events.stopped(clean: clean)
         for mailbox in shared.mailboxes { mailbox.detach() }
         try? await shared.diskThreads.shutdownGracefully()
+        try? await shared.maintenanceThread.shutdownGracefully()
         await shared.table.stop()
         try? await group.shutdownGracefully()
     }

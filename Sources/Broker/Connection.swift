@@ -39,6 +39,7 @@ final class Connection: ChannelInboundHandler {
     /// The number of the first place.
     private var firstPlace: UInt64 = 0
     private var isTaking = false
+    private var isClosing = false
     private var wantsFlush = false
     private var readOutstanding = false
     private var countedBytes = 0
@@ -106,7 +107,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     private var hasRoom: Bool {
-        guard let context else { return false }
+        guard let context, !isClosing else { return false }
         return places.count < Self.inFlightMaximum && context.channel.isWritable
     }
 
@@ -120,6 +121,8 @@ final class Connection: ChannelInboundHandler {
             reactor.beginBatch()
             do throws(FrameCutter.Violation) {
                 while hasRoom, let frame = try cutter.next() {
+                    // Whatever is left began after this frame ended.
+                    frameBegan = nil
                     take(frame)
                     took = true
                 }
@@ -207,12 +210,15 @@ final class Connection: ChannelInboundHandler {
         context?.flush()
     }
 
-    /// Sends the answers that are due first: a bad request must not cost the good ones before it
-    /// their answers, however they came in.
+    /// Sends what was answered before, then closes.
     func close() {
+        isClosing = true
         flushIfWanted()
         context?.close(promise: nil)
     }
+
+    /// Whether the broker, and not the client, is why an unfinished frame does not go on.
+    var isHeldBack: Bool { !hasRoom }
 
     /// No requests wait for their answers and nothing is half received: safe to close politely.
     var isQuiet: Bool { places.isEmpty && !cutter.isGathering }

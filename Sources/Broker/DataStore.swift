@@ -45,12 +45,28 @@ final class DataStore: Sendable {
                 "--node-id \(asked): \(root) belongs to node \(nodeID.rawValue). Leave the node id "
                     + "out, or choose another --data-dir")
         }
+        let hasLogs: Bool
+        do throws(DiskError) {
+            try disk.makeDirectory("logs")
+            hasLogs = try !disk.list("logs").isEmpty
+        } catch {
+            throw .dataDirectory("\(root)/logs can't be used: \(error)")
+        }
         do throws(TableError) {
             table = try TableFile(disk: disk, directory: "", name: "table")
-            let stored = table.entry(for: Self.logEpochKey)
-            var value = stored?.value ?? ByteBuffer(integer: Int32(0))
-            let last = value.readInteger(as: Int32.self) ?? 0
-            logEpoch = LeaderEpoch(stored == nil || wasClean ? last : last + 1)
+        } catch {
+            throw .dataDirectory("\(root)/table: \(error). The broker does not guess what it held")
+        }
+        let stored = table.entry(for: Self.logEpochKey)
+        guard stored != nil || !hasLogs else {
+            throw .dataDirectory(
+                "\(root): there are logs and no table that names their topics. Restore "
+                    + "\(root)/table from the copy that the logs came from")
+        }
+        var value = stored?.value ?? ByteBuffer(integer: Int32(0))
+        let last = value.readInteger(as: Int32.self) ?? 0
+        logEpoch = LeaderEpoch(stored == nil || wasClean ? last : last + 1)
+        do throws(TableError) {
             if stored == nil || !wasClean {
                 let next = ByteBuffer(integer: logEpoch.rawValue)
                 try table.put([
@@ -59,41 +75,30 @@ final class DataStore: Sendable {
                 ])
             }
         } catch {
-            throw .dataDirectory("\(root)/table: \(error). The broker does not guess what it held")
+            throw .dataDirectory("\(root)/table can't be written: \(error)")
         }
         entries = table.entries.map {
             TableChange(key: $0.key, version: $0.entry.version, value: $0.entry.value)
         }
-        do throws(DiskError) {
-            try disk.makeDirectory("logs")
-            try Self.removeOrphans(on: disk, keeping: entries)
-        } catch {
-            throw .dataDirectory("\(root)/logs can't be made: \(error)")
-        }
+        Self.eraseDeleted(entries, on: disk, from: table)
     }
 
-    /// Removes the logs of topics that the table no longer has: their deletion was acknowledged,
-    /// and a crash came before their files were gone.
-    ///
-    /// Touches only names of the form that topics' directories have. What can't be removed now is
+    /// Removes the files of topics whose deletion was acknowledged before a crash came, or that a
+    /// running process had still open; on the table's evidence only. What can't be removed now is
     /// tried again at the next start.
-    private static func removeOrphans(
-        on disk: any Disk, keeping entries: [TableChange]
-    ) throws(DiskError) {
-        var known: Set<String> = []
-        for entry in entries where entry.key.hasPrefix("topic/") {
-            guard let value = entry.value, let record = try? TopicRecord(decoding: value) else {
-                // A record that can't be read may name any directory: nothing is removed.
-                return
-            }
-            known.insert(PartitionOrder.topicDirectory(of: record.id))
+    private static func eraseDeleted(
+        _ entries: [TableChange], on disk: any Disk, from table: TableFile
+    ) {
+        var done: [TableFile.Change] = []
+        for entry in entries {
+            guard let directory = ErasureRecord.directory(of: entry.key) else { continue }
+            do throws(DiskError) {
+                if disk.exists(directory) { try removeTopic(directory, on: disk) }
+                done.append(
+                    TableFile.Change(key: entry.key, version: entry.version + 1, value: nil))
+            } catch { continue }
         }
-        for name in try disk.list("logs") {
-            guard name.utf8.count == 32, name.allSatisfy(\.isHexDigit),
-                !known.contains("logs/\(name)")
-            else { continue }
-            try? removeTopic("logs/\(name)", on: disk)
-        }
+        if !done.isEmpty { try? table.put(done) }
     }
 
     private static func removeTopic(_ topic: String, on disk: any Disk) throws(DiskError) {

@@ -43,8 +43,14 @@ struct FrameCutter {
             return
         }
         if gathered.readableBytes == 0 { gathered.clear() }
-        var bytes = bytes
-        gathered.writeBuffer(&bytes)
+        if gathered.readerIndex > 0, gathered.writableBytes < bytes.readableBytes {
+            // What was cut off already must go before the buffer grows.
+            var room = ByteBufferAllocator().buffer(
+                capacity: gathered.readableBytes + bytes.readableBytes)
+            room.writeImmutableBuffer(gathered)
+            gathered = room
+        }
+        gathered.writeImmutableBuffer(bytes)
     }
 
     /// The next whole frame without its length; nil where more bytes are needed.

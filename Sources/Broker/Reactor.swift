@@ -39,6 +39,10 @@ final class Reactor {
     private var controlEffects: [Control.Effect] = []
     private var bufferedBytes = 0
     private var isDraining = false
+    /// The one connection that may exceed the account of unfinished frames.
+    private var overdraft: UInt64?
+    private var shardTimer: Scheduled<Void>?
+    private var controlTimer: Scheduled<Void>?
     private var starved: [UInt64: Connection] = [:]
 
     init(
@@ -58,7 +62,11 @@ final class Reactor {
     // MARK: Turns
 
     /// Requests of one read are handled in one turn.
-    func beginBatch() { batchDepth += 1 }
+    func beginBatch() {
+        // Deadlines of what comes now are counted from now, not from the last turn.
+        if batchDepth == 0, !isTurning { now = Clock.now() }
+        batchDepth += 1
+    }
 
     func endBatch() {
         batchDepth -= 1
@@ -144,10 +152,22 @@ final class Reactor {
         shared.shardIndex(of: partition)
     }
 
-    func wake(at moment: Instant, _ message: Message) {
+    /// One timer for the shard: a wish for an earlier moment takes the place of the last.
+    func wakeShard(at moment: Instant) {
+        shardTimer?.cancel()
+        shardTimer = schedule(.shard(.wake), at: moment)
+    }
+
+    /// One timer for the control machine.
+    func wakeControl(at moment: Instant) {
+        controlTimer?.cancel()
+        controlTimer = schedule(.control(.wake), at: moment)
+    }
+
+    private func schedule(_ message: Message, at moment: Instant) -> Scheduled<Void> {
         let delay = max(0, moment.nanoseconds - Clock.now().instant.nanoseconds)
         let mailbox = shared.mailboxes[index]
-        loop.scheduleTask(in: .nanoseconds(delay)) { mailbox.post(message) }
+        return loop.scheduleTask(in: .nanoseconds(delay)) { mailbox.post(message) }
     }
 
     // MARK: Connections
@@ -156,6 +176,7 @@ final class Reactor {
 
     func remove(_ connection: Connection) {
         connections[connection.id] = nil
+        endOverdraft(connection)
         starved[connection.id] = nil
         shared.openConnections.subtract(1, ordering: .relaxed)
         for token in connection.waitingFetches.sorted() {
@@ -186,21 +207,37 @@ final class Reactor {
         for connection in waiting { connection.resume() }
     }
 
+    /// Gives back the right to exceed the account, when its frame is whole or its client gone.
+    func endOverdraft(_ connection: Connection) {
+        guard overdraft == connection.id else { return }
+        overdraft = nil
+        guard let next = starved.values.min(by: { $0.id < $1.id }) else { return }
+        starved[next.id] = nil
+        next.resume()
+    }
+
     /// Whether a connection may read on: always to begin a frame, and to go on with one while the
-    /// loop's account has room. Who may not is told when it has.
+    /// loop's account has room. Beyond that one connection at a time may, so that a large request
+    /// always gets through. Who may not is told when it may.
     func mayRead(_ connection: Connection, holding bytes: Int) -> Bool {
         if isDraining { return false }
         if bytes == 0 || bufferedBytes <= shared.bufferedBytesPerLoop { return true }
+        if overdraft == nil { overdraft = connection.id }
+        if overdraft == connection.id { return true }
         starved[connection.id] = connection
         return false
     }
+
+    /// How long an unfinished frame may hold memory that others wait for.
+    static let crowdedFrameMilliseconds: Int64 = 5_000
 
     /// Once a second: ends what is idle, what dribbles, and, where memory is short, the oldest
     /// unfinished frame.
     func inspectConnections() {
         let instant = Clock.now().instant
         for connection in connections.values.sorted(by: { $0.id < $1.id }) {
-            if let began = connection.frameBegan,
+            if let began = connection.frameBegan, !connection.isHeldBack,
+                starved[connection.id] == nil,
                 instant.milliseconds(since: began) > Int64(limits.frameSeconds) * 1_000
             {
                 events.connectionEnded(connection, reason: "frame took too long")
@@ -214,9 +251,11 @@ final class Reactor {
             }
         }
         guard bufferedBytes > shared.bufferedBytesPerLoop else { return }
-        let oldest = connections.values.filter { $0.frameBegan != nil }
+        let oldest = connections.values.filter { $0.frameBegan != nil && $0.id != overdraft }
             .min { ($0.frameBegan ?? instant, $0.id) < ($1.frameBegan ?? instant, $1.id) }
-        if let oldest {
+        if let oldest, let began = oldest.frameBegan,
+            instant.milliseconds(since: began) > Self.crowdedFrameMilliseconds
+        {
             events.connectionEnded(oldest, reason: "memory for unfinished requests is used up")
             oldest.close()
         }

@@ -13,7 +13,7 @@ extension Reactor {
         case .fetched(let token, let results): answer(token, .fetched(results))
         case .answered(let token, let answers): answer(token, .answered(answers))
         case .run(let job): run(job)
-        case .wake(let moment): wake(at: moment, .shard(.wake))
+        case .wake(let moment): wakeShard(at: moment)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let partition, let piece): read(partition, piece)
@@ -40,7 +40,7 @@ extension Reactor {
             append(number, partition, records)
         case .load(let partition):
             post(.shard(.scan(partition, from: .zero)), to: shardIndex(of: partition))
-        case .wake(let moment): wake(at: moment, .control(.wake))
+        case .wake(let moment): wakeControl(at: moment)
         case .ready(let failures): shared.progress.ready(failures: failures)
         }
     }
@@ -48,7 +48,9 @@ extension Reactor {
     private func run(_ job: DiskJob) {
         let shared = shared
         let index = index
-        shared.diskThreads.submit { state in
+        // Compactions and removals have a thread of their own, so that no fsync waits behind them.
+        let threads = job.isMaintenance ? shared.maintenanceThread : shared.diskThreads
+        threads.submit { state in
             guard case .active = state else { return }
             let outcome = job.run(
                 on: shared.disk, files: shared.files, tail: shared.tail[index], now: Clock.now())

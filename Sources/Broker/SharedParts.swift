@@ -13,6 +13,7 @@ final class SharedParts: Sendable {
     let tail: [TailCache]
     /// Where work that may block is run; results come back through mailboxes.
     let diskThreads: NIOThreadPool
+    let maintenanceThread: NIOThreadPool
     let table: TableWriter
     let events: BrokerEvents
     let progress: BrokerProgress
@@ -23,7 +24,8 @@ final class SharedParts: Sendable {
 
     init(
         mailboxes: [Mailbox], disk: any Disk, files: FileHandleCache, tail: [TailCache],
-        diskThreads: NIOThreadPool, table: TableWriter, events: BrokerEvents,
+        diskThreads: NIOThreadPool, maintenanceThread: NIOThreadPool, table: TableWriter,
+        events: BrokerEvents,
         progress: BrokerProgress,
         limits: BrokerLimits, dataDirectory: String
     ) {
@@ -32,6 +34,7 @@ final class SharedParts: Sendable {
         self.files = files
         self.tail = tail
         self.diskThreads = diskThreads
+        self.maintenanceThread = maintenanceThread
         self.table = table
         self.events = events
         self.progress = progress

@@ -29,6 +29,9 @@ extension Control {
     /// The most partitions of all topics together: each costs files and some KiB.
     static let partitionsMaximum = 200_000
 
+    /// Topics in one request: each is checked against all others.
+    static let topicsPerRequestMaximum = 1_000
+
     mutating func createTopics(
         _ wanted: [NewTopic], _ validateOnly: Bool, _ token: UInt64?,
         into effects: inout [Effect]
@@ -37,7 +40,14 @@ extension Control {
         var entries: [TopicEntry] = []
         var changes: [TableChange] = []
         var request = Request(partitions: partitionsHeld)
-        for topic in wanted {
+        for (place, topic) in wanted.enumerated() {
+            guard place < Self.topicsPerRequestMaximum else {
+                outcomes.append(
+                    TopicOutcome(
+                        name: topic.name, error: .policyViolation,
+                        message: "at most \(Self.topicsPerRequestMaximum) topics in one request"))
+                continue
+            }
             let (partitions, refusal) = check(topic, in: &request)
             if let refusal {
                 outcomes.append(refusal)
@@ -171,8 +181,13 @@ extension Control {
             reply(outcomes, to: token, into: &effects)
             return
         }
-        let changes = entries.map {
-            TableChange(key: Self.key($0.name), version: nextRevision(), value: nil)
+        let changes = entries.flatMap { entry in
+            [
+                TableChange(key: Self.key(entry.name), version: nextRevision(), value: nil),
+                TableChange(
+                    key: ErasureRecord.key(entry.id), version: nextRevision(),
+                    value: ByteBuffer()),
+            ]
         }
         write(changes, .delete(entries), token, outcomes, into: &effects)
     }

@@ -10,6 +10,15 @@ public enum DiskJob: Sendable {
     case close(TopicPartition, PartitionLog)
     case erase(TopicPartition)
 
+    /// Whether nobody waits for it: it may take long and must not hold up what somebody waits for.
+    public var isMaintenance: Bool {
+        switch self {
+        case .compact, .erase: true
+        case .delete(_, _, let wishes): wishes.isEmpty
+        case .open, .flush, .close: false
+        }
+    }
+
     /// Does the work. Blocks; touches no state of the shard.
     public func run(on disk: any Disk, files: FileHandleCache, tail: TailCache, now: Now)
         -> DiskOutcome

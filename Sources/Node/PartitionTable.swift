@@ -41,6 +41,8 @@ public struct PartitionOrder: Sendable {
 struct ShardPartition {
     let id: TopicPartition
     var configuration: TopicConfiguration
+    /// Under which the log is to be served once it is open.
+    let leadership: Leadership
     var machine: PartitionMachine
     /// Nil until the disk thread has opened it, and for ever where it could not.
     var opened: PartitionLog?

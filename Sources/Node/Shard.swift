@@ -61,6 +61,7 @@ public struct Shard {
 
     var partitions = PartitionTable()
     var produces: [UInt64: PendingProduce] = [:]
+    /// By token: whoever asks has given each of them another.
     var fetches: [UInt64: PendingFetch] = [:]
     var questionnaires: [UInt64: Questionnaire] = [:]
     /// Numbers for pending requests, unique while the process lives.

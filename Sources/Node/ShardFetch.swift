@@ -23,7 +23,7 @@ extension Shard {
             effects.append(.fetched(token: work.token, results))
             return
         }
-        let serial = nextSerial()
+        let serial = work.token
         let slots = work.parts.compactMap { partitions.index(of: $0.partition) }
         for slot in slots { partitions[slot].watchers.append(serial) }
         fetches[serial] = PendingFetch(work: work, arrived: bytes, slots: slots)
@@ -96,7 +96,7 @@ extension Shard {
     /// Consumers whose partitions moved while this input was handled, in the order they moved.
     mutating func serveWaitingConsumers(now: Now, into effects: inout [Effect]) {
         guard !advanced.isEmpty else { return }
-        for slot in advanced {
+        for slot in advanced where partitions.isOccupied(slot) {
             let bytes = partitions[slot].unannouncedBytes
             partitions[slot].unannouncedBytes = 0
             let watchers = partitions[slot].watchers
@@ -119,7 +119,9 @@ extension Shard {
     /// Reads once more and answers with what there is.
     mutating func finishFetch(_ serial: UInt64, into effects: inout [Effect]) {
         guard let pending = fetches.removeValue(forKey: serial) else { return }
-        for slot in pending.slots { partitions[slot].watchers.removeAll { $0 == serial } }
+        for slot in pending.slots where partitions.isOccupied(slot) {
+            partitions[slot].watchers.removeAll { $0 == serial }
+        }
         var bytes = 0
         var hasError = false
         let results = read(pending.work, bytes: &bytes, hasError: &hasError)
@@ -127,21 +129,16 @@ extension Shard {
     }
 
     mutating func settle(_ token: UInt64, now: Now, into effects: inout [Effect]) {
-        guard let serial = serial(ofFetch: token) else { return }
-        finishFetch(serial, into: &effects)
+        guard fetches[token] != nil else { return }
+        finishFetch(token, into: &effects)
     }
 
     /// Drops a fetch whose connection is gone; appended batches stay, only their answer goes.
     mutating func forget(_ token: UInt64) {
-        guard let serial = serial(ofFetch: token),
-            let pending = fetches.removeValue(forKey: serial)
-        else { return }
-        for slot in pending.slots { partitions[slot].watchers.removeAll { $0 == serial } }
-    }
-
-    /// Tokens are the connections' numbers; a scan over waiting fetches is rare and short.
-    private func serial(ofFetch token: UInt64) -> UInt64? {
-        fetches.first { $0.value.work.token == token }?.key
+        guard let pending = fetches.removeValue(forKey: token) else { return }
+        for slot in pending.slots where partitions.isOccupied(slot) {
+            partitions[slot].watchers.removeAll { $0 == token }
+        }
     }
 
     /// Answers everybody who waits at a partition that is being closed.

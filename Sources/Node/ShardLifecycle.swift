@@ -11,10 +11,15 @@ struct StopProgress {
 extension Shard {
     /// Takes the partition in and has its log opened on a disk thread; until then it is `loading`.
     mutating func open(_ order: PartitionOrder, now: Now, into effects: inout [Effect]) {
-        guard partitions.index(of: order.partition) == nil, stopping == nil else { return }
+        guard stopping == nil else { return }
+        guard partitions.index(of: order.partition) == nil else {
+            effects.append(.opened(order.partition, failure: nil))
+            return
+        }
         _ = partitions.insert(
             ShardPartition(
                 id: order.partition, configuration: order.configuration,
+                leadership: order.leadership,
                 machine: PartitionMachine(
                     syncRequired: order.configuration.durability == .sync)))
         effects.append(.run(.open(order)))
@@ -67,6 +72,8 @@ extension Shard {
     ) {
         guard let slot = partitions.index(of: order.partition) else {
             effects.append(.run(.erase(order.partition)))
+            effects.append(
+                .opened(order.partition, failure: "the topic was deleted while it was opened"))
             return
         }
         partitions[slot].isOpening = false
@@ -77,6 +84,8 @@ extension Shard {
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
+            // The topic may have been altered while its log was being opened.
+            partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
             // Opening ended after a stop was asked for: it is closed like the rest.
             guard stopping == nil else { break }
             // A damaged log is read up to the damage and not written: it is never synced again.
@@ -150,6 +159,7 @@ extension Shard {
     }
 
     mutating func maintain(now: Now, into effects: inout [Effect]) {
+        reopenFailed(into: &effects)
         for slot in partitions.occupied where partitions[slot].isOpen {
             let id = partitions[slot].id
             let high = partitions[slot].machine.highWatermark
@@ -181,6 +191,19 @@ extension Shard {
         resumeDeletions(slot, into: &effects)
     }
 
+    /// Tries again to open what could not be opened, such as when descriptors had run out.
+    private mutating func reopenFailed(into effects: inout [Effect]) {
+        guard stopping == nil else { return }
+        for slot in partitions.occupied
+        where !partitions[slot].isOpen && !partitions[slot].isOpening {
+            partitions[slot].isOpening = true
+            let order = PartitionOrder(
+                partition: partitions[slot].id, configuration: partitions[slot].configuration,
+                leadership: partitions[slot].leadership, cleanStart: false)
+            effects.append(.run(.open(order)))
+        }
+    }
+
     private func report(
         _ id: TopicPartition, _ failure: String?, into effects: inout [Effect]
     ) {
@@ -205,6 +228,12 @@ extension Shard {
     private mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
         drive(slot, .resign, into: &effects)
         guard partitions[slot].jobsUnderWay == 0 else { return }
+        switch partitions[slot].opened?.refusal {
+        case .writeFailed, .flushFailed:
+            // What the file holds behind the failure is not known: the next start looks.
+            stopping?.isClean = false
+        case .corrupt, .closed, nil: break
+        }
         guard let log = partitions[slot].opened else {
             // Nobody knows what is in it: the next start has to look.
             stopping?.isClean = false
@@ -212,8 +241,6 @@ extension Shard {
             finishStop(into: &effects)
             return
         }
-        // What a log holds that takes no writes may not be what the device has.
-        if log.refusal != nil { stopping?.isClean = false }
         let id = partitions[slot].id
         partitions.remove(at: slot)
         effects.append(.run(.close(id, log)))

@@ -135,7 +135,7 @@ extension Shard {
             return answer(wish, .failed(.policyViolation), into: &effects)
         }
         let target = wish.before == -1 ? high : Offset(wish.before)
-        guard target > partitions[slot].log.startOffset else {
+        guard target > partitions[slot].log.durableStart else {
             let start = partitions[slot].log.startOffset
             return answer(wish, .deleted(lowWatermark: start), into: &effects)
         }
@@ -187,14 +187,18 @@ extension Shard {
         for wish in waiting { answer(wish, .failed(.notLeader), into: &effects) }
     }
 
-    /// Names the next piece of a slot's committed bytes; the shell reads it on a disk thread and
-    /// asks for the piece behind it.
+    /// Names the next piece of a slot's bytes; the shell reads it on a disk thread and asks for the
+    /// piece behind it.
+    ///
+    /// Up to the log's end and not to the high watermark: after an unclean start of a log that is
+    /// synced the watermark lies behind until the first sync, and a coordinator that began without
+    /// those records would answer that there are no offsets.
     mutating func scan(_ id: TopicPartition, from offset: Offset, into effects: inout [Effect]) {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
         let next = max(offset, partitions[slot].log.startOffset)
         do throws(ReadError) {
             let piece = try partitions[slot].log.read(
-                from: next, below: partitions[slot].machine.highWatermark,
+                from: next, below: partitions[slot].log.endOffset,
                 maxBytes: Self.scanPieceBytes, atLeastOne: true)
             effects.append(.scanned(id, piece))
         } catch {

@@ -37,6 +37,7 @@ extension PartitionLog {
         } catch {
             throw .disk(error)
         }
+        log.durableStart = log.startOffset
         return (log, recovery.report)
     }
 }

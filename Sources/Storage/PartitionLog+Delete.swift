@@ -53,10 +53,10 @@ extension PartitionLog {
     /// Takes effect at once in memory; the answer must wait until the task has run. nil where the
     /// log begins there or later already, or while another deletion runs.
     public mutating func deleteRecords(before offset: Offset) -> DeletionTask? {
-        guard offset > startOffset, offset <= endOffset, !deletionInFlight, !compactionInFlight
+        guard offset > durableStart, offset <= endOffset, !deletionInFlight, !compactionInFlight
         else { return nil }
         if offset == endOffset { roll() }
-        return beginDeletion(newStart: offset)
+        return beginDeletion(newStart: max(offset, startOffset))
     }
 
     /// Lets go what the topic's retention by time and size no longer asks for.
@@ -81,7 +81,10 @@ extension PartitionLog {
             excess -= segment.size
             newStart = max(newStart, segment.nextOffset)
         }
-        guard newStart > startOffset || segments[0].nextOffset <= startOffset && segments.count > 1
+        let isUnfinished = durableStart < startOffset || !pendingRemovals.isEmpty
+        guard
+            newStart > startOffset || isUnfinished
+                || segments[0].nextOffset <= startOffset && segments.count > 1
         else { return nil }
         if newStart == endOffset { roll() }
         return beginDeletion(newStart: newStart)
@@ -98,7 +101,8 @@ extension PartitionLog {
     }
 
     private mutating func beginDeletion(newStart: Offset) -> DeletionTask {
-        var removed: [Offset] = []
+        var removed = pendingRemovals
+        pendingRemovals = []
         var snapshot: (offset: Offset, content: ByteBuffer)?
         while segments.count > 1, segments[0].nextOffset <= newStart,
             segments[1].baseOffset <= newStart
@@ -121,10 +125,15 @@ extension PartitionLog {
     }
 
     /// The task has run.
-    public mutating func completeDeletion(_ task: DeletionTask) { deletionInFlight = false }
+    public mutating func completeDeletion(_ task: DeletionTask) {
+        deletionInFlight = false
+        durableStart = max(durableStart, task.startOffset)
+    }
 
-    /// The task failed: files may be left, which the next opening removes; the start stays moved.
+    /// The task failed: the start stays moved, and the next deletion or retention does what this
+    /// one did not.
     public mutating func failDeletion(_ task: DeletionTask, _ error: DiskError) {
         deletionInFlight = false
+        pendingRemovals = task.segments
     }
 }

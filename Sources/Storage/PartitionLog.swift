@@ -23,6 +23,10 @@ public struct PartitionLog: Sendable {
     public internal(set) var startOffset: Offset
     /// Everything below is on the device.
     public internal(set) var flushedOffset: Offset
+    /// The start that survives a crash: behind `startOffset` while a deletion runs or has failed.
+    public internal(set) var durableStart = Offset.zero
+    /// Segments whose removal failed, for the next deletion.
+    var pendingRemovals: [Offset] = []
     /// Set once the log takes no writes any more.
     public internal(set) var refusal: WriteRefusal?
     public internal(set) var epochs = EpochCache()

@@ -100,9 +100,11 @@ struct ProducerTable: Sendable {
     }
 
     private mutating func forgetOlderHalf() {
-        let seen = entries.values.map(\.lastSeen).sorted()
-        let median = seen[seen.count / 2]
-        entries = entries.filter { $0.value.lastSeen > median }
+        // By id where the times are equal, as they are for many after a recovery.
+        let order = entries.sorted {
+            ($0.value.lastSeen, $0.key) < ($1.value.lastSeen, $1.key)
+        }
+        for (id, _) in order.prefix(order.count / 2) { entries[id] = nil }
     }
 
     /// All producers, by id.

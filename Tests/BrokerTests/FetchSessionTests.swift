@@ -62,8 +62,8 @@ import Testing
         let madeSession = cache.make(request([("a", 0), ("b", 0), ("c", 0)]), now: instant(0))
         var session = try #require(madeSession)
         session.partitions[FetchKey(topic: "a", index: 0)]?.toldHighWatermark = 5
-        session.moveToEnd(FetchKey(topic: "a", index: 0))
-        session.moveToEnd(FetchKey(topic: "unknown", index: 0))
+        session.moveToEnd([FetchKey(topic: "a", index: 0)])
+        session.moveToEnd([FetchKey(topic: "unknown", index: 0)])
         #expect(keys(session) == ["b-0", "c-0", "a-0"])
         #expect(session.partitions[FetchKey(topic: "a", index: 0)]?.toldHighWatermark == 5)
     }

@@ -28,7 +28,11 @@ private struct AlterOutcome {
 extension Reactor {
     func describeConfigs(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try DescribeConfigsRequest.decode(body, version: exchange.version)
-        let resources = request.resources.map { resource in
+        var named: Set<String> = []
+        let wanted = request.resources.filter {
+            named.insert("\($0.resourceType)/\($0.resourceName)").inserted
+        }
+        let resources = wanted.map { resource in
             switch resource.resourceType {
             case ResourceType.topic: describeTopic(resource, request)
             case ResourceType.broker: describeBroker(resource, request)

@@ -209,8 +209,10 @@ extension Reactor {
     }
 
     private func delay(_ assembly: FetchAssembly) {
-        let wait = assembly.deadline.nanoseconds - now.instant.nanoseconds
-        loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in
+        let wait = min(
+            assembly.deadline.milliseconds(since: now.instant),
+            RequestBounds.emptyFetchMilliseconds)
+        loop.assumeIsolated().scheduleTask(in: .milliseconds(wait)) { [weak self] in
             self?.finish(assembly)
         }
     }
@@ -236,6 +238,7 @@ extension Reactor {
             return Array(assembly.entries.indices)
         }
         var kept: [Int] = []
+        var served: [FetchKey] = []
         for (index, entry) in assembly.entries.enumerated() {
             guard var cached = session.partitions[entry.key] else { continue }
             let result = entry.result
@@ -248,9 +251,10 @@ extension Reactor {
             cached.toldLogStart = result.logStart.rawValue
             cached.toldError = result.error != nil
             session.partitions[entry.key] = cached
-            if result.records.byteCount > 0 { session.moveToEnd(entry.key) }
+            if result.records.byteCount > 0 { served.append(entry.key) }
             if isNews || !assembly.isIncremental { kept.append(index) }
         }
+        session.moveToEnd(served)
         sessions[assembly.sessionID] = session
         return kept
     }

@@ -46,10 +46,14 @@ struct FetchSession {
 
     mutating func advanceEpoch() { nextEpoch = nextEpoch == .max ? 1 : nextEpoch + 1 }
 
-    /// Moves a partition behind those that were not served.
-    mutating func moveToEnd(_ key: FetchKey) {
-        guard let entry = partitions.removeValue(forKey: key) else { return }
-        partitions[key] = entry
+    /// Moves partitions behind those that were not served, in one pass.
+    mutating func moveToEnd(_ keys: [FetchKey]) {
+        // Where all were served, or none, the order is as fair as any other.
+        guard !keys.isEmpty, keys.count < partitions.count else { return }
+        let served = Set(keys)
+        var rest = partitions.filter { !served.contains($0.key) }
+        for key in keys { rest[key] = partitions[key] }
+        partitions = rest
     }
 }
 
@@ -62,6 +66,8 @@ struct FetchSessionCache {
     static let sessionsMaximum = 1_000
     /// More partitions than this are fetched without a session.
     static let partitionsMaximum = 100_000
+    /// Partitions of all sessions of a loop together: some ten MiB.
+    static let allPartitionsMaximum = 200_000
 
     private var sessions: OrderedDictionary<Int32, FetchSession> = [:]
     private var nextID: Int32
@@ -82,9 +88,11 @@ struct FetchSessionCache {
     mutating func make(_ request: FetchRequest, now: Instant) -> FetchSession? {
         let count = request.topics.reduce(0) { $0 + $1.partitions.count }
         guard count <= Self.partitionsMaximum else { return nil }
-        if sessions.count >= Self.sessionsMaximum,
+        var held = sessions.values.reduce(0) { $0 + $1.partitions.count }
+        while sessions.count >= Self.sessionsMaximum || held + count > Self.allPartitionsMaximum,
             let oldest = sessions.values.min(by: { $0.lastUsed < $1.lastUsed })
         {
+            held -= oldest.partitions.count
             sessions[oldest.id] = nil
         }
         var session = FetchSession(id: nextID, lastUsed: now)

@@ -160,12 +160,14 @@ extension Reactor {
     func describeGroups(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try DescribeGroupsRequest.decode(body, version: exchange.version)
         let operations = request.includeAuthorizedOperations ? AuthorizedOperations.group : .min
-        let requests = request.groupIDs.map {
+        var named: Set<String> = []
+        let groupIDs = request.groupIDs.filter { named.insert($0).inserted }
+        let requests = groupIDs.map {
             GroupRequest.describe(
                 .init(groupID: $0, reportsMissingGroup: exchange.version >= 6))
         }
         ask(requests) { responses in
-            let groups = zip(request.groupIDs, responses).map { id, response in
+            let groups = zip(groupIDs, responses).map { id, response in
                 Self.described(id, response, operations)
             }
             exchange.respond(DescribeGroupsResponse(groups: groups))

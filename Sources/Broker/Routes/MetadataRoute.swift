@@ -37,12 +37,14 @@ extension Reactor {
 
     private func missingNames(_ request: MetadataRequest) -> [String] {
         guard let topics = request.topics else { return [] }
-        return topics.prefix(RequestBounds.topicsMadeMaximum).compactMap { topic in
+        var names: Set<String> = []
+        for topic in topics where names.count < RequestBounds.topicsMadeMaximum {
             guard let name = topic.name, topic.topicID == .zero, view.topic(named: name) == nil,
                 TopicName.refusal(of: name) == nil, name != TopicName.consumerOffsets
-            else { return nil }
-            return name
+            else { continue }
+            names.insert(name)
         }
+        return names.sorted()
     }
 
     private func metadata(_ request: MetadataRequest, _ exchange: Exchange) -> MetadataResponse {
@@ -66,7 +68,9 @@ extension Reactor {
                 view.topic(named: name).map { topic($0, request) }
             }
         } else {
-            response.topics = (request.topics ?? []).map { wanted in topic(wanted, request) }
+            var named: Set<MetadataRequest.Topic> = []
+            response.topics = (request.topics ?? []).filter { named.insert($0).inserted }
+                .map { topic($0, request) }
         }
         return response
     }
@@ -128,7 +132,9 @@ extension Reactor {
         _ exchange: Exchange, _ body: ByteBuffer
     ) throws(WireError) {
         let request = try DescribeTopicPartitionsRequest.decode(body, version: exchange.version)
-        let asked = request.topics.isEmpty ? view.sortedNames : request.topics.map(\.name).sorted()
+        let asked =
+            request.topics.isEmpty
+            ? view.sortedNames : Set(request.topics.map(\.name)).sorted()
         let names = asked.filter { $0 >= request.cursor?.topicName ?? "" }
         var left = Int(min(max(1, request.responsePartitionLimit), 2_000))
         var response = DescribeTopicPartitionsResponse()

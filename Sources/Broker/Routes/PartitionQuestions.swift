@@ -20,7 +20,10 @@ extension Reactor {
     func ask(
         _ questions: [(TopicPartition?, PartitionQuestion)],
         then: @escaping ([PartitionAnswer]) -> Void
-    ) {
+    ) throws(WireError) {
+        guard questions.count <= RequestBounds.questionsMaximum else {
+            throw .tooManyElements(questions.count)
+        }
         let assembly = QuestionAssembly(count: questions.count)
         var places = Array(repeating: [Int](), count: shared.mailboxes.count)
         for (place, question) in questions.enumerated() {
@@ -67,7 +70,7 @@ extension Reactor {
                     ))
             }
         }
-        ask(questions) { answers in
+        try ask(questions) { answers in
             var rest = answers[...]
             let topics = request.topics.map { topic in
                 ListOffsetsResponse.Topic(
@@ -112,7 +115,7 @@ extension Reactor {
                     ))
             }
         }
-        ask(questions) { answers in
+        try ask(questions) { answers in
             var rest = answers[...]
             let topics = request.topics.map { topic in
                 OffsetForLeaderEpochResponse.Topic(
@@ -141,7 +144,7 @@ extension Reactor {
                     (partition(topic.name, wanted.index), .delete(before: wanted.offset)))
             }
         }
-        ask(questions) { answers in
+        try ask(questions) { answers in
             var rest = answers[...]
             let topics = request.topics.map { topic in
                 DeleteRecordsResponse.Topic(
@@ -162,13 +165,17 @@ extension Reactor {
     }
 
     func describeProducers(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
-        let request = try DescribeProducersRequest.decode(body, version: exchange.version)
+        var request = try DescribeProducersRequest.decode(body, version: exchange.version)
+        for place in request.topics.indices {
+            request.topics[place].partitionIndexes = Set(request.topics[place].partitionIndexes)
+                .sorted()
+        }
         let questions = request.topics.flatMap { topic in
             topic.partitionIndexes.map {
                 (partition(topic.name, $0), PartitionQuestion.producers)
             }
         }
-        ask(questions) { answers in
+        try ask(questions) { answers in
             var rest = answers[...]
             let topics = request.topics.map { topic in
                 DescribeProducersResponse.Topic(
@@ -209,7 +216,7 @@ extension Reactor {
         let questions = wanted.flatMap { topic in
             topic.indexes.map { (partition(topic.name, $0), PartitionQuestion.size) }
         }
-        ask(questions) { [unowned self] answers in
+        try ask(questions) { [unowned self] answers in
             var rest = answers[...]
             var directory = DescribeLogDirsResponse.LogDirectory(path: shared.dataDirectory)
             for topic in wanted {
