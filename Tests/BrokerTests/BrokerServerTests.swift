@@ -150,4 +150,48 @@ import Testing
             #expect(partition.records.size == records.readableBytes)
         }
     }
+
+    @Test func committedOffsetsSurviveARestart() async throws {
+        let directory = TemporaryDirectory()
+        try await BrokerFixture.withBroker(in: directory) { configuration in
+            configuration.defaults.flush = .sync
+        } _: { broker in
+            try await create(try await broker.connect(), "orders")
+            let client = KafkaClient(ClientConfiguration(bootstrap: [broker.address()]))
+            for group in 0..<5 {
+                let topic = OffsetCommitRequest.Topic(
+                    name: "orders",
+                    partitions: [
+                        OffsetCommitRequest.Partition(index: 1, committedOffset: Int64(group) + 10)
+                    ])
+                _ = try await client.send(
+                    OffsetCommitRequest(groupID: "g\(group)", topics: [topic]),
+                    to: .coordinator(group: "g\(group)")
+                ) { (answer) throws(ClientError) in
+                    try accept(answer.topics.first?.partitions.first?.errorCode, "commit")
+                }
+            }
+            await client.close()
+        }
+        try await BrokerFixture.withBroker(in: directory) { broker in
+            let client = KafkaClient(ClientConfiguration(bootstrap: [broker.address()]))
+            for group in 0..<5 {
+                let answer = try await client.send(
+                    OffsetFetchRequest(groups: [OffsetFetchRequest.Group(groupID: "g\(group)")]),
+                    to: .coordinator(group: "g\(group)")
+                ) { (answer) throws(ClientError) in
+                    try accept(answer.groups.first?.errorCode, "fetch")
+                }
+                let partition = answer.groups.first?.topics.first?.partitions.first
+                #expect(partition?.index == 1)
+                #expect(partition?.committedOffset == Int64(group) + 10)
+            }
+            await client.close()
+        }
+    }
+
+    private func accept(_ code: ErrorCode?, _ subject: String) throws(ClientError) {
+        guard code != ErrorCode.none else { return }
+        throw .refused(code ?? .unknownServerError, subject: subject, message: nil)
+    }
 }

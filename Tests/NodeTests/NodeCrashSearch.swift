@@ -9,7 +9,8 @@ import Storage
 /// what has to be there in the end.
 ///
 /// Every crash takes what was not synced. Topics are `flush: sync` by the broker's default, so
-/// whatever a client was told has to be there afterwards.
+/// whatever a client was told has to be there afterwards. Some lives have a sync that fails, or a
+/// disk that is full for a while.
 struct NodeCrashSearch {
     private static let lives = 4
     private static let stepsPerLife = 700
@@ -26,6 +27,8 @@ struct NodeCrashSearch {
     private var administrator = NodeAdministrator()
     private var ids: Set<ProducerID> = []
     private var lastToken: UInt64 = 0
+    /// A sync failed in one of the lives, which may leave a hole in a log: it is read, not written.
+    private var hadFailedSync = false
 
     init(seed: UInt64) {
         disk = SimulatedDisk(seed: seed)
@@ -65,11 +68,15 @@ struct NodeCrashSearch {
             return disk.isPowerOff ? nil : "the start failed"
         }
         if let broken = begin(&process) { return broken }
+        let fault = Fault(using: &random, steps: Self.stepsPerLife)
         var steps = 0
         while !disk.isPowerOff, steps < Self.stepsPerLife {
             steps += 1
+            fault?.apply(to: disk, at: steps)
+            if case .failedSync = fault { hadFailedSync = true }
             if let broken = turn(&process, continues: true) { return broken }
         }
+        disk.setCapacity(.max)
         guard endsInOrder, !disk.isPowerOff else { return nil }
         process.stop()
         steps = 0
@@ -80,9 +87,38 @@ struct NodeCrashSearch {
             _ = process.step()
             if let broken = hear(&process) { return broken }
         }
-        guard process.stoppedClean == true else { return "the stop was not clean" }
-        process.markClean()
+        if process.stoppedClean == true {
+            process.markClean()
+        } else if fault == nil {
+            return "the stop was not clean"
+        }
         return nil
+    }
+
+    /// What happens to the disk of a life beside its end.
+    private enum Fault {
+        case failedSync(at: Int)
+        case full(Range<Int>)
+
+        /// Every other life has none.
+        init?(using random: inout SeededGenerator, steps: Int) {
+            let start = Int(random.next(upperBound: UInt64(steps)))
+            switch random.next(upperBound: 4 as UInt64) {
+            case 0: self = .failedSync(at: start)
+            case 1: self = .full(start..<start + 50)
+            default: return nil
+            }
+        }
+
+        func apply(to disk: SimulatedDisk, at step: Int) {
+            switch self {
+            case .failedSync(let moment):
+                if step == moment { disk.failNextSynchronization() }
+            case .full(let steps):
+                if step == steps.lowerBound { disk.setCapacity(0) }
+                if step == steps.upperBound { disk.setCapacity(.max) }
+            }
+        }
     }
 
     /// Up to where clients may come; compares topics with what has to be there.
@@ -149,12 +185,13 @@ struct NodeCrashSearch {
     private mutating func finish(_ process: inout NodeProcess) -> String? {
         if let broken = begin(&process) { return broken }
         for _ in 0..<Self.stepsToFinish {
-            if producers.allSatisfy(\.isDone), consumers.allSatisfy(\.isChecked) { return nil }
+            let isDone = hadFailedSync && process.foundDamage || producers.allSatisfy(\.isDone)
+            if isDone, consumers.allSatisfy(\.isChecked) { return nil }
             if let broken = turn(&process, continues: false) { return broken }
         }
         return "clients do not get on: done \(producers.map(\.isDone)), "
             + "errors \(producers.map(\.lastError)), "
-            + "checked \(consumers.map(\.isChecked))"
+            + "checked \(consumers.map(\.isChecked)), notices \(process.notices)"
     }
 
     /// Reads both partitions from the start and compares them with what was acknowledged.
@@ -170,16 +207,23 @@ struct NodeCrashSearch {
             }
             let values = records.map { $0.value.map { String(buffer: $0) } ?? "null" }
             for producer in producers where producer.partition == index {
-                if let broken = compare(producer, values) { return broken }
+                let mayBeCut = hadFailedSync && process.foundDamage
+                if let broken = compare(producer, values, mayBeCut: mayBeCut) { return broken }
             }
         }
         return nil
     }
 
-    private func compare(_ producer: NodeProducer, _ values: [String]) -> String? {
+    private func compare(
+        _ producer: NodeProducer, _ values: [String], mayBeCut: Bool
+    ) -> String? {
         let prefix = "\(producer.name):"
         let own = values.filter { $0.hasPrefix(prefix) }
-        let wanted = (0..<producer.produced).map { "\(prefix)\($0)" }
+        let count =
+            mayBeCut
+            ? min(producer.produced, max(Int32(own.count), producer.acknowledgedCount))
+            : producer.produced
+        let wanted = (0..<count).map { "\(prefix)\($0)" }
         guard own == wanted else {
             return "producer \(producer.name) sent \(wanted.count) records, in the log are \(own)"
         }

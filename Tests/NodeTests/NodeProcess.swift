@@ -49,6 +49,8 @@ struct NodeProcess {
     private(set) var failures: [String]?
     /// Whether every log was closed in order; nil while it lives.
     private(set) var stoppedClean: Bool?
+    /// What an operator would read, for the report of a failure.
+    private(set) var notices: [ShardNotice] = []
     var answers: [Answer] = []
     var now: Now
 
@@ -96,6 +98,13 @@ struct NodeProcess {
                 value: ByteBuffer(integer: next))
         ])
         return LeaderEpoch(next)
+    }
+
+    /// Whether a log was found to be damaged.
+    var foundDamage: Bool {
+        notices.contains { notice in
+            if case .recovered(_, let report) = notice { report.corruption != nil } else { false }
+        }
     }
 
     // MARK: Clients
@@ -209,7 +218,7 @@ struct NodeProcess {
             } else {
                 work.append(.read(shard: index, partition, piece))
             }
-        case .notice: break
+        case .notice(let notice): notices.append(notice)
         case .stopped(let clean):
             stoppedShards += 1
             guard stoppedShards == Self.shardCount || !clean else { return }
