@@ -106,6 +106,9 @@ extension PartitionLog {
         }
     }
 
+    /// Length, attributes, two deltas, two lengths and a count: a record without key and value.
+    private static let minimumRecordBytes = 7
+
     private func check(
         _ batch: LocatedBatch, in records: ByteBuffer, now: Now
     ) throws(AppendError) {
@@ -113,6 +116,12 @@ extension PartitionLog {
         guard header.totalBytes <= configuration.maxMessageBytes else {
             throw .recordTooLarge(bytes: header.totalBytes, limit: configuration.maxMessageBytes)
         }
+        // A header that claims more records than its bytes can hold would send consumers past the
+        // log's end. What is compressed is believed: unfolding each batch is not worth the price.
+        guard
+            header.codec != Codec.none
+                || Int(header.recordCount) <= batch.recordsLength / Self.minimumRecordBytes
+        else { throw .invalidRecord(.inconsistent(.recordCount)) }
         if configuration.timestampType == .create {
             let time = header.maxTimestamp.milliseconds
             let wall = now.wall.milliseconds
