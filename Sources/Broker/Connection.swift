@@ -157,6 +157,8 @@ final class Connection: ChannelInboundHandler {
         let bytes = cutter.pendingBytes
         reactor.count(bytes: bytes - countedBytes)
         countedBytes = bytes
+        // Nothing is left, or what is left began behind a whole frame.
+        if bytes == 0 || frameBegan == nil { reactor.endOverdraft(self) }
         if bytes == 0 {
             frameBegan = nil
         } else if frameBegan == nil {
