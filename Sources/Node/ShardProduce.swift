@@ -67,6 +67,7 @@ extension Shard {
             case .duplicate(let original): appended = original
             case .appended(let new):
                 appended = new
+                partitions[slot].writesFail = false
                 partitions[slot].unannouncedBytes += records.readableBytes
                 drive(slot, .appended(end: partitions[slot].log.endOffset), into: &effects)
             }
@@ -78,7 +79,9 @@ extension Shard {
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
             return (result, appended.lastOffset.advanced(by: 1))
         } catch {
-            if case .storage(let reason) = error {
+            // Said once, not for every retry of every producer while the disk is full.
+            if case .storage(let reason) = error, !partitions[slot].writesFail {
+                partitions[slot].writesFail = true
                 effects.append(.notice(.writeFailed(partitions[slot].id, "\(reason)")))
             }
             return (ProduceResult(error: PartitionError(error)), .zero)
