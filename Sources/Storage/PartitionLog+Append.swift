@@ -240,6 +240,7 @@ extension PartitionLog {
                 throw error
             }
         } catch {
+            producers.refusesLateStarts = true
             throw .storage(error)
         }
     }

@@ -35,6 +35,12 @@ public struct ProducerEntry: Sendable {
 /// is still recognised. Owned by its log; one dictionary look-up for each batch of an idempotent
 /// producer. Sources: KIP-98, KIP-360.
 struct ProducerTable: Sendable {
+    /// Set once an append failed on the disk. A producer that the log does not know may begin at any
+    /// sequence, since its state may have expired; but then its pipelined second batch would pass
+    /// for the first while the first, which the disk refused, is still to be tried again, and that
+    /// retry would be taken for a duplicate. From then on an unknown producer begins at 0.
+    var refusesLateStarts = false
+
     /// Whether a batch is new or was appended before.
     enum Verdict: Equatable {
         case next
@@ -49,7 +55,13 @@ struct ProducerTable: Sendable {
 
     /// Judges a batch by its producer's sequence; changes nothing.
     func check(_ header: RecordBatchHeader) throws(AppendError) -> Verdict {
-        guard header.hasProducer, let entry = entries[header.producerID] else { return .next }
+        guard header.hasProducer else { return .next }
+        guard let entry = entries[header.producerID] else {
+            guard !refusesLateStarts || header.baseSequence == 0 else {
+                throw .outOfOrderSequence(expected: 0, actual: header.baseSequence)
+            }
+            return .next
+        }
         guard header.producerEpoch >= entry.epoch else {
             throw .invalidProducerEpoch(current: entry.epoch)
         }

@@ -44,6 +44,24 @@ struct ProducerTests {
         #expect(log.endOffset == Offset(14))
     }
 
+    @Test("While the first batch was refused by the disk, the second is not taken for the first")
+    func pipelinedBehindAFullDisk() throws {
+        let fixture = LogFixture()
+        var (log, _) = try fixture.open(tail: TailCache(budgetBytes: 0))
+        _ = try log.append(fixture.batch(["other"]), now: fixture.now)
+        fixture.disk.setCapacity(1)
+        #expect(throws: AppendError.storage(.noSpace)) {
+            _ = try send(&log, fixture, sequence: 0, records: 3)
+        }
+        fixture.disk.setCapacity(.max)
+        #expect(throws: AppendError.outOfOrderSequence(expected: 0, actual: 3)) {
+            _ = try send(&log, fixture, sequence: 3)
+        }
+        _ = try send(&log, fixture, sequence: 0, records: 3)
+        _ = try send(&log, fixture, sequence: 3)
+        #expect(log.endOffset == Offset(5))
+    }
+
     @Test("A new epoch begins at zero and fences the old one")
     func epochs() throws {
         let fixture = LogFixture()
