@@ -48,6 +48,8 @@ struct ShardPartition {
     var opened: PartitionLog?
     /// The disk thread has the order to open it.
     var isOpening = true
+    /// A producer was refused while the log was not open.
+    var refusedProducer = false
     /// The last append failed on the disk, and that was reported.
     var writesFail = false
     /// Fetches that wait for this partition, by serial; answered ones are dropped when met.

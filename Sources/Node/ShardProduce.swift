@@ -54,6 +54,7 @@ extension Shard {
     ) -> (ProduceResult, end: Offset) {
         guard slot >= 0 else { return (ProduceResult(error: .unknownTopicOrPartition), .zero) }
         guard partitions[slot].isOpen else {
+            partitions[slot].refusedProducer = true
             return (ProduceResult(error: partitions[slot].unavailability), .zero)
         }
         guard let epoch = partitions[slot].machine.leadership?.epoch else {

@@ -96,6 +96,10 @@ public struct PartitionLog: Sendable {
         self.configuration = configuration
     }
 
+    /// From now on an unknown producer begins at sequence 0: a batch was refused before this log saw
+    /// it, and the one pipelined behind it must not pass for a producer's first.
+    public mutating func refuseLateStarts() { producers.refusesLateStarts = true }
+
     /// Notes that `epoch` leads from the log's end on, though it wrote nothing yet.
     public mutating func assign(epoch: LeaderEpoch) { epochs.assign(epoch, at: endOffset) }
 

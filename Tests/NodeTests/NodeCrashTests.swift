@@ -18,6 +18,13 @@ import Testing
         #expect(acknowledged > 1_000, "the search has to do some work")
     }
 
+    /// Seeds that once lost a record: the batch behind a refused one was taken for the first.
+    @Test(arguments: [215, 393] as [UInt64])
+    func seedsThatOnceFailed(seed: UInt64) {
+        var search = NodeCrashSearch(seed: seed)
+        #expect(search.run() == nil)
+    }
+
     @Test func aSeedRepeats() {
         var first = NodeCrashSearch(seed: 3)
         var second = NodeCrashSearch(seed: 3)
