@@ -96,7 +96,7 @@ public struct PartitionLog: Sendable {
         self.configuration = configuration
     }
 
-    /// From now on an unknown producer begins at sequence 0: a batch was refused before this log saw
+    /// From now on an unknown producer begins at sequence 0: a batch was refused before the log saw
     /// it, and the one pipelined behind it must not pass for a producer's first.
     public mutating func refuseLateStarts() { producers.refusesLateStarts = true }
 
