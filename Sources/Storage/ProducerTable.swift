@@ -35,10 +35,12 @@ public struct ProducerEntry: Sendable {
 /// is still recognised. Owned by its log; one dictionary look-up for each batch of an idempotent
 /// producer. Sources: KIP-98, KIP-360.
 struct ProducerTable: Sendable {
-    /// Set once an append failed on the disk. A producer that the log does not know may begin at
-    /// any sequence, since its state may have expired; but then its pipelined second batch would pass
-    /// for the first while the first, which the disk refused, is still to be tried again, and that
-    /// retry would be taken for a duplicate. From then on an unknown producer begins at 0.
+    /// Set once an append failed on the disk, or a batch was refused before the log was open.
+    ///
+    /// A producer that the log does not know may begin at any sequence, since its state may have
+    /// expired. But then its pipelined second batch would pass for the first while the first, which
+    /// was refused, is still to be tried again, and that retry would be taken for a duplicate. From
+    /// then on an unknown producer begins at 0.
     var refusesLateStarts = false
 
     /// Whether a batch is new or was appended before.
