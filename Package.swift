@@ -36,13 +36,14 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-/// Arrows go one way: Model <- {Replication, Coordination, Storage} <- Node <- Broker <- gossamer,
-/// and KafkaProtocol <- {Broker, Client}.
+/// Arrows go one way: Model <- {Gossip, Paxos, Replication, Coordination, Storage} <- Node <- Broker
+/// <- gossamer, Sodium <- Transport <- Broker, and KafkaProtocol <- {Broker, Client}.
 let package = Package(
     name: "gossamer",
     products: [
         .executable(name: "gossamer", targets: ["gossamer"]),
         .executable(name: "gossamer-bench", targets: ["gossamer-bench"]),
+        .executable(name: "gossamer-sim", targets: ["gossamer-sim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -62,7 +63,13 @@ let package = Package(
                 .linkedLibrary("z"), .linkedLibrary("lz4"), .linkedLibrary("zstd"),
                 .linkedLibrary("snappy"),
             ]),
+        .systemLibrary(
+            name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
         module("Model", ["CRuntime", nioCore]),
+        module("Sodium", ["CSodium", "Model", nioCore]),
+        module("Gossip", ["Model", nioCore, deque, heap, ordered]),
+        module("Paxos", ["Model", nioCore, deque, ordered]),
+        module("Transport", ["Sodium", "Model", nioCore, nioPosix, deque, ordered]),
         module("Compression", ["CCodecs", "Model", nioCore]),
         module("KafkaProtocol", ["Model", nioCore]),
         module("Storage", ["Model", "CRuntime", "Compression", nioCore, deque]),
@@ -92,8 +99,16 @@ let package = Package(
                 "Client", "KafkaProtocol", "Model", "Storage", arguments, nioCore, nioPosix,
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "gossamer-sim",
+            dependencies: ["Gossip", "Simulation", "Model", arguments, nioCore],
+            swiftSettings: settings),
         tests("ModelTests", ["Model", nioCore]),
         tests("KafkaProtocolTests", ["KafkaProtocol", "Model", nioCore]),
+        tests("SodiumTests", ["Sodium", "Model", nioCore]),
+        tests("GossipTests", ["Gossip", "Simulation", "Model", nioCore]),
+        tests("PaxosTests", ["Paxos", "Model", nioCore]),
+        tests("TransportTests", ["Transport", "Sodium", "Model", nioCore, nioPosix]),
         tests("StorageTests", ["Storage", "Simulation", "Model", "Compression", nioCore]),
         tests("ReplicationTests", ["Replication", "Model"]),
         tests("CoordinationTests", ["Coordination", "Model", nioCore]),

@@ -19,7 +19,7 @@ import Testing
     }
 
     /// Seeds that once lost a record: the batch behind a refused one was taken for the first.
-    @Test(arguments: [215, 393] as [UInt64])
+    @Test(arguments: [215, 393, 662] as [UInt64])
     func seedsThatOnceFailed(seed: UInt64) {
         var search = NodeCrashSearch(seed: seed)
         #expect(search.run() == nil)

@@ -1,0 +1,2 @@
+/// The named bounds of `Paxos`, each with the reason for its number.
+enum Limits {}

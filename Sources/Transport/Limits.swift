@@ -1,0 +1,2 @@
+/// The named bounds of `Transport`, each with the reason for its number.
+enum Limits {}
