@@ -151,24 +151,31 @@ struct LogRecovery {
                 try settleGap(&log, expected, behind: bases[index...])
                 break
             }
+            if !log.segments.isEmpty { Self.seal(&log, state) }
             expectsDense = isLast && !log.configuration.isCompacted
             let (segment, end) = try open(log, base, &state)
             log.segments.append(segment)
             log.active.lastAppend = now.wall
-            if !isLast, segment.flushedSize == segment.size {
-                // Its summary is on disk: read again when it is asked for.
-                log.active.index = nil
-            } else if !isLast {
-                log.pendingSeals.append(
-                    PartitionLog.PendingSeal(
-                        baseOffset: base, snapshot: state.encode(), snapshotOffset: state.offset))
-            }
             guard let end else { continue }
             let isSettled = try settle(&log, end, behind: bases[(index + 1)...])
             if !isSettled { break }
         }
         log.epochs = state.epochs
         log.producers = state.producers
+    }
+
+    /// The active segment gets a successor. Not before: whichever segment is the last in the end
+    /// is written on, and needs its index in memory.
+    private static func seal(_ log: inout PartitionLog, _ state: LogSnapshot) {
+        if log.active.flushedSize == log.active.size {
+            // Its summary is on disk: read again when it is asked for.
+            log.active.index = nil
+        } else {
+            log.pendingSeals.append(
+                PartitionLog.PendingSeal(
+                    baseOffset: log.active.baseOffset, snapshot: state.encode(),
+                    snapshotOffset: state.offset))
+        }
     }
 
     /// The newest snapshot that is whole and not beyond what the summaries vouch for.

@@ -30,6 +30,7 @@ extension PartitionLog {
     /// segment's summary. The index stays in memory until then.
     public mutating func roll() {
         guard active.size > 0 else { return }
+        precondition(active.index != nil, "the segment that is written has its index in memory")
         let end = endOffset
         pendingSeals.append(
             PendingSeal(
