@@ -18,9 +18,9 @@ import Testing
         #expect(acknowledged > 1_000, "the search has to do some work")
     }
 
-    /// Seeds that once failed: 215 and 393 lost a record, because the batch behind a refused one was
-    /// taken for the first; the flush of 678 never ended, because recovery had let the index of the
-    /// segment go that became the active one.
+    /// Seeds that once failed: 215 and 393 lost a record, because the batch behind a refused one
+    /// was taken for the first; the flush of 678 never ended, because recovery had let the index of
+    /// the segment go that became the active one; 912 met a failing sync at its last start.
     @Test(arguments: [215, 393, 662, 678, 912] as [UInt64])
     func seedsThatOnceFailed(seed: UInt64) {
         var search = NodeCrashSearch(seed: seed)
