@@ -6,15 +6,22 @@ import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
 ///
-/// Takes requests and the outcomes of its own effects; says what to persist, what to open, what
-/// to publish and what to answer. A change is published and answered only after the table holds
-/// it durably. Reads no clock and no file; owned by one event loop. Data never passes through it.
+/// Takes requests, values that were chosen anywhere in the mesh, and the outcomes of its own effects;
+/// says what to propose, what to open, what to publish and what to answer. It changes its picture
+/// only by chosen values, whoever proposed them. Reads no clock and no file; owned by one event
+/// loop. Data never passes through it.
 public struct Control {
     /// What the shell tells the control machine.
     public enum Input: Sendable {
-        /// The table as it was on disk: the first input.
-        case start([TableChange])
+        /// The table of chosen values as it was on disk: the first input.
+        case start([ChosenValue])
         case request(token: UInt64, ControlRequest)
+        /// Values that the table took in, in order.
+        case learned([ChosenValue])
+        /// What became of proposals, in their order; said after what was chosen was `learned`.
+        case decided(UInt64, [Decision])
+        /// All brokers that are not gone, this one too.
+        case members([BrokerMember])
         case persisted(UInt64, failure: String?)
         case opened(TopicPartition, failure: String?)
         /// The next records of a slot's log, in order.
@@ -28,10 +35,15 @@ public struct Control {
 
     /// What the shell has to do, in order.
     public enum Effect: Sendable {
-        /// Write to the table, then say `persisted`.
+        /// Have these decided, then say `decided`.
+        case propose(UInt64, [Proposal])
+        /// Read these registers, so that the table takes in what it lacks, then say `decided`.
+        case read(UInt64, [String])
+        /// Write to this broker's own records, then say `persisted`.
         case persist(UInt64, [TableChange])
         case open(PartitionOrder)
-        case close(TopicPartition)
+        /// Let go of a partition; `delete` removes its files.
+        case close(TopicPartition, delete: Bool)
         case configure(TopicPartition, TopicConfiguration)
         case publish(ClusterView)
         case reply(token: UInt64, ControlReply)
@@ -42,6 +54,8 @@ public struct Control {
         case wake(at: Instant)
         /// Every partition that was in the table is open, or has failed: clients may come.
         case ready(failures: [String])
+        /// Something that an operator should know.
+        case notice(String)
     }
 
     /// What stays the same while the process lives.
@@ -73,16 +87,22 @@ public struct Control {
     /// Names whose change is being written, or whose new partitions are being opened: nobody else
     /// changes them meanwhile.
     var reserved: Set<String> = []
-    /// Changes that are being written, by number.
+    /// Changes that are being decided or opened, by number.
     var changes: [UInt64: PendingChange] = [:]
-    /// Topics whose partitions are being opened, by id.
+    /// Deleted partitions whose erasure is being written, by number.
+    var erasures: [UInt64: [TopicPartition]] = [:]
+    /// Requests that wait for a read of registers, by number.
+    var lookups: [UInt64: UInt64] = [:]
+    /// What is known of the brokers, this one first.
+    var members: [BrokerMember]
+    /// Topics some of whose partitions are being opened here, by id.
     var openings: [TopicID: PendingOpening] = [:]
     /// Partitions still to be opened before clients may come; nil afterwards.
     var starting: PendingStart?
     var producerIDs = ProducerIDBlock()
     var slots: [SlotState] = []
     /// Requests that came while the topic of the slots was being made.
-    var coordinatorWaiters: [UInt64] = []
+    var coordinatorWaiters: [(token: UInt64, groups: [String])] = []
     /// Which slot an append belongs to.
     var appends: [UInt64: (slot: Int, token: AppendToken)] = [:]
     /// Whom each request to a coordinator belongs to.
@@ -102,14 +122,19 @@ public struct Control {
         self.offsetsPartitions = offsetsPartitions
         self.groupConfiguration = groups
         self.generator = generator
+        self.members = [BrokerMember(entry: identity.broker, epoch: identity.logEpoch)]
     }
 
     public mutating func handle(_ input: Input, now: Now, into effects: inout [Effect]) {
         switch input {
-        case .start(let entries): start(entries, into: &effects)
+        case .start(let values): start(values, into: &effects)
+        case .learned(let values): learn(values, now: now, into: &effects)
+        case .decided(let number, let decisions):
+            decided(number, decisions, now: now, into: &effects)
+        case .members(let members): follow(members, into: &effects)
         case .request(let token, let request): serve(request, token, now: now, into: &effects)
         case .persisted(let number, let failure):
-            persisted(number, failure: failure, now: now, into: &effects)
+            persisted(number, failure: failure, into: &effects)
         case .opened(let partition, let failure):
             opened(partition, failure: failure, into: &effects)
         case .slotRecords(let partition, let records):
@@ -139,8 +164,9 @@ public struct Control {
         case .alterTopics(let wanted, let validateOnly):
             alterTopics(wanted, validateOnly, token, into: &effects)
         case .producerID: producerID(token, into: &effects)
-        case .coordinator(let group):
-            coordinator(for: group, token, now: now, into: &effects)
+        case .lookUp(let names): lookUp(names, token, into: &effects)
+        case .coordinators(let groups):
+            coordinators(of: groups, token, into: &effects)
         case .group(let request): group(request, token, now: now, into: &effects)
         case .listGroups(let list): listGroups(list, token, now: now, into: &effects)
         }
@@ -149,23 +175,41 @@ public struct Control {
     /// The newest picture for every event loop.
     func view() -> ClusterView {
         ClusterView(
-            clusterID: identity.clusterID, brokers: [identity.broker],
+            clusterID: identity.clusterID, brokers: members.map(\.entry),
             controller: identity.broker.id, defaults: defaults, topics: Array(topics.values))
     }
 
-    /// With one broker every partition is placed on it; the epoch says since when.
-    var ownLeadership: Leadership {
-        let node = identity.broker.id
+    /// Until replicas exist a partition has one copy, whose broker leads it; the epoch says since
+    /// when, and rises with each unclean start of that broker.
+    func leadership(_ replicas: [NodeID]) -> Leadership {
+        let leader = replicas.first ?? identity.broker.id
+        let epoch = members.first { $0.entry.id == leader }?.epoch ?? LeaderEpoch(0)
         return Leadership(
-            leader: node, epoch: identity.logEpoch, replicas: [node], inSyncReplicas: [node])
+            leader: leader, epoch: epoch, replicas: replicas, inSyncReplicas: [leader])
     }
 
     func entry(name: String, _ record: TopicRecord) -> TopicEntry {
-        TopicEntry(
+        var leaderships: [Leadership] = []
+        leaderships.reserveCapacity(record.placement.count)
+        for replicas in record.placement {
+            // Neighbours mostly have the same placement.
+            let last = leaderships.last
+            if let last, last.replicas == replicas {
+                leaderships.append(last)
+            } else {
+                leaderships.append(leadership(replicas))
+            }
+        }
+        return TopicEntry(
             id: record.id, name: name,
             configuration: TopicConfiguration(
                 overrides: record.overrides, broker: defaults.configuration),
-            partitions: Array(repeating: ownLeadership, count: Int(record.partitions)))
+            partitions: leaderships)
+    }
+
+    /// Whether this broker leads a partition of a topic.
+    func isOwn(_ entry: TopicEntry, _ index: Int32) -> Bool {
+        entry.leadership(index)?.leader == identity.broker.id
     }
 
     func order(_ entry: TopicEntry, _ index: Int32, cleanStart: Bool) -> PartitionOrder {
@@ -173,25 +217,4 @@ public struct Control {
             partition: entry.partition(index), configuration: entry.configuration,
             leadership: entry.partitions[Int(index)], cleanStart: cleanStart)
     }
-}
-
-/// Producer ids in blocks, so that one durable write serves a thousand producers.
-///
-/// Ids below the table's value may have been given out by an earlier process and never are again
-/// (KAFKA-15552): a restart skips what was left of its block.
-struct ProducerIDBlock {
-    static let size: Int64 = 1_000
-    static let key = "producer-ids"
-
-    var next: Int64 = 0
-    /// The first id that is not ours to give; equal to `next` where a block has to be reserved.
-    var end: Int64 = 0
-    var waiting: [UInt64] = []
-    var isReserving = false
-}
-
-/// The partitions of the table that are not open yet after a start.
-struct PendingStart {
-    var remaining: Int
-    var failures: [String] = []
 }

@@ -2,11 +2,14 @@ import Coordination
 import Model
 import NIOCore
 import OrderedCollections
+import Replication
 
 /// One slot: a partition of `__consumer_offsets` and the coordinator of the groups that hash to it.
 struct SlotState {
     var coordinator: GroupCoordinator
     let partition: TopicPartition
+    /// Whether this broker leads the partition, and so coordinates the slot's groups.
+    let isOwn: Bool
     var isOpen = false
     /// When the coordinator wants to be woken.
     var wakeAt: Instant?
@@ -39,7 +42,8 @@ extension Control {
                     coordinator: GroupCoordinator(
                         slot: PartitionIndex(Int32(index)), configuration: groupConfiguration,
                         generator: SeededGenerator(seed: seed)),
-                    partition: topic.partition(Int32(index))))
+                    partition: topic.partition(Int32(index)),
+                    isOwn: isOwn(topic, Int32(index))))
         }
     }
 
@@ -56,11 +60,16 @@ extension Control {
         return slot
     }
 
-    /// The topic of the slots is made when the first group asks for its coordinator.
-    mutating func coordinator(
-        for group: String, _ token: UInt64, now: Now, into effects: inout [Effect]
+    private func slot(of group: String) -> Int {
+        Int(GroupSlot.slot(for: group, count: Int32(clamping: slots.count)).rawValue)
+    }
+
+    /// The topic of the slots is made when the first group asks for its coordinator; whether it is
+    /// there already on another broker is found out by the same proposal.
+    mutating func coordinators(
+        of groups: [String], _ token: UInt64, into effects: inout [Effect]
     ) {
-        coordinatorWaiters.append(token)
+        coordinatorWaiters.append((token, groups))
         if topics[TopicName.consumerOffsets] == nil,
             !reserved.contains(TopicName.consumerOffsets)
         {
@@ -79,9 +88,13 @@ extension Control {
         guard !coordinatorWaiters.isEmpty, !reserved.contains(TopicName.consumerOffsets),
             openings[topics[TopicName.consumerOffsets]?.id ?? .zero] == nil
         else { return }
-        let isReady = topics[TopicName.consumerOffsets] != nil
-        for token in coordinatorWaiters {
-            effects.append(.reply(token: token, .coordinator(isReady: isReady)))
+        let topic = topics[TopicName.consumerOffsets]
+        for (token, groups) in coordinatorWaiters {
+            let found = groups.map { group -> NodeID? in
+                guard let topic, !slots.isEmpty else { return nil }
+                return topic.leadership(Int32(slot(of: group)))?.leader
+            }
+            effects.append(.reply(token: token, .coordinators(found)))
         }
         coordinatorWaiters = []
     }
@@ -93,23 +106,27 @@ extension Control {
             effects.append(.reply(token: token, .group(request.refusal(.coordinatorNotAvailable))))
             return
         }
-        let slot = GroupSlot.slot(for: request.groupID ?? "", count: Int32(clamping: slots.count))
+        let slot = slot(of: request.groupID ?? "")
+        guard slots[slot].isOwn else {
+            effects.append(.reply(token: token, .group(request.refusal(.notCoordinator))))
+            return
+        }
         let number = nextSerial()
         askers[number] = .client(token)
-        drive(
-            Int(slot.rawValue), .request(RequestToken(number), request), now: now, into: &effects)
+        drive(slot, .request(RequestToken(number), request), now: now, into: &effects)
     }
 
     mutating func listGroups(
         _ list: GroupRequest.List, _ token: UInt64, now: Now, into effects: inout [Effect]
     ) {
-        guard !slots.isEmpty else {
+        let own = slots.indices.filter { slots[$0].isOwn }
+        guard !own.isEmpty else {
             effects.append(.reply(token: token, .groups(GroupResponse.List())))
             return
         }
         let listing = nextSerial()
-        listings[listing] = PendingListing(token: token, remaining: slots.count)
-        for slot in slots.indices {
+        listings[listing] = PendingListing(token: token, remaining: own.count)
+        for slot in own {
             let number = nextSerial()
             askers[number] = .listing(listing)
             drive(slot, .request(RequestToken(number), .list(list)), now: now, into: &effects)
@@ -143,7 +160,7 @@ extension Control {
     mutating func forgetOffsets(
         of topics: [String], now: Now, into effects: inout [Effect]
     ) {
-        for slot in slots.indices {
+        for slot in slots.indices where slots[slot].isOwn {
             drive(slot, .topicsDeleted(topics), now: now, into: &effects)
         }
     }

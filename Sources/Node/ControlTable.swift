@@ -2,42 +2,51 @@ import Coordination
 import Model
 import NIOCore
 import OrderedCollections
+import Replication
+
+/// A topic some of whose partitions are being opened here, and the change that waits for it.
+struct PendingOpening {
+    var remaining = 0
+    var change: UInt64?
+}
+
+/// The partitions of the table that are not open yet after a start.
+struct PendingStart {
+    var partitions: Set<TopicPartition> = []
+    var failures: [String] = []
+}
 
 extension Control {
-    /// Takes the table in and has every partition opened.
-    mutating func start(_ entries: [TableChange], into effects: inout [Effect]) {
-        var failures: [String] = []
-        for entry in entries {
-            revision = max(revision, entry.version)
-            guard let value = entry.value else { continue }
-            if entry.key == ProducerIDBlock.key {
-                var bytes = value
-                producerIDs.next = bytes.readInteger() ?? 0
-                producerIDs.end = producerIDs.next
-            } else if entry.key.hasPrefix("topic/") {
-                let name = String(entry.key.dropFirst("topic/".count))
-                do throws(TopicRecord.DecodeError) {
-                    topics[name] = self.entry(name: name, try TopicRecord(decoding: value))
-                } catch {
-                    failures.append("\(entry.key): \(error)")
-                }
+    /// Takes the table in and has every partition of this broker opened.
+    mutating func start(_ values: [ChosenValue], into effects: inout [Effect]) {
+        var start = PendingStart()
+        for value in values {
+            guard let name = Self.topicName(of: value.key), let bytes = value.value else {
+                continue
+            }
+            do throws(TopicRecord.DecodeError) {
+                topics[name] = entry(name: name, try TopicRecord(decoding: bytes))
+            } catch {
+                start.failures.append("\(value.key): \(error)")
             }
         }
         prepareSlots()
         var orders: [PartitionOrder] = []
         for topic in topics.values {
-            for index in topic.partitions.indices {
-                orders.append(order(topic, Int32(index), cleanStart: identity.cleanStart))
+            for index in topic.partitions.indices where isOwn(topic, Int32(index)) {
+                let order = order(topic, Int32(index), cleanStart: identity.cleanStart)
+                start.partitions.insert(order.partition)
+                orders.append(order)
             }
         }
-        starting = PendingStart(remaining: orders.count, failures: failures)
+        starting = start
         effects.append(.publish(view()))
         for order in orders { effects.append(.open(order)) }
         finishStart(into: &effects)
     }
 
     private mutating func finishStart(into effects: inout [Effect]) {
-        guard let start = starting, start.remaining == 0 else { return }
+        guard let start = starting, start.partitions.isEmpty else { return }
         starting = nil
         effects.append(.ready(failures: start.failures))
     }
@@ -45,144 +54,221 @@ extension Control {
     mutating func opened(
         _ partition: TopicPartition, failure: String?, into effects: inout [Effect]
     ) {
+        let startsWith = starting?.partitions.remove(partition) != nil
         if let failure {
-            starting?.failures.append("\(PartitionOrder.directory(of: partition)): \(failure)")
+            let complaint = "\(PartitionOrder.directory(of: partition)): \(failure)"
+            if startsWith {
+                starting?.failures.append(complaint)
+            } else {
+                effects.append(.notice(complaint))
+            }
         } else if let slot = slotIndex(of: partition) {
             slots[slot].isOpen = true
             effects.append(.load(partition))
         }
-        if let opening = openings[partition.topic] {
-            if let failure { fail(partition.topic, of: opening.change, failure) }
-            openings[partition.topic]?.remaining -= 1
-            if opening.remaining == 1 {
-                openings[partition.topic] = nil
-                finishChange(opening.change, into: &effects)
-            }
-        } else if starting != nil {
-            starting?.remaining -= 1
-            finishStart(into: &effects)
+        if startsWith { return finishStart(into: &effects) }
+        guard var opening = openings[partition.topic] else { return }
+        if let failure, let change = opening.change { fail(partition.topic, of: change, failure) }
+        opening.remaining -= 1
+        openings[partition.topic] = opening.remaining > 0 ? opening : nil
+        guard opening.remaining == 0 else { return }
+        guard let change = opening.change else {
+            return answerCoordinatorWaiters(into: &effects)
         }
+        changes[change]?.openings -= 1
+        finishChange(change, into: &effects)
     }
 
-    /// The topic is in the table, and a log of it can't be opened: whoever asked for it is told.
+    /// The topic is decided, and a log of it can't be opened: whoever asked for it is told.
     private mutating func fail(_ topic: TopicID, of change: UInt64, _ failure: String) {
         guard let place = changes[change]?.outcomes.firstIndex(where: { $0.entry?.id == topic })
         else { return }
         changes[change]?.outcomes[place].error = .storage
         changes[change]?.outcomes[place].message = "a partition can't be opened: \(failure)"
     }
+}
 
-    /// The table holds the change, or refused it: only now does anybody hear of it.
-    mutating func persisted(
-        _ number: UInt64, failure: String?, now: Now, into effects: inout [Effect]
+extension Control {
+    /// Follows what was chosen, whoever proposed it.
+    mutating func learn(_ values: [ChosenValue], now: Now, into effects: inout [Effect]) {
+        var isChanged = false
+        var gone: [TopicEntry] = []
+        for value in values {
+            guard let name = Self.topicName(of: value.key) else { continue }
+            isChanged = true
+            let old = topics[name]
+            guard let bytes = value.value else {
+                if let old { gone.append(old) }
+                topics[name] = nil
+                continue
+            }
+            do throws(TopicRecord.DecodeError) {
+                let next = entry(name: name, try TopicRecord(decoding: bytes))
+                topics[name] = next
+                if let old, old.id != next.id { gone.append(old) }
+                adopt(next, after: old?.id == next.id ? old : nil, into: &effects)
+            } catch {
+                // A newer broker wrote it: what was known before goes on until this one is upgraded.
+                effects.append(.notice("\(value.key) can't be read (\(error)): upgrade"))
+            }
+        }
+        guard isChanged else { return }
+        effects.append(.publish(view()))
+        for entry in gone { release(entry, now: now, into: &effects) }
+        prepareSlots()
+        answerCoordinatorWaiters(into: &effects)
+    }
+
+    /// Opens what is new of a topic on this broker and tells its partitions of a change.
+    private mutating func adopt(
+        _ next: TopicEntry, after old: TopicEntry?, into effects: inout [Effect]
     ) {
-        guard let change = changes[number] else { return }
-        if let failure {
-            changes[number] = nil
-            abandon(change, failure, into: &effects)
+        let held = old?.partitions.count ?? 0
+        if let old, old.configuration != next.configuration {
+            for index in old.partitions.indices where isOwn(next, Int32(index)) {
+                effects.append(.configure(next.partition(Int32(index)), next.configuration))
+            }
+        }
+        for index in next.partitions.indices.dropFirst(held) where isOwn(next, Int32(index)) {
+            openings[next.id, default: PendingOpening()].remaining += 1
+            effects.append(.open(order(next, Int32(index), cleanStart: true)))
+        }
+    }
+
+    /// A topic is gone. Its files are removed only after the leave to do so is durable, so that
+    /// after a crash they go on that evidence and never because a topic is merely missing.
+    private mutating func release(
+        _ entry: TopicEntry, now: Now, into effects: inout [Effect]
+    ) {
+        if entry.isInternal { dropSlots(now: now, into: &effects) }
+        forgetOffsets(of: [entry.name], now: now, into: &effects)
+        if let opening = openings.removeValue(forKey: entry.id), let change = opening.change {
+            changes[change]?.openings -= 1
+            finishChange(change, into: &effects)
+        }
+        let own = entry.partitions.indices.map { Int32($0) }.filter { isOwn(entry, $0) }
+        guard !own.isEmpty else { return }
+        let number = nextSerial()
+        erasures[number] = own.map { entry.partition($0) }
+        effects.append(
+            .persist(
+                number,
+                [
+                    TableChange(
+                        key: ErasureRecord.key(entry.id), version: nextRevision(),
+                        value: ByteBuffer())
+                ]))
+    }
+
+    /// The leave to remove a topic's files is durable, or could not be written: then they stay.
+    mutating func persisted(
+        _ number: UInt64, failure: String?, into effects: inout [Effect]
+    ) {
+        guard let partitions = erasures.removeValue(forKey: number) else { return }
+        if let failure { effects.append(.notice("files of a deleted topic stay: \(failure)")) }
+        for partition in partitions {
+            starting?.partitions.remove(partition)
+            effects.append(.close(partition, delete: failure == nil))
+        }
+        finishStart(into: &effects)
+    }
+
+    private mutating func nextRevision() -> UInt64 {
+        revision += 1
+        return revision
+    }
+
+    /// The brokers changed: clients are told of those that are there, and since when each leads.
+    mutating func follow(_ next: [BrokerMember], into effects: inout [Effect]) {
+        guard next != members else { return }
+        let before = members
+        members = next
+        let moved = next.contains { member in
+            before.first { $0.entry.id == member.entry.id }?.epoch != member.epoch
+        }
+        if moved {
+            for name in topics.keys {
+                guard let entry = topics[name] else { continue }
+                topics[name] = self.entry(name: name, record(of: entry))
+            }
+        }
+        effects.append(.publish(view()))
+        answerCoordinatorWaiters(into: &effects)
+    }
+}
+
+extension Control {
+    /// Carries out what became of proposals; what was chosen is in the picture already.
+    mutating func decided(
+        _ number: UInt64, _ decisions: [Decision], now: Now, into effects: inout [Effect]
+    ) {
+        if let token = lookups.removeValue(forKey: number) {
+            effects.append(.reply(token: token, .lookedUp(isComplete: Self.isComplete(decisions))))
             return
         }
+        guard let change = changes[number] else { return }
         switch change.kind {
-        case .create(let entries):
-            install(entries, into: &effects)
-            open(entries.map { ($0, 0) }, change: number, into: &effects)
-        case .grow(let grown):
-            install(grown.map(\.entry), into: &effects)
-            open(grown, change: number, into: &effects)
-        case .delete(let entries):
-            release(change)
-            remove(entries, now: now, into: &effects)
-            finishChange(number, into: &effects)
-        case .alter(let entries):
-            release(change)
-            install(entries, into: &effects)
-            for entry in entries {
-                for index in entry.partitions.indices {
-                    effects.append(
-                        .configure(entry.partition(Int32(index)), entry.configuration))
-                }
-            }
-            finishChange(number, into: &effects)
-        case .producerIDs(let end):
+        case .producerIDs:
             changes[number] = nil
-            producerIDs.isReserving = false
-            producerIDs.end = end
-            serveProducerIDs(into: &effects)
-        }
-    }
-
-    private mutating func install(_ entries: [TopicEntry], into effects: inout [Effect]) {
-        for entry in entries { topics[entry.name] = entry }
-        effects.append(.publish(view()))
-        prepareSlots()
-    }
-
-    private mutating func remove(
-        _ entries: [TopicEntry], now: Now, into effects: inout [Effect]
-    ) {
-        for entry in entries {
-            topics[entry.name] = nil
-            for index in entry.partitions.indices {
-                effects.append(.close(entry.partition(Int32(index))))
+            reserved(decisions.first, into: &effects)
+        case .topics:
+            let places = change.outcomes.indices.filter { change.outcomes[$0].error == nil }
+            for (place, decision) in zip(places, decisions) {
+                conclude(place, of: number, decision)
             }
+            finishChange(number, into: &effects)
         }
-        effects.append(.publish(view()))
-        if entries.contains(where: \.isInternal) { dropSlots(now: now, into: &effects) }
-        forgetOffsets(of: entries.map(\.name), now: now, into: &effects)
     }
 
-    private mutating func open(
-        _ entries: [(entry: TopicEntry, from: Int32)], change: UInt64, into effects: inout [Effect]
-    ) {
-        for (entry, from) in entries {
-            let count = Int32(clamping: entry.partitions.count)
-            openings[entry.id] = PendingOpening(remaining: Int(count - from), change: change)
-            for index in from..<count {
-                effects.append(.open(order(entry, index, cleanStart: true)))
+    private static func isComplete(_ decisions: [Decision]) -> Bool {
+        decisions.allSatisfy { decision in
+            switch decision {
+            case .chosen, .refused: true
+            case .notChosen, .unknown: false
             }
         }
     }
 
-    /// Answers once no partition of any topic of the change is still being opened.
+    private mutating func conclude(_ place: Int, of number: UInt64, _ decision: Decision) {
+        guard let outcome = changes[number]?.outcomes[place] else { return }
+        switch decision {
+        case .chosen(let value):
+            guard value.value != nil, let entry = topics[outcome.name] else { return }
+            changes[number]?.outcomes[place].entry = entry
+            guard openings[entry.id] != nil else { return }
+            openings[entry.id]?.change = number
+            changes[number]?.openings += 1
+        case .refused(let refusal, _):
+            let (error, message) = Self.explain(refusal, outcome.name)
+            changes[number]?.outcomes[place].error = error
+            changes[number]?.outcomes[place].message = message
+        case .notChosen(let reason), .unknown(let reason):
+            changes[number]?.outcomes[place].error = .timedOut
+            changes[number]?.outcomes[place].message = reason
+        }
+    }
+
+    private static func explain(
+        _ refusal: RegisterRefusal, _ name: String
+    ) -> (TopicError, String) {
+        switch refusal {
+        case .exists: (.alreadyExists, "topic '\(name)' already exists")
+        case .absent: (.unknown, "no topic '\(name)'")
+        case .notGrowing(let count):
+            (.invalidPartitions, "'\(name)' has \(count) partitions meanwhile: ask again")
+        case .invalid(let reason): (.invalidConfiguration, reason)
+        case .unreadable:
+            (.invalidRequest, "'\(name)' was written by a newer gossamer: upgrade this broker")
+        }
+    }
+
+    /// Answers once no partition of any topic of the change is still being opened here.
     private mutating func finishChange(_ number: UInt64, into effects: inout [Effect]) {
-        guard let change = changes[number],
-            !openings.values.contains(where: { $0.change == number })
-        else { return }
+        guard let change = changes[number], change.openings == 0 else { return }
         changes[number] = nil
-        release(change)
+        for name in change.names { reserved.remove(name) }
         reply(change.outcomes, to: change.token, into: &effects)
         answerCoordinatorWaiters(into: &effects)
-    }
-
-    private mutating func abandon(
-        _ change: PendingChange, _ failure: String, into effects: inout [Effect]
-    ) {
-        release(change)
-        if case .producerIDs = change.kind {
-            producerIDs.isReserving = false
-            for token in producerIDs.waiting {
-                effects.append(.reply(token: token, .producerID(nil)))
-            }
-            producerIDs.waiting = []
-        }
-        let outcomes = change.outcomes.map { outcome in
-            outcome.error != nil
-                ? outcome : TopicOutcome(name: outcome.name, error: .storage, message: failure)
-        }
-        reply(outcomes, to: change.token, into: &effects)
-        answerCoordinatorWaiters(into: &effects)
-    }
-
-    /// Gives the names of a change back.
-    private mutating func release(_ change: PendingChange) {
-        switch change.kind {
-        case .create(let entries), .delete(let entries), .alter(let entries):
-            for entry in entries { reserved.remove(entry.name) }
-        case .grow(let grown):
-            for (entry, _) in grown { reserved.remove(entry.name) }
-        case .producerIDs:
-            return
-        }
     }
 
     func reply(
@@ -191,6 +277,34 @@ extension Control {
         guard let token else { return }
         effects.append(.reply(token: token, .topics(outcomes)))
     }
+
+    /// Reads the registers of topics that this broker has not heard of: a miss is settled by a
+    /// linearizable read, so that no client sees a topic vanish between two brokers.
+    mutating func lookUp(_ names: [String], _ token: UInt64, into effects: inout [Effect]) {
+        let missing = names.filter { topics[$0] == nil && TopicName.refusal(of: $0) == nil }
+        guard !missing.isEmpty else {
+            effects.append(.reply(token: token, .lookedUp(isComplete: true)))
+            return
+        }
+        let number = nextSerial()
+        lookups[number] = token
+        effects.append(.read(number, missing.map(Self.key)))
+    }
+}
+
+/// Producer ids in blocks, so that one decision serves a thousand producers.
+///
+/// Ids below the register's value may have been given out by another broker or an earlier process
+/// and never are again (KAFKA-15552): a restart skips what was left of its block.
+struct ProducerIDBlock {
+    static let size: Int64 = 1_000
+    static let key = "producer-ids"
+
+    var next: Int64 = 0
+    /// The first id that is not ours to give; equal to `next` where a block has to be reserved.
+    var end: Int64 = 0
+    var waiting: [UInt64] = []
+    var isReserving = false
 }
 
 extension Control {
@@ -199,7 +313,7 @@ extension Control {
         serveProducerIDs(into: &effects)
     }
 
-    /// Gives out what the block has left; reserves the next one durably where that is not enough.
+    /// Gives out what the block has left; has the next one decided where that is not enough.
     private mutating func serveProducerIDs(into effects: inout [Effect]) {
         var served = 0
         for token in producerIDs.waiting where producerIDs.next < producerIDs.end {
@@ -210,11 +324,28 @@ extension Control {
         producerIDs.waiting.removeFirst(served)
         guard !producerIDs.waiting.isEmpty, !producerIDs.isReserving else { return }
         producerIDs.isReserving = true
-        let end = producerIDs.end + ProducerIDBlock.size
-        var value = ByteBuffer()
-        value.writeInteger(end)
-        let change = TableChange(
-            key: ProducerIDBlock.key, version: nextRevision(), value: value)
-        write([change], .producerIDs(end: end), nil, [], into: &effects)
+        let number = nextSerial()
+        changes[number] = PendingChange(kind: .producerIDs, token: nil, names: [], outcomes: [])
+        effects.append(
+            .propose(
+                number,
+                [Proposal(key: ProducerIDBlock.key, operation: .reserve(ProducerIDBlock.size))]))
+    }
+
+    /// A block that may have been reserved is never used: ids are skipped, not given twice.
+    private mutating func reserved(_ decision: Decision?, into effects: inout [Effect]) {
+        producerIDs.isReserving = false
+        if case .chosen(let value) = decision, var bytes = value.value,
+            let end: Int64 = bytes.readInteger()
+        {
+            producerIDs.next = end - ProducerIDBlock.size
+            producerIDs.end = end
+            serveProducerIDs(into: &effects)
+            return
+        }
+        for token in producerIDs.waiting {
+            effects.append(.reply(token: token, .producerID(nil)))
+        }
+        producerIDs.waiting = []
     }
 }

@@ -3,26 +3,23 @@ import NIOCore
 import OrderedCollections
 import Replication
 
-/// A change of the table that is being written, and who waits for it.
+/// A change that is being decided or opened, and who waits for it.
 struct PendingChange {
-    /// What becomes of the topics once the table holds the change.
+    /// What the proposals are about, beside their topics.
     enum Kind {
-        case create([TopicEntry])
-        case delete([TopicEntry])
-        case grow([(entry: TopicEntry, from: Int32)])
-        case alter([TopicEntry])
-        case producerIDs(end: Int64)
+        case topics
+        case producerIDs
     }
 
     let kind: Kind
     let token: UInt64?
+    /// Names that nobody else on this broker changes meanwhile, one for each proposal.
+    let names: [String]
+    /// Partitions that it adds, to be counted as held.
+    var partitions = 0
     var outcomes: [TopicOutcome]
-}
-
-/// A topic whose new partitions are being opened; answered when the last one is.
-struct PendingOpening {
-    var remaining: Int
-    let change: UInt64
+    /// Topics of it whose partitions are still being opened here.
+    var openings = 0
 }
 
 extension Control {
@@ -37,9 +34,9 @@ extension Control {
         into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var entries: [TopicEntry] = []
-        var changes: [TableChange] = []
+        var proposals: [Proposal] = []
         var request = Request(partitions: partitionsHeld)
+        let before = request.partitions
         for (place, topic) in wanted.enumerated() {
             guard place < Self.topicsPerRequestMaximum else {
                 outcomes.append(
@@ -48,27 +45,25 @@ extension Control {
                         message: "at most \(Self.topicsPerRequestMaximum) topics in one request"))
                 continue
             }
-            let (partitions, refusal) = check(topic, in: &request)
+            let (placement, refusal) = check(topic, in: &request)
             if let refusal {
                 outcomes.append(refusal)
                 continue
             }
             let record = TopicRecord(
-                id: .random(using: &generator), partitions: partitions,
-                overrides: topic.overrides)
-            let entry = entry(name: topic.name, record)
-            request.partitions += Int(partitions)
+                id: .random(using: &generator), placement: placement, overrides: topic.overrides)
+            request.partitions += placement.count
             request.collisions.insert(TopicName.collisionKey(of: topic.name))
-            outcomes.append(TopicOutcome(name: topic.name, entry: entry))
-            entries.append(entry)
-            changes.append(change(entry.name, record))
+            outcomes.append(TopicOutcome(name: topic.name, entry: entry(name: topic.name, record)))
+            proposals.append(
+                Proposal(key: Self.key(topic.name), operation: .createTopic(record)))
         }
-        if validateOnly || entries.isEmpty {
+        if validateOnly || proposals.isEmpty {
             reply(outcomes, to: token, into: &effects)
             return
         }
-        for entry in entries { reserved.insert(entry.name) }
-        write(changes, .create(entries), token, outcomes, into: &effects)
+        propose(
+            proposals, adding: request.partitions - before, token, outcomes, into: &effects)
     }
 
     /// What the topics of one request have in common.
@@ -82,22 +77,9 @@ extension Control {
 
     /// Partitions of all topics, also of those that are being made.
     private var partitionsHeld: Int {
-        var sum = topics.values.reduce(0) { $0 + $1.partitions.count }
         // A sum does not depend on the order.
-        for change in changes.values {
-            switch change.kind {
-            case .create(let entries):
-                for entry in entries where topics[entry.name] == nil {
-                    sum += entry.partitions.count
-                }
-            case .grow(let grown):
-                for (entry, _) in grown {
-                    sum += entry.partitions.count - (topics[entry.name]?.partitions.count ?? 0)
-                }
-            case .delete, .alter, .producerIDs: continue
-            }
-        }
-        return sum
+        topics.values.reduce(0) { $0 + $1.partitions.count }
+            + changes.values.reduce(0) { $0 + $1.partitions }
     }
 
     private func collides(_ name: String, in request: Request) -> Bool {
@@ -113,12 +95,12 @@ extension Control {
             name: name, error: .invalidRequest, message: "the request names this topic twice")
     }
 
-    /// The partition count that the topic shall have, or why it can't be made.
+    /// Where the topic's partitions shall be, or why it can't be made.
     private func check(
         _ topic: NewTopic, in request: inout Request
-    ) -> (partitions: Int32, refusal: TopicOutcome?) {
-        func refuse(_ error: TopicError, _ message: String) -> (Int32, TopicOutcome?) {
-            (0, TopicOutcome(name: topic.name, error: error, message: message))
+    ) -> (placement: [[NodeID]], refusal: TopicOutcome?) {
+        func refuse(_ error: TopicError, _ message: String) -> ([[NodeID]], TopicOutcome?) {
+            ([], TopicOutcome(name: topic.name, error: error, message: message))
         }
         if let reason = TopicName.refusal(of: topic.name) { return refuse(.invalidTopic, reason) }
         guard request.names.insert(topic.name).inserted else {
@@ -132,23 +114,19 @@ extension Control {
                 .invalidTopic,
                 "'\(topic.name)' and another topic's name differ only in '.' and '_'")
         }
-        let node = identity.broker.id.rawValue
-        var partitions = topic.partitions == -1 ? defaults.partitions : topic.partitions
-        if !topic.assignments.isEmpty {
-            guard topic.assignments.allSatisfy({ $0 == [node] }) else {
-                return refuse(
-                    .invalidReplicaAssignment,
-                    "each partition can be placed on broker \(node) only: it is the only one")
-            }
-            partitions = Int32(clamping: topic.assignments.count)
-        } else {
-            let replicas = topic.replicas == -1 ? 1 : topic.replicas
-            guard replicas == 1 else {
-                return refuse(
-                    .invalidReplicationFactor,
-                    "\(replicas) replicas asked for, 1 broker alive (\(node)): ask for 1")
-            }
+        if let reason = placementRefusal(of: topic.assignments) {
+            return refuse(.invalidReplicaAssignment, reason)
         }
+        let replicas = topic.replicas == -1 ? 1 : topic.replicas
+        guard replicas == 1 || !topic.assignments.isEmpty else {
+            return refuse(
+                .invalidReplicationFactor,
+                "\(replicas) replicas asked for: this version keeps one copy of each partition, "
+                    + "ask for 1")
+        }
+        let asked = topic.partitions == -1 ? defaults.partitions : topic.partitions
+        let partitions =
+            topic.assignments.isEmpty ? asked : Int32(clamping: topic.assignments.count)
         guard (1...TopicRecord.partitionsMaximum).contains(partitions),
             request.partitions + Int(partitions) <= Self.partitionsMaximum
         else {
@@ -160,89 +138,123 @@ extension Control {
         if let reason = TopicConfiguration.refusal(of: topic.overrides) {
             return refuse(.invalidConfiguration, reason)
         }
-        return (partitions, nil)
+        return (place(topic.assignments, count: Int(partitions)), nil)
+    }
+
+    /// What is wrong with an explicit placement: each partition needs one broker that is there.
+    private func placementRefusal(of assignments: [[Int32]]) -> String? {
+        let known = members.map(\.entry.id.rawValue).sorted()
+        guard !assignments.allSatisfy({ $0.count == 1 && known.contains($0[0]) }) else {
+            return nil
+        }
+        let brokers = known.map(String.init).joined(separator: ", ")
+        return "each partition can be placed on one broker of those that are there (\(brokers))"
+    }
+
+    /// The asked broker's own, where nobody says otherwise.
+    private func place(_ assignments: [[Int32]], count: Int) -> [[NodeID]] {
+        assignments.isEmpty
+            ? Array(repeating: [identity.broker.id], count: count)
+            : assignments.map { $0.map { NodeID($0) } }
     }
 
     mutating func deleteTopics(
         _ names: [String], _ token: UInt64, into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var entries: [TopicEntry] = []
+        var proposals: [Proposal] = []
+        var named: Set<String> = []
         for name in names {
-            guard let entry = topics[name], reserved.insert(name).inserted else {
+            guard let entry = topics[name], !reserved.contains(name),
+                named.insert(name).inserted
+            else {
                 outcomes.append(
                     TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
                 continue
             }
             outcomes.append(TopicOutcome(name: name, entry: entry))
-            entries.append(entry)
+            proposals.append(
+                Proposal(key: Self.key(name), operation: .deleteTopic(entry.id)))
         }
-        guard !entries.isEmpty else {
+        guard !proposals.isEmpty else {
             reply(outcomes, to: token, into: &effects)
             return
         }
-        let changes = entries.flatMap { entry in
-            [
-                TableChange(key: Self.key(entry.name), version: nextRevision(), value: nil),
-                TableChange(
-                    key: ErasureRecord.key(entry.id), version: nextRevision(),
-                    value: ByteBuffer()),
-            ]
-        }
-        write(changes, .delete(entries), token, outcomes, into: &effects)
+        propose(proposals, token, outcomes, into: &effects)
     }
 
     mutating func createPartitions(
-        _ wanted: [(name: String, count: Int32)], _ validateOnly: Bool, _ token: UInt64,
+        _ wanted: [NewPartitions], _ validateOnly: Bool, _ token: UInt64,
         into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var grown: [(entry: TopicEntry, from: Int32)] = []
-        var total = partitionsHeld
+        var proposals: [Proposal] = []
+        let before = partitionsHeld
+        var total = before
         var names: Set<String> = []
-        for (name, count) in wanted {
-            guard names.insert(name).inserted else {
-                outcomes.append(Self.namedTwice(name))
+        for wish in wanted {
+            guard names.insert(wish.name).inserted else {
+                outcomes.append(Self.namedTwice(wish.name))
                 continue
             }
-            guard let entry = topics[name], !reserved.contains(name) else {
+            guard let entry = topics[wish.name], !reserved.contains(wish.name) else {
                 outcomes.append(
-                    TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
+                    TopicOutcome(
+                        name: wish.name, error: .unknown, message: "no topic '\(wish.name)'"))
                 continue
             }
             let held = Int32(clamping: entry.partitions.count)
-            guard count > held, count <= TopicRecord.partitionsMaximum, !entry.isInternal,
-                total + Int(count - held) <= Self.partitionsMaximum
-            else {
-                outcomes.append(
-                    TopicOutcome(
-                        name: name, error: .invalidPartitions,
-                        message: "'\(name)' has \(held) partitions: they can only grow, up to "
-                            + "\(TopicRecord.partitionsMaximum); \(count) asked for"))
+            if let refusal = refusal(of: wish, held: held, total: total, entry.isInternal) {
+                outcomes.append(refusal)
                 continue
             }
-            total += Int(count - held)
-            let next = self.entry(name: name, record(of: entry, partitions: count))
-            outcomes.append(TopicOutcome(name: name, entry: next))
-            grown.append((next, held))
+            total += Int(wish.count - held)
+            var next = record(of: entry)
+            let placement = place(wish.assignments, count: Int(wish.count - held))
+            next.placement += placement
+            outcomes.append(
+                TopicOutcome(name: wish.name, entry: self.entry(name: wish.name, next)))
+            proposals.append(
+                Proposal(
+                    key: Self.key(wish.name),
+                    operation: .growTopic(entry.id, from: held, placement: placement)))
         }
-        if validateOnly || grown.isEmpty {
+        if validateOnly || proposals.isEmpty {
             reply(outcomes, to: token, into: &effects)
             return
         }
-        for (entry, _) in grown { reserved.insert(entry.name) }
-        let changes = grown.map { change($0.entry.name, record(of: $0.entry)) }
-        write(changes, .grow(grown), token, outcomes, into: &effects)
+        propose(proposals, adding: total - before, token, outcomes, into: &effects)
+    }
+
+    private func refusal(
+        of wish: NewPartitions, held: Int32, total: Int, _ isInternal: Bool
+    ) -> TopicOutcome? {
+        guard wish.count > held, wish.count <= TopicRecord.partitionsMaximum, !isInternal,
+            total + Int(wish.count - held) <= Self.partitionsMaximum
+        else {
+            return TopicOutcome(
+                name: wish.name, error: .invalidPartitions,
+                message: "'\(wish.name)' has \(held) partitions: they can only grow, up to "
+                    + "\(TopicRecord.partitionsMaximum); \(wish.count) asked for")
+        }
+        guard !wish.assignments.isEmpty else { return nil }
+        let reason =
+            wish.assignments.count == Int(wish.count - held)
+            ? placementRefusal(of: wish.assignments)
+            : "\(wish.assignments.count) placements for \(wish.count - held) new partitions"
+        return reason.map {
+            TopicOutcome(name: wish.name, error: .invalidReplicaAssignment, message: $0)
+        }
     }
 
     mutating func alterTopics(
-        _ wanted: [(name: String, overrides: [String: String])], _ validateOnly: Bool,
+        _ wanted: [(name: String, change: ConfigurationChange)], _ validateOnly: Bool,
         _ token: UInt64, into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var entries: [TopicEntry] = []
+        var proposals: [Proposal] = []
         var names: Set<String> = []
-        for (name, overrides) in wanted {
+        for (name, change) in wanted {
             guard names.insert(name).inserted else {
                 outcomes.append(Self.namedTwice(name))
                 continue
@@ -252,52 +264,55 @@ extension Control {
                     TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
                 continue
             }
-            if let reason = TopicConfiguration.refusal(of: overrides) {
+            do throws(ConfigurationChange.Refusal) {
+                let next = TopicEntry(
+                    id: entry.id, name: name,
+                    configuration: try change.applied(to: entry.configuration),
+                    partitions: entry.partitions)
+                outcomes.append(TopicOutcome(name: name, entry: next))
+                proposals.append(
+                    Proposal(
+                        key: Self.key(name),
+                        operation: .alterTopic(
+                            entry.id, change, defaults: defaults.configuration)))
+            } catch {
                 outcomes.append(
-                    TopicOutcome(name: name, error: .invalidConfiguration, message: reason))
-                continue
+                    TopicOutcome(name: name, error: .invalidConfiguration, message: error.message))
             }
-            let next = TopicEntry(
-                id: entry.id, name: name,
-                configuration: entry.configuration.overriding(with: overrides),
-                partitions: entry.partitions)
-            outcomes.append(TopicOutcome(name: name, entry: next))
-            entries.append(next)
         }
-        if validateOnly || entries.isEmpty {
+        if validateOnly || proposals.isEmpty {
             reply(outcomes, to: token, into: &effects)
             return
         }
-        for entry in entries { reserved.insert(entry.name) }
-        let changes = entries.map { change($0.name, record(of: $0)) }
-        write(changes, .alter(entries), token, outcomes, into: &effects)
+        propose(proposals, token, outcomes, into: &effects)
     }
 }
 
 extension Control {
-    static func key(_ topic: String) -> String { "topic/\(topic)" }
+    private static let topicPrefix = "topic/"
 
-    mutating func nextRevision() -> UInt64 {
-        revision += 1
-        return revision
+    static func key(_ topic: String) -> String { topicPrefix + topic }
+
+    /// The topic that a register is about; nil for any other register.
+    static func topicName(of key: String) -> String? {
+        key.hasPrefix(topicPrefix) ? String(key.dropFirst(topicPrefix.count)) : nil
     }
 
-    mutating func change(_ name: String, _ record: TopicRecord) -> TableChange {
-        TableChange(key: Self.key(name), version: nextRevision(), value: record.encoded())
-    }
-
-    func record(of entry: TopicEntry, partitions: Int32? = nil) -> TopicRecord {
+    func record(of entry: TopicEntry) -> TopicRecord {
         TopicRecord(
-            id: entry.id, partitions: partitions ?? Int32(clamping: entry.partitions.count),
+            id: entry.id, placement: entry.partitions.map(\.replicas),
             overrides: entry.configuration.overrides)
     }
 
-    mutating func write(
-        _ table: [TableChange], _ kind: PendingChange.Kind, _ token: UInt64?,
+    private mutating func propose(
+        _ proposals: [Proposal], adding partitions: Int = 0, _ token: UInt64?,
         _ outcomes: [TopicOutcome], into effects: inout [Effect]
     ) {
         let number = nextSerial()
-        changes[number] = PendingChange(kind: kind, token: token, outcomes: outcomes)
-        effects.append(.persist(number, table))
+        let names = proposals.compactMap { Self.topicName(of: $0.key) }
+        for name in names { reserved.insert(name) }
+        changes[number] = PendingChange(
+            kind: .topics, token: token, names: names, partitions: partitions, outcomes: outcomes)
+        effects.append(.propose(number, proposals))
     }
 }

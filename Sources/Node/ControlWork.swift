@@ -25,6 +25,21 @@ public struct NewTopic: Sendable {
     }
 }
 
+/// More partitions that somebody wants for a topic.
+public struct NewPartitions: Hashable, Sendable {
+    public let name: String
+    /// How many it shall have in all.
+    public let count: Int32
+    /// An explicit placement of the new ones; empty lets the broker place.
+    public let assignments: [[Int32]]
+
+    public init(name: String, count: Int32, assignments: [[Int32]] = []) {
+        self.name = name
+        self.count = count
+        self.assignments = assignments
+    }
+}
+
 /// Why a topic was not made, changed or removed; nothing of it was changed.
 public enum TopicError: Hashable, Sendable {
     case invalidTopic
@@ -36,8 +51,10 @@ public enum TopicError: Hashable, Sendable {
     case invalidConfiguration
     case policyViolation
     case invalidRequest
-    /// The data directory did not take the change.
+    /// A partition can't be opened.
     case storage
+    /// Not decided in time; whether it comes to pass is open.
+    case timedOut
 }
 
 /// What became of one topic of an administrative request.
@@ -63,13 +80,14 @@ public struct TopicOutcome: Sendable {
 public enum ControlRequest: Sendable {
     case createTopics([NewTopic], validateOnly: Bool)
     case deleteTopics([String])
-    case createPartitions([(name: String, count: Int32)], validateOnly: Bool)
-    /// Each topic's overrides as they shall be, whole.
-    case alterTopics([(name: String, overrides: [String: String])], validateOnly: Bool)
+    case createPartitions([NewPartitions], validateOnly: Bool)
+    case alterTopics([(name: String, change: ConfigurationChange)], validateOnly: Bool)
+    /// Answered when the view holds those of these topics that exist.
+    case lookUp([String])
     /// A fresh producer id (KIP-98).
     case producerID
-    /// Answered when the group's slot exists: its coordinator may still be loading.
-    case coordinator(group: String)
+    /// Answered when the groups' slots exist: a coordinator may still be loading.
+    case coordinators(groups: [String])
     case group(GroupRequest)
     /// Asked of every slot.
     case listGroups(GroupRequest.List)
@@ -78,13 +96,16 @@ public enum ControlRequest: Sendable {
 /// The control machine's answer.
 public enum ControlReply: Sendable {
     case topics([TopicOutcome])
+    /// The look-up is done; false where a register could not be read now.
+    case lookedUp(isComplete: Bool)
     case producerID(ProducerID?)
-    case coordinator(isReady: Bool)
+    /// By group, in the order of the request; nil where nobody coordinates it now.
+    case coordinators([NodeID?])
     case group(GroupResponse)
     case groups(GroupResponse.List)
 }
 
-/// One change of the durable table; a nil value removes the key.
+/// One change of this broker's own durable records; a nil value removes the key.
 public struct TableChange: Hashable, Sendable {
     public let key: String
     public let version: UInt64
@@ -94,5 +115,17 @@ public struct TableChange: Hashable, Sendable {
         self.key = key
         self.version = version
         self.value = value
+    }
+}
+
+/// A broker of the mesh as the control machine has to know it.
+public struct BrokerMember: Hashable, Sendable {
+    public let entry: BrokerEntry
+    /// The epoch of every leadership of that broker.
+    public let epoch: LeaderEpoch
+
+    public init(entry: BrokerEntry, epoch: LeaderEpoch) {
+        self.entry = entry
+        self.epoch = epoch
     }
 }

@@ -5,15 +5,17 @@ import Node
 import Replication
 import Storage
 
-/// A control machine, a table in memory that takes changes when a test says so, and what was said.
+/// A control machine, registers that decide when a test says so, and what was said.
 struct ControlBench {
     typealias Effect = Control.Effect
 
     var control: Control
-    /// What is durable.
-    var table: [String: TableChange] = [:]
-    /// Writes that were asked for and not made, in order.
-    var writes: [(number: UInt64, changes: [TableChange])] = []
+    /// What is chosen.
+    var registers = BenchRegisters()
+    /// This broker's own records that are durable.
+    var records: [String: TableChange] = [:]
+    /// Decisions and writes that were asked for and not made, in order.
+    var writes: [Write] = []
     /// Partitions that were to be opened and are not, in order.
     var opens: [PartitionOrder] = []
     var effects: [Effect] = []
@@ -22,14 +24,25 @@ struct ControlBench {
         instant: Instant(nanoseconds: 1_000_000_000),
         wall: Timestamp(milliseconds: 1_700_000_000_000))
 
-    /// A broker that starts from `table`, up to where clients may come.
+    /// Something that the machine waits for.
+    enum Write {
+        case propose(UInt64, [Proposal])
+        case read(UInt64, [String])
+        case persist(UInt64, [TableChange])
+    }
+
+    static func broker(_ id: Int32) -> BrokerEntry {
+        BrokerEntry(
+            id: NodeID(id), rack: nil,
+            endpoints: [Endpoint(listener: "PLAIN", host: "localhost", port: 9091 + id)])
+    }
+
+    /// A broker that starts from `registers`, up to where clients may come.
     init(
-        table: [String: TableChange] = [:], seed: UInt64 = 1, epoch: Int32 = 0,
-        offsetsPartitions: Int32 = 3
+        registers: BenchRegisters = BenchRegisters(), seed: UInt64 = 1, epoch: Int32 = 0,
+        offsetsPartitions: Int32 = 3, node: Int32 = 1
     ) {
-        let broker = BrokerEntry(
-            id: NodeID(1), rack: nil,
-            endpoints: [Endpoint(listener: "PLAIN", host: "localhost", port: 9092)])
+        let broker = Self.broker(node)
         control = Control(
             identity: Control.Identity(
                 clusterID: "cluster", broker: broker, logEpoch: LeaderEpoch(epoch),
@@ -39,8 +52,8 @@ struct ControlBench {
                 configuration: ["flush": "async"]),
             offsetsPartitions: offsetsPartitions, groups: GroupConfiguration(),
             generator: SeededGenerator(seed: seed))
-        self.table = table
-        handle(.start(table.values.sorted { $0.key < $1.key }))
+        self.registers = registers
+        handle(.start(registers.all))
     }
 
     mutating func handle(_ input: Control.Input) {
@@ -48,7 +61,9 @@ struct ControlBench {
         control.handle(input, now: now, into: &said)
         for effect in said {
             switch effect {
-            case .persist(let number, let changes): writes.append((number, changes))
+            case .persist(let number, let changes): writes.append(.persist(number, changes))
+            case .propose(let number, let proposals): writes.append(.propose(number, proposals))
+            case .read(let number, let keys): writes.append(.read(number, keys))
             case .open(let order): opens.append(order)
             case .publish(let next): view = next
             default: effects.append(effect)
@@ -60,18 +75,27 @@ struct ControlBench {
         handle(.request(token: token, request))
     }
 
-    /// Makes the oldest write durable without telling anybody.
-    mutating func write() {
-        for change in writes[0].changes {
-            table[change.key] = change.value == nil ? nil : change
-        }
-    }
-
-    /// Makes the oldest write and tells the machine; or tells it that it failed.
+    /// Decides or writes the oldest and tells the machine; or tells it that it failed.
     mutating func persist(failure: String? = nil) {
-        if failure == nil { write() }
-        let (number, _) = writes.removeFirst()
-        handle(.persisted(number, failure: failure))
+        switch writes.removeFirst() {
+        case .persist(let number, let changes):
+            if failure == nil {
+                for change in changes { records[change.key] = change.value == nil ? nil : change }
+            }
+            handle(.persisted(number, failure: failure))
+        case .propose(let number, let proposals):
+            let decisions = proposals.map { proposal in
+                failure.map { Decision.notChosen($0) } ?? registers.decide(proposal)
+            }
+            handle(.learned(decisions.compactMap(\.chosen)))
+            handle(.decided(number, decisions))
+        case .read(let number, let keys):
+            let decisions = keys.map { key in
+                failure.map { Decision.unknown($0) } ?? registers.read(key)
+            }
+            handle(.learned(decisions.compactMap(\.chosen)))
+            handle(.decided(number, decisions))
+        }
     }
 
     mutating func openAll(failure: String? = nil) {
@@ -138,7 +162,7 @@ extension [Control.Effect] {
     }
 
     var closed: [TopicPartition] {
-        compactMap { if case .close(let partition) = $0 { partition } else { nil } }
+        compactMap { if case .close(let partition, _) = $0 { partition } else { nil } }
     }
 
     var ready: [[String]] {
@@ -147,5 +171,48 @@ extension [Control.Effect] {
 
     var groupReplies: [GroupResponse] {
         replies.compactMap { if case .group(let response) = $0.reply { response } else { nil } }
+    }
+}
+
+/// Registers of a mesh in memory: every decision is made at once, by ever higher ballots.
+struct BenchRegisters {
+    private var values: [String: ChosenValue] = [:]
+    private var counter: UInt64 = 0
+
+    /// All of them by key.
+    var all: [ChosenValue] { values.keys.sorted().compactMap { values[$0] } }
+
+    func value(of key: String) -> ByteBuffer? { values[key]?.value }
+
+    mutating func decide(_ proposal: Proposal) -> Decision {
+        let current = values[proposal.key]
+        switch proposal.operation.applied(to: current?.value) {
+        case .refuse(let refusal): return .refused(refusal, current: current)
+        case .write(let value): return .chosen(put(proposal.key, value))
+        }
+    }
+
+    func read(_ key: String) -> Decision {
+        values[key].map { .chosen($0) } ?? .refused(.absent, current: nil)
+    }
+
+    @discardableResult
+    mutating func put(_ key: String, _ value: ByteBuffer?) -> ChosenValue {
+        counter += 1
+        let chosen = ChosenValue(
+            key: key,
+            ballot: Ballot(counter: counter, proposer: NodeID(1), boot: BootEpoch(1)), value: value)
+        values[key] = chosen
+        return chosen
+    }
+}
+
+extension Decision {
+    var chosen: ChosenValue? {
+        switch self {
+        case .chosen(let value): value
+        case .refused(_, let current): current
+        case .notChosen, .unknown: nil
+        }
     }
 }

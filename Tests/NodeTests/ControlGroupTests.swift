@@ -38,7 +38,7 @@ import Testing
 
     private func ready() -> ControlBench {
         var bench = ControlBench()
-        bench.request(1, .coordinator(group: "g"))
+        bench.request(1, .coordinators(groups: ["g"]))
         bench.settle()
         bench.loadSlots()
         bench.effects = []
@@ -52,8 +52,8 @@ import Testing
         #expect(commitError(bench.take().groupReplies.last) == .coordinatorNotAvailable)
         bench.request(2, .listGroups(GroupRequest.List()))
         #expect(bench.take().replies.count == 1, "there are no groups to list")
-        bench.request(3, .coordinator(group: "g"))
-        bench.request(4, .coordinator(group: "h"))
+        bench.request(3, .coordinators(groups: ["g"]))
+        bench.request(4, .coordinators(groups: ["h"]))
         #expect(bench.writes.count == 1, "one topic for all")
         #expect(bench.take().replies.isEmpty)
         bench.persist()
@@ -62,7 +62,7 @@ import Testing
         let effects = bench.effects
         #expect(effects.replies.map(\.token) == [3, 4])
         for reply in effects.replies {
-            guard case .coordinator(true) = reply.reply else {
+            guard case .coordinators([NodeID(1)]) = reply.reply else {
                 Issue.record("unexpected: \(reply)")
                 return
             }
@@ -74,19 +74,19 @@ import Testing
         bench.request(5, commit("g", 5))
         #expect(commitError(bench.effects.groupReplies.last) == .coordinatorLoadInProgress)
         bench.loadSlots()
-        bench.request(6, .coordinator(group: "g"))
+        bench.request(6, .coordinators(groups: ["g"]))
         #expect(bench.take().replies.map(\.token) == [6])
     }
 
     @Test func whoAsksWhileTheTopicCannotBeMadeIsTold() {
         var bench = ControlBench()
-        bench.request(1, .coordinator(group: "g"))
+        bench.request(1, .coordinators(groups: ["g"]))
         bench.persist(failure: "disk full")
-        guard case .coordinator(false)? = bench.take().replies.last?.reply else {
+        guard case .coordinators([nil])? = bench.take().replies.last?.reply else {
             Issue.record("no answer")
             return
         }
-        bench.request(2, .coordinator(group: "g"))
+        bench.request(2, .coordinators(groups: ["g"]))
         #expect(bench.writes.count == 1, "the next question tries again")
     }
 
@@ -132,7 +132,7 @@ import Testing
                 records.append(SlotRecord(key: record.key ?? ByteBuffer(), value: record.value))
             }
         }
-        var next = ControlBench(table: bench.table)
+        var next = ControlBench(registers: bench.registers)
         next.openAll()
         let loads = next.take().compactMap { effect -> TopicPartition? in
             if case .load(let partition) = effect { partition } else { nil }
@@ -158,7 +158,7 @@ import Testing
             bench.handle(.appended(number, ProduceResult()))
         }
         #expect(bench.take().replies.isEmpty, "an answer that comes late is nobody's")
-        bench.request(3, .coordinator(group: "g"))
+        bench.request(3, .coordinators(groups: ["g"]))
         bench.settle()
         bench.loadSlots()
         #expect(committed(&bench, "g") == nil)

@@ -153,7 +153,7 @@ struct NodeConsumer {
         guard token == nil else { return }
         token = next
         if !knowsCoordinator {
-            process.ask(next, .coordinator(group: group))
+            process.ask(next, .coordinators(groups: [group]))
         } else if !isChecked {
             process.ask(
                 next, .group(.fetchOffsets(GroupRequest.FetchOffsets(groupID: group, topics: nil))))
@@ -183,7 +183,7 @@ struct NodeConsumer {
         guard case .control(let of, let reply) = answer, of == token else { return nil }
         token = nil
         switch reply {
-        case .coordinator(let isReady): knowsCoordinator = isReady
+        case .coordinators(let found): knowsCoordinator = found == [NodeID(1)]
         case .group(.commitOffsets(let topics)):
             if topics[0].partitions[0].error == nil { acknowledged = sent }
         case .group(.fetchOffsets(let found)):
@@ -250,7 +250,9 @@ struct NodeAdministrator {
                 process.ask(token, .deleteTopics([name]))
             } else {
                 process.ask(
-                    token, .createPartitions([(name, Int32(count + 1))], validateOnly: false))
+                    token,
+                    .createPartitions(
+                        [NewPartitions(name: name, count: Int32(count + 1))], validateOnly: false))
             }
         case .unknown: return
         }

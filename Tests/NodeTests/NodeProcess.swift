@@ -24,6 +24,12 @@ struct NodeProcess {
         case read(shard: Int, TopicPartition, LogRead)
     }
 
+    /// What waits for the table's thread.
+    private enum Write {
+        case propose(UInt64, [Proposal])
+        case persist(UInt64, [TableChange])
+    }
+
     private enum Target { case control, shard(Int) }
 
     static let shardCount = 2
@@ -40,7 +46,8 @@ struct NodeProcess {
     private var controlInbox: [Control.Input] = []
     private var shardInboxes: [[Shard.Input]]
     private var work: [Work] = []
-    private var writes: [(number: UInt64, changes: [TableChange])] = []
+    private let chosen: TableFile
+    private var writes: [Write] = []
     private var timers: [(at: Instant, target: Target)] = []
     private var stoppedShards = 0
     private var random: SeededGenerator
@@ -62,6 +69,7 @@ struct NodeProcess {
         directory = try DataDirectory(
             disk: disk, identity: DirectoryIdentity(clusterID: "cluster", nodeID: NodeID(1)))
         table = try TableFile(disk: disk, directory: "", name: "table")
+        chosen = try TableFile(disk: disk, directory: "", name: "chosen")
         let epoch = try Self.raiseEpoch(table, wasClean: directory.wasClean)
         try disk.makeDirectory("logs")
         let broker = BrokerEntry(id: NodeID(1), rack: nil, endpoints: [])
@@ -80,10 +88,14 @@ struct NodeProcess {
         shardInboxes = tails.map { _ in [] }
         controlInbox = [
             .start(
-                table.entries.map {
-                    TableChange(key: $0.key, version: $0.entry.version, value: $0.entry.value)
-                })
+                chosen.entries.map { Self.value($0.key, $0.entry.version, $0.entry.value) })
         ]
+    }
+
+    private static func value(_ key: String, _ version: UInt64, _ value: ByteBuffer?) -> ChosenValue
+    {
+        let ballot = Ballot(counter: version, proposer: NodeID(1), boot: BootEpoch(1))
+        return ChosenValue(key: key, ballot: ballot, value: value)
     }
 
     private static func raiseEpoch(_ table: TableFile, wasClean: Bool) throws -> LeaderEpoch {
@@ -175,9 +187,14 @@ struct NodeProcess {
 
     private mutating func perform(_ effect: Control.Effect) {
         switch effect {
-        case .persist(let number, let changes): writes.append((number, changes))
+        case .persist(let number, let changes): writes.append(.persist(number, changes))
+        case .propose(let number, let proposals): writes.append(.propose(number, proposals))
+        case .read(let number, let keys):
+            let absent = Decision.refused(.absent, current: nil)
+            controlInbox.append(.decided(number, keys.map { _ in absent }))
         case .open(let order): post(.open(order), to: order.partition)
-        case .close(let partition): post(.close(partition, delete: true), to: partition)
+        case .close(let partition, let delete):
+            post(.close(partition, delete: delete), to: partition)
         case .configure(let partition, let configuration):
             post(.configure(partition, configuration), to: partition)
         case .publish(let view): self.view = view
@@ -195,6 +212,7 @@ struct NodeProcess {
         case .load(let partition): post(.scan(partition, from: .zero), to: partition)
         case .wake(let moment): timers.append((moment, .control))
         case .ready(let failures): self.failures = failures
+        case .notice: break
         }
     }
 
@@ -242,14 +260,46 @@ struct NodeProcess {
     }
 
     private mutating func write() {
-        let (number, changes) = writes.removeFirst()
-        var failure: String?
+        switch writes.removeFirst() {
+        case .persist(let number, let changes):
+            let failure = put(changes, into: table)
+            controlInbox.append(.persisted(number, failure: failure))
+        case .propose(let number, let proposals): decide(number, proposals)
+        }
+    }
+
+    /// A roster of one whose acceptor is the table of chosen values itself.
+    private mutating func decide(_ number: UInt64, _ proposals: [Proposal]) {
+        var decisions: [Decision] = []
+        var changes: [TableChange] = []
+        for proposal in proposals {
+            let current = chosen.entry(for: proposal.key)
+            switch proposal.operation.applied(to: current?.value) {
+            case .refuse(let refusal): decisions.append(.refused(refusal, current: nil))
+            case .write(let value):
+                let version = (current?.version ?? 0) + 1
+                changes.append(TableChange(key: proposal.key, version: version, value: value))
+                decisions.append(.chosen(Self.value(proposal.key, version, value)))
+            }
+        }
+        if let failure = put(changes, into: chosen) {
+            decisions = decisions.map { _ in .unknown(failure) }
+        } else {
+            let values = decisions.compactMap { decision -> ChosenValue? in
+                if case .chosen(let value) = decision { value } else { nil }
+            }
+            controlInbox.append(.learned(values))
+        }
+        controlInbox.append(.decided(number, decisions))
+    }
+
+    private func put(_ changes: [TableChange], into table: TableFile) -> String? {
         do {
             try table.put(
                 changes.map {
                     TableFile.Change(key: $0.key, version: $0.version, value: $0.value)
                 })
-        } catch { failure = "\(error)" }
-        controlInbox.append(.persisted(number, failure: failure))
+            return nil
+        } catch { return "\(error)" }
     }
 }

@@ -1,0 +1,102 @@
+public import Model
+public import NIOCore
+
+/// What somebody wants to become of a register: a pure function from its value to the next.
+///
+/// A value and not a closure, so that it can be compared, logged and simulated. Run by whichever
+/// broker proposes, on the value that a majority of voters holds; run again after a lost round.
+public enum RegisterOperation: Hashable, Sendable {
+    /// The name must be free.
+    case createTopic(TopicRecord)
+    /// Only while the topic is still the one with this id.
+    case deleteTopic(TopicID)
+    /// Adds partitions behind the first `from`, which must be all that there are.
+    case growTopic(TopicID, from: Int32, placement: [[NodeID]])
+    case alterTopic(TopicID, ConfigurationChange, defaults: [String: String])
+    /// Raises the number that the register holds: what lies between is the caller's alone.
+    case reserve(Int64)
+
+    /// What becomes of the register.
+    public enum Verdict: Hashable, Sendable {
+        /// The value that it takes; nil removes.
+        case write(ByteBuffer?)
+        /// It stays as it is.
+        case refuse(RegisterRefusal)
+    }
+
+    public func applied(to current: ByteBuffer?) -> Verdict {
+        switch self {
+        case .createTopic(let record):
+            current == nil ? .write(record.encoded()) : .refuse(.exists)
+        case .deleteTopic(let id): Self.topic(id, in: current) { _ in .write(nil) }
+        case .growTopic(let id, let from, let placement):
+            Self.topic(id, in: current) { record in
+                guard record.partitions == from else {
+                    return .refuse(.notGrowing(record.partitions))
+                }
+                var next = record
+                next.placement += placement
+                return .write(next.encoded())
+            }
+        case .alterTopic(let id, let change, let defaults):
+            Self.topic(id, in: current) { record in
+                let held = TopicConfiguration(overrides: record.overrides, broker: defaults)
+                do throws(ConfigurationChange.Refusal) {
+                    var next = record
+                    next.overrides = try change.applied(to: held).overrides
+                    return .write(next.encoded())
+                } catch {
+                    return .refuse(.invalid(error.message))
+                }
+            }
+        case .reserve(let size): Self.reserved(size, from: current)
+        }
+    }
+
+    private static func reserved(_ size: Int64, from current: ByteBuffer?) -> Verdict {
+        var bytes = current ?? ByteBuffer(integer: Int64(0))
+        guard let held: Int64 = bytes.readInteger(), held >= 0, held <= Int64.max - size else {
+            return .refuse(.unreadable)
+        }
+        return .write(ByteBuffer(integer: held + size))
+    }
+
+    private static func topic(
+        _ id: TopicID, in current: ByteBuffer?, then change: (TopicRecord) -> Verdict
+    ) -> Verdict {
+        guard let current else { return .refuse(.absent) }
+        guard let record = try? TopicRecord(decoding: current) else { return .refuse(.unreadable) }
+        return record.id == id ? change(record) : .refuse(.absent)
+    }
+}
+
+/// Why a register stayed as it was.
+public enum RegisterRefusal: Hashable, Sendable {
+    case exists
+    case absent
+    /// Partitions only grow; this many there are.
+    case notGrowing(Int32)
+    case invalid(String)
+    /// The register holds what this version does not understand.
+    case unreadable
+}
+
+/// One change that a broker wants decided.
+public struct Proposal: Hashable, Sendable {
+    public let key: String
+    public let operation: RegisterOperation
+
+    public init(key: String, operation: RegisterOperation) {
+        self.key = key
+        self.operation = operation
+    }
+}
+
+/// What became of a proposal. `unknown` is a case of its own: it may still come to pass.
+public enum Decision: Hashable, Sendable {
+    case chosen(ChosenValue)
+    case refused(RegisterRefusal, current: ChosenValue?)
+    /// Nothing was written, and nothing will be.
+    case notChosen(String)
+    case unknown(String)
+}
