@@ -84,6 +84,40 @@ public struct BrokerLimits: Sendable, Equatable {
     public init() {}
 }
 
+/// How fast brokers watch over each other; a faster one costs packets and tolerates less delay.
+public enum MeshProfile: String, Sendable, CaseIterable {
+    /// One machine: everything well under a millisecond away.
+    case local
+    /// One data centre, the default.
+    case lan
+    /// Between data centres.
+    case wan
+}
+
+/// What happens to the bytes between brokers.
+public enum LinkProtection: String, Sendable, CaseIterable {
+    /// Encrypted and authenticated, the default.
+    case seal
+    /// Authenticated only, for networks that are private already.
+    case authenticate
+}
+
+/// How a broker takes part in a mesh.
+public struct MeshConfiguration: Sendable, Equatable {
+    /// Where other brokers reach this one, TCP and UDP; nil listens to nobody.
+    public var listen: HostPort?
+    /// What other brokers are told, if not the address listened on.
+    public var advertise: HostPort?
+    /// Brokers of the mesh to join or to find again; resolved anew at each attempt.
+    public var seeds: [HostPort] = []
+    /// The file with the admission secret, by which a broker is let in the first time.
+    public var secretFile: String?
+    public var profile = MeshProfile.lan
+    public var links = LinkProtection.seal
+
+    public init() {}
+}
+
 /// Everything that `gossamer serve` needs to know, already validated.
 ///
 /// A value: made once by the command line from flags, environment and file, then handed over.
@@ -93,6 +127,7 @@ public struct BrokerConfiguration: Sendable, Equatable {
     public var dataDirectory: String
     public var listeners: [ListenerConfiguration]
     public var rack: String?
+    public var mesh = MeshConfiguration()
     public var defaults = TopicDefaults()
     public var limits = BrokerLimits()
     /// Event loops, and with them shards; nil is one per core.

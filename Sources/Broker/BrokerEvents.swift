@@ -56,6 +56,9 @@ struct BrokerEvents: Sendable {
         ]
     }
 
+    /// Something that the control machine says an operator should know.
+    func noticed(_ text: String) { logger.warning("\(text)") }
+
     func slotUnreadable(_ partition: TopicPartition, _ failure: SlotReader.Failure) {
         fail("group offsets can't be read: their groups wait", partition, "\(failure)")
     }

@@ -43,6 +43,7 @@ extension TopicError {
         case .policyViolation: .policyViolation
         case .invalidRequest: .invalidRequest
         case .storage: .storageError
+        case .timedOut: .requestTimedOut
         }
     }
 }

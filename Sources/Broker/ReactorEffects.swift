@@ -28,8 +28,8 @@ extension Reactor {
         case .persist(let number, let changes): persist(number, changes)
         case .open(let order):
             post(.shard(.open(order)), to: shardIndex(of: order.partition))
-        case .close(let partition):
-            post(.shard(.close(partition, delete: true)), to: shardIndex(of: partition))
+        case .close(let partition, let delete):
+            post(.shard(.close(partition, delete: delete)), to: shardIndex(of: partition))
         case .configure(let partition, let configuration):
             post(
                 .shard(.configure(partition, configuration)), to: shardIndex(of: partition))
@@ -42,6 +42,7 @@ extension Reactor {
             post(.shard(.scan(partition, from: .zero)), to: shardIndex(of: partition))
         case .wake(let moment): wakeControl(at: moment)
         case .ready(let failures): shared.progress.ready(failures: failures)
+        case .notice(let text): events.noticed(text)
         }
     }
 

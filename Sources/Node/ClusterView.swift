@@ -103,6 +103,44 @@ public final class ClusterView: Sendable {
     public func broker(_ id: NodeID) -> BrokerEntry? { brokers.first { $0.id == id } }
 }
 
+/// Where a partition is, as seen from the broker that is asked.
+public enum PartitionPlace: Sendable {
+    /// No such topic, or it has no such partition.
+    case unknown
+    /// Another broker leads it: whoever asks is sent there.
+    case elsewhere(Leadership)
+    /// This broker leads it.
+    case here(TopicPartition)
+
+    /// The partition to ask this broker's shards for; nil where there is none.
+    public var own: TopicPartition? {
+        if case .here(let partition) = self { partition } else { nil }
+    }
+
+    /// Why this broker does not serve it; nil where it does.
+    public var refusal: PartitionError? {
+        switch self {
+        case .unknown: .unknownTopicOrPartition
+        case .elsewhere: .notLeader
+        case .here: nil
+        }
+    }
+}
+
+extension ClusterView {
+    /// Costs one hash.
+    public func place(_ topic: String, _ index: Int32) -> PartitionPlace {
+        guard let entry = self.topic(named: topic) else { return .unknown }
+        return place(entry, index)
+    }
+
+    public func place(_ entry: TopicEntry, _ index: Int32) -> PartitionPlace {
+        guard let leadership = entry.leadership(index) else { return .unknown }
+        return leadership.leader == controller
+            ? .here(entry.partition(index)) : .elsewhere(leadership)
+    }
+}
+
 /// What a topic gets where its creator left it open, as far as a view's readers need to know.
 public struct TopicDefaultsView: Hashable, Sendable {
     public let partitions: Int32

@@ -36,7 +36,7 @@ public struct Control {
     /// What the shell has to do, in order.
     public enum Effect: Sendable {
         /// Have these decided, then say `decided`.
-        case propose(UInt64, [Proposal])
+        case propose(UInt64, [RegisterProposal])
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
         case read(UInt64, [String])
         /// Write to this broker's own records, then say `persisted`.

@@ -257,7 +257,7 @@ extension Control {
         case .notGrowing(let count):
             (.invalidPartitions, "'\(name)' has \(count) partitions meanwhile: ask again")
         case .invalid(let reason): (.invalidConfiguration, reason)
-        case .unreadable:
+        case .taken, .revoked, .unreadable:
             (.invalidRequest, "'\(name)' was written by a newer gossamer: upgrade this broker")
         }
     }
@@ -329,7 +329,7 @@ extension Control {
         effects.append(
             .propose(
                 number,
-                [Proposal(key: ProducerIDBlock.key, operation: .reserve(ProducerIDBlock.size))]))
+                [RegisterProposal(key: ProducerIDBlock.key, operation: .reserve(ProducerIDBlock.size))]))
     }
 
     /// A block that may have been reserved is never used: ids are skipped, not given twice.

@@ -34,7 +34,7 @@ extension Control {
         into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var proposals: [Proposal] = []
+        var proposals: [RegisterProposal] = []
         var request = Request(partitions: partitionsHeld)
         let before = request.partitions
         for (place, topic) in wanted.enumerated() {
@@ -56,7 +56,7 @@ extension Control {
             request.collisions.insert(TopicName.collisionKey(of: topic.name))
             outcomes.append(TopicOutcome(name: topic.name, entry: entry(name: topic.name, record)))
             proposals.append(
-                Proposal(key: Self.key(topic.name), operation: .createTopic(record)))
+                RegisterProposal(key: Self.key(topic.name), operation: .createTopic(record)))
         }
         if validateOnly || proposals.isEmpty {
             reply(outcomes, to: token, into: &effects)
@@ -162,7 +162,7 @@ extension Control {
         _ names: [String], _ token: UInt64, into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var proposals: [Proposal] = []
+        var proposals: [RegisterProposal] = []
         var named: Set<String> = []
         for name in names {
             guard let entry = topics[name], !reserved.contains(name),
@@ -174,7 +174,7 @@ extension Control {
             }
             outcomes.append(TopicOutcome(name: name, entry: entry))
             proposals.append(
-                Proposal(key: Self.key(name), operation: .deleteTopic(entry.id)))
+                RegisterProposal(key: Self.key(name), operation: .deleteTopic(entry.id)))
         }
         guard !proposals.isEmpty else {
             reply(outcomes, to: token, into: &effects)
@@ -188,7 +188,7 @@ extension Control {
         into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var proposals: [Proposal] = []
+        var proposals: [RegisterProposal] = []
         let before = partitionsHeld
         var total = before
         var names: Set<String> = []
@@ -215,7 +215,7 @@ extension Control {
             outcomes.append(
                 TopicOutcome(name: wish.name, entry: self.entry(name: wish.name, next)))
             proposals.append(
-                Proposal(
+                RegisterProposal(
                     key: Self.key(wish.name),
                     operation: .growTopic(entry.id, from: held, placement: placement)))
         }
@@ -252,7 +252,7 @@ extension Control {
         _ token: UInt64, into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
-        var proposals: [Proposal] = []
+        var proposals: [RegisterProposal] = []
         var names: Set<String> = []
         for (name, change) in wanted {
             guard names.insert(name).inserted else {
@@ -271,7 +271,7 @@ extension Control {
                     partitions: entry.partitions)
                 outcomes.append(TopicOutcome(name: name, entry: next))
                 proposals.append(
-                    Proposal(
+                    RegisterProposal(
                         key: Self.key(name),
                         operation: .alterTopic(
                             entry.id, change, defaults: defaults.configuration)))
@@ -305,7 +305,7 @@ extension Control {
     }
 
     private mutating func propose(
-        _ proposals: [Proposal], adding partitions: Int = 0, _ token: UInt64?,
+        _ proposals: [RegisterProposal], adding partitions: Int = 0, _ token: UInt64?,
         _ outcomes: [TopicOutcome], into effects: inout [Effect]
     ) {
         let number = nextSerial()

@@ -15,6 +15,9 @@ public enum RegisterOperation: Hashable, Sendable {
     case alterTopic(TopicID, ConfigurationChange, defaults: [String: String])
     /// Raises the number that the register holds: what lies between is the caller's alone.
     case reserve(Int64)
+    /// Gives the register its first value.
+    case begin(ByteBuffer)
+    case member(MemberOperation)
 
     /// What becomes of the register.
     public enum Verdict: Hashable, Sendable {
@@ -50,6 +53,8 @@ public enum RegisterOperation: Hashable, Sendable {
                 }
             }
         case .reserve(let size): Self.reserved(size, from: current)
+        case .begin(let value): current == nil ? .write(value) : .refuse(.exists)
+        case .member(let operation): operation.applied(to: current)
         }
     }
 
@@ -77,12 +82,16 @@ public enum RegisterRefusal: Hashable, Sendable {
     /// Partitions only grow; this many there are.
     case notGrowing(Int32)
     case invalid(String)
+    /// The node id belongs to another key or store that is not known to be gone.
+    case taken
+    /// The key was shut out.
+    case revoked
     /// The register holds what this version does not understand.
     case unreadable
 }
 
 /// One change that a broker wants decided.
-public struct Proposal: Hashable, Sendable {
+public struct RegisterProposal: Hashable, Sendable {
     public let key: String
     public let operation: RegisterOperation
 

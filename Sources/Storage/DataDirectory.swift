@@ -18,10 +18,13 @@ public enum DataDirectoryError: Error, Hashable, Sendable {
 public struct DirectoryIdentity: Equatable, Sendable {
     public let clusterID: String
     public let nodeID: NodeID
+    /// Whether the broker was let into a cluster that was there; else it began the cluster.
+    public let hasJoined: Bool
 
-    public init(clusterID: String, nodeID: NodeID) {
+    public init(clusterID: String, nodeID: NodeID, hasJoined: Bool = false) {
         self.clusterID = clusterID
         self.nodeID = nodeID
+        self.hasJoined = hasJoined
     }
 }
 
@@ -43,6 +46,9 @@ public struct DataDirectory: Sendable {
     private static let cleanName = "clean"
     /// An identity is a few lines.
     private static let maximumIdentityBytes = 4096
+
+    /// Whether nobody has given the directory an identity yet.
+    public static func isBlank(_ disk: any Disk) -> Bool { !disk.exists(identityName) }
 
     /// Reads the identity, or writes `identity` into a new directory, and removes the mark of a
     /// clean stop, durably, before anything else can be written.
@@ -87,7 +93,7 @@ public struct DataDirectory: Sendable {
     private static func encode(_ identity: DirectoryIdentity) -> ByteBuffer {
         let text =
             "format=\(format)\ncluster.id=\(identity.clusterID)\n"
-            + "node.id=\(identity.nodeID.rawValue)\n"
+            + "node.id=\(identity.nodeID.rawValue)\n" + (identity.hasJoined ? "joined=1\n" : "")
         let crc = CRC32C.checksum(of: ByteBuffer(string: text))
         return ByteBuffer(string: text + "crc=\(crc)\n")
     }
@@ -111,7 +117,8 @@ public struct DataDirectory: Sendable {
             let cluster = values["cluster.id"],
             let node = values["node.id"].flatMap({ Int32($0) })
         else { throw .corruptIdentity }
-        return DirectoryIdentity(clusterID: String(cluster), nodeID: NodeID(node))
+        return DirectoryIdentity(
+            clusterID: String(cluster), nodeID: NodeID(node), hasJoined: values["joined"] == "1")
     }
 }
 

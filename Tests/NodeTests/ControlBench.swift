@@ -26,7 +26,7 @@ struct ControlBench {
 
     /// Something that the machine waits for.
     enum Write {
-        case propose(UInt64, [Proposal])
+        case propose(UInt64, [RegisterProposal])
         case read(UInt64, [String])
         case persist(UInt64, [TableChange])
     }
@@ -184,7 +184,7 @@ struct BenchRegisters {
 
     func value(of key: String) -> ByteBuffer? { values[key]?.value }
 
-    mutating func decide(_ proposal: Proposal) -> Decision {
+    mutating func decide(_ proposal: RegisterProposal) -> Decision {
         let current = values[proposal.key]
         switch proposal.operation.applied(to: current?.value) {
         case .refuse(let refusal): return .refused(refusal, current: current)

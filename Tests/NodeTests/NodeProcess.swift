@@ -26,7 +26,7 @@ struct NodeProcess {
 
     /// What waits for the table's thread.
     private enum Write {
-        case propose(UInt64, [Proposal])
+        case propose(UInt64, [RegisterProposal])
         case persist(UInt64, [TableChange])
     }
 
@@ -269,7 +269,7 @@ struct NodeProcess {
     }
 
     /// A roster of one whose acceptor is the table of chosen values itself.
-    private mutating func decide(_ number: UInt64, _ proposals: [Proposal]) {
+    private mutating func decide(_ number: UInt64, _ proposals: [RegisterProposal]) {
         var decisions: [Decision] = []
         var changes: [TableChange] = []
         for proposal in proposals {

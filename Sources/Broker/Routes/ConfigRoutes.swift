@@ -119,13 +119,12 @@ extension Reactor {
     func alterConfigs(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try AlterConfigsRequest.decode(body, version: exchange.version)
         let wanted = request.resources.map { resource in
-            AlterWish(type: resource.resourceType, name: resource.resourceName) { _ in
-                .success(
-                    Dictionary(
-                        resource.configs.compactMap { config in
-                            config.value.map { (config.name, $0) }
-                        }, uniquingKeysWith: { _, last in last }))
-            }
+            let values = Dictionary(
+                resource.configs.compactMap { config in config.value.map { (config.name, $0) } },
+                uniquingKeysWith: { _, last in last })
+            return AlterWish(
+                type: resource.resourceType, name: resource.resourceName,
+                change: .success(.replacing(with: values)))
         }
         alter(wanted, validateOnly: request.validateOnly) { outcomes in
             exchange.respond(
@@ -141,9 +140,9 @@ extension Reactor {
     func incrementalAlterConfigs(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try IncrementalAlterConfigsRequest.decode(body, version: exchange.version)
         let wanted = request.resources.map { resource in
-            AlterWish(type: resource.resourceType, name: resource.resourceName) { current in
-                Self.apply(resource.configs, to: current)
-            }
+            AlterWish(
+                type: resource.resourceType, name: resource.resourceName,
+                change: Self.change(resource.configs))
         }
         alter(wanted, validateOnly: request.validateOnly) { outcomes in
             exchange.respond(
@@ -156,23 +155,46 @@ extension Reactor {
         }
     }
 
-    /// A resource and what its overrides become.
+    /// A resource and what shall become of its overrides.
     private struct AlterWish {
         let type: Int8
         let name: String
-        let change: (TopicConfiguration) -> Result<[String: String], Refusal>
+        let change: Result<ConfigurationChange, ConfigurationChange.Refusal>
     }
 
-    /// Why an alteration makes no sense, in words.
-    private struct Refusal: Error {
-        let message: String
+    private static func change(
+        _ configs: [IncrementalAlterConfigsRequest.Config]
+    ) -> Result<ConfigurationChange, ConfigurationChange.Refusal> {
+        var edits: [ConfigurationChange.Edit] = []
+        for config in configs {
+            guard let operation = AlterOperation(rawValue: config.configOperation) else {
+                return .failure(
+                    ConfigurationChange.Refusal(
+                        message: "\(config.name): operation \(config.configOperation): expected 0 "
+                            + "(set), 1 (delete), 2 (append) or 3 (subtract)"))
+            }
+            guard operation != .delete else {
+                edits.append(.delete(name: config.name))
+                continue
+            }
+            guard let value = config.value else {
+                return .failure(
+                    ConfigurationChange.Refusal(message: "\(config.name): a value is missing"))
+            }
+            switch operation {
+            case .set, .delete: edits.append(.set(name: config.name, value: value))
+            case .append: edits.append(.append(name: config.name, words: value))
+            case .subtract: edits.append(.subtract(name: config.name, words: value))
+            }
+        }
+        return .success(ConfigurationChange(replacesAll: false, edits: edits))
     }
 
     private func alter(
         _ wanted: [AlterWish], validateOnly: Bool, then: @escaping ([AlterOutcome]) -> Void
     ) {
         var outcomes = wanted.map { AlterOutcome(type: $0.type, name: $0.name) }
-        var topics: [(name: String, overrides: [String: String])] = []
+        var topics: [(name: String, change: ConfigurationChange)] = []
         var places: [Int] = []
         for (place, wish) in wanted.enumerated() {
             guard wish.type == ResourceType.topic else {
@@ -182,14 +204,9 @@ extension Reactor {
                     + "values are in its configuration file"
                 continue
             }
-            guard let entry = view.topic(named: wish.name) else {
-                outcomes[place].error = .unknownTopicOrPartition
-                outcomes[place].message = "no topic '\(wish.name)'"
-                continue
-            }
-            switch wish.change(entry.configuration) {
-            case .success(let overrides):
-                topics.append((wish.name, overrides))
+            switch wish.change {
+            case .success(let change):
+                topics.append((wish.name, change))
                 places.append(place)
             case .failure(let refusal):
                 outcomes[place].error = .invalidConfig
@@ -205,41 +222,5 @@ extension Reactor {
             }
             then(outcomes)
         }
-    }
-
-    private static func apply(
-        _ configs: [IncrementalAlterConfigsRequest.Config], to current: TopicConfiguration
-    ) -> Result<[String: String], Refusal> {
-        var overrides = current.overrides
-        for config in configs {
-            guard let operation = AlterOperation(rawValue: config.configOperation) else {
-                return .failure(
-                    Refusal(
-                        message: "\(config.name): operation \(config.configOperation): expected 0 "
-                            + "(set), 1 (delete), 2 (append) or 3 (subtract)"))
-            }
-            guard operation != .delete else {
-                overrides[config.name] = nil
-                continue
-            }
-            guard let value = config.value else {
-                return .failure(Refusal(message: "\(config.name): a value is missing"))
-            }
-            guard operation != .set else {
-                overrides[config.name] = value
-                continue
-            }
-            guard let key = TopicConfigurationKey.named(config.name), key.kind == .list else {
-                return .failure(
-                    Refusal(message: "\(config.name): only lists can be appended to"))
-            }
-            var words = current.overriding(with: overrides).value(of: key).value
-                .split(separator: ",").map(String.init)
-            let named = value.split(separator: ",").map(String.init)
-            words.removeAll { named.contains($0) }
-            if operation == .append { words += named }
-            overrides[config.name] = words.joined(separator: ",")
-        }
-        return .success(overrides)
     }
 }

@@ -121,14 +121,13 @@ extension Reactor {
         entries.reserveCapacity(wishes.count)
         var shares = Array(repeating: [Int](), count: shared.mailboxes.count)
         for (key, wish) in wishes {
-            let topic = view.topic(named: key.topic)
-            let known = topic?.leadership(key.index) != nil
-            let partition = known ? topic?.partition(key.index) : nil
+            let place = view.place(key.topic, key.index)
+            let partition = place.own
             if let partition { shares[shardIndex(of: partition)].append(entries.count) }
             entries.append(
                 FetchAssembly.Entry(
                     key: key, wish: wish, partition: partition,
-                    result: FetchResult(error: known ? nil : .unknownTopicOrPartition)))
+                    result: FetchResult(error: place.refusal)))
         }
         return FetchAssembly(
             exchange, request, sessionID: sessionID, isIncremental: isIncremental,

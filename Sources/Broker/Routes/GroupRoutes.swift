@@ -35,34 +35,48 @@ extension Reactor {
         let isBatched = exchange.version >= 4
         guard request.keyType == 0 else {
             let message = "key type \(request.keyType): only groups (0) have coordinators here"
-            respond(exchange, keys, isBatched, (.invalidRequest, message))
+            respond(
+                exchange, isBatched,
+                keys.map { Self.nobody($0, .invalidRequest, message) })
             return
         }
-        ask(.coordinator(group: keys.first ?? "")) { [unowned self] reply in
-            guard case .coordinator(let isReady) = reply else { return }
-            self.respond(
-                exchange, keys, isBatched,
-                isReady ? nil : (.coordinatorNotAvailable, "the slots can't be made now"))
+        ask(.coordinators(groups: keys)) { [unowned self] reply in
+            guard case .coordinators(let found) = reply else { return }
+            self.respond(exchange, keys, isBatched, found)
         }
     }
 
+    private static func nobody(
+        _ key: String, _ error: ErrorCode, _ message: String?
+    ) -> FindCoordinatorResponse.Coordinator {
+        FindCoordinatorResponse.Coordinator(
+            key: key, nodeID: -1, host: "", port: -1, errorCode: error, errorMessage: message)
+    }
+
     private func respond(
-        _ exchange: Exchange, _ keys: [String], _ isBatched: Bool,
-        _ failure: (code: ErrorCode, message: String)?
+        _ exchange: Exchange, _ keys: [String], _ isBatched: Bool, _ found: [NodeID?]
     ) {
-        let endpoint = view.broker(view.controller)?.endpoint(for: exchange.connection.listener)
-        let coordinators = keys.map { key in
-            var found = FindCoordinatorResponse.Coordinator(
-                key: key, nodeID: -1, host: "", port: -1,
-                errorCode: failure?.code ?? .none, errorMessage: failure?.message)
-            if key.isEmpty, failure == nil { found.errorCode = .invalidGroupID }
-            if found.errorCode == .none, let endpoint {
-                found.nodeID = view.controller.rawValue
-                found.host = endpoint.host
-                found.port = endpoint.port
+        let coordinators = zip(keys, found).map { key, node in
+            guard !key.isEmpty else { return Self.nobody(key, .invalidGroupID, nil) }
+            guard let node, let broker = view.broker(node),
+                let endpoint = broker.endpoint(for: exchange.connection.listener)
+            else {
+                return Self.nobody(
+                    key, .coordinatorNotAvailable,
+                    node.map { "broker \($0.rawValue), which coordinates the group, is not there" }
+                        ?? "the slots can't be made now")
             }
-            return found
+            return FindCoordinatorResponse.Coordinator(
+                key: key, nodeID: node.rawValue, host: endpoint.host, port: endpoint.port,
+                errorCode: .none, errorMessage: nil)
         }
+        respond(exchange, isBatched, coordinators)
+    }
+
+    private func respond(
+        _ exchange: Exchange, _ isBatched: Bool,
+        _ coordinators: [FindCoordinatorResponse.Coordinator]
+    ) {
         guard !isBatched, let only = coordinators.first else {
             exchange.respond(FindCoordinatorResponse(coordinators: coordinators))
             return

@@ -19,19 +19,28 @@ enum AuthorizedOperations {
 }
 
 extension Reactor {
-    /// Answers from the newest view; topics that are missing and may be made are made first.
+    /// Answers from the newest view. Topics that it lacks are made where that is allowed, and else
+    /// looked up in their registers first: nobody hears "unknown" of what exists elsewhere.
     func metadata(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try MetadataRequest.decode(body, version: exchange.version)
-        let missing =
-            request.allowAutoTopicCreation && view.defaults.autoCreateTopics
-            ? missingNames(request) : []
+        let missing = missingNames(request)
         guard !missing.isEmpty else {
             exchange.respond(metadata(request, exchange))
             return
         }
-        ask(.createTopics(missing.map { NewTopic(name: $0) }, validateOnly: false)) {
-            [unowned self] _ in
-            exchange.respond(self.metadata(request, exchange))
+        guard request.allowAutoTopicCreation, view.defaults.autoCreateTopics else {
+            ask(.lookUp(missing)) { [unowned self] reply in
+                guard case .lookedUp(let isComplete) = reply else { return }
+                exchange.respond(self.metadata(request, exchange, isComplete: isComplete))
+            }
+            return
+        }
+        let makeable = missing.filter { $0 != TopicName.consumerOffsets }
+        ask(.createTopics(makeable.map { NewTopic(name: $0) }, validateOnly: false)) {
+            [unowned self] reply in
+            guard case .topics(let outcomes) = reply else { return }
+            let isComplete = outcomes.allSatisfy { $0.error != .timedOut }
+            exchange.respond(self.metadata(request, exchange, isComplete: isComplete))
         }
     }
 
@@ -40,14 +49,17 @@ extension Reactor {
         var names: Set<String> = []
         for topic in topics where names.count < RequestBounds.topicsMadeMaximum {
             guard let name = topic.name, topic.topicID == .zero, view.topic(named: name) == nil,
-                TopicName.refusal(of: name) == nil, name != TopicName.consumerOffsets
+                TopicName.refusal(of: name) == nil
             else { continue }
             names.insert(name)
         }
         return names.sorted()
     }
 
-    private func metadata(_ request: MetadataRequest, _ exchange: Exchange) -> MetadataResponse {
+    /// - Parameter isComplete: whether what the view lacks is known to be absent.
+    private func metadata(
+        _ request: MetadataRequest, _ exchange: Exchange, isComplete: Bool = true
+    ) -> MetadataResponse {
         let listener = exchange.connection.listener
         var response = MetadataResponse(
             brokers: view.brokers.map { broker in
@@ -70,20 +82,21 @@ extension Reactor {
         } else {
             var named: Set<MetadataRequest.Topic> = []
             response.topics = (request.topics ?? []).filter { named.insert($0).inserted }
-                .map { topic($0, request) }
+                .map { topic($0, request, isComplete: isComplete) }
         }
         return response
     }
 
     private func topic(
-        _ wanted: MetadataRequest.Topic, _ request: MetadataRequest
+        _ wanted: MetadataRequest.Topic, _ request: MetadataRequest, isComplete: Bool
     ) -> MetadataResponse.Topic {
         // The Java client asks by id and leaves the name empty, not null.
         if let name = wanted.name, wanted.topicID == .zero {
             if let entry = view.topic(named: name) { return topic(entry, request) }
             let isLegal = TopicName.refusal(of: name) == nil
+            let absent: ErrorCode = isComplete ? .unknownTopicOrPartition : .leaderNotAvailable
             return MetadataResponse.Topic(
-                errorCode: isLegal ? .unknownTopicOrPartition : .invalidTopic, name: name)
+                errorCode: isLegal ? absent : .invalidTopic, name: name)
         }
         if let entry = view.topic(id: wanted.topicID) { return topic(entry, request) }
         return MetadataResponse.Topic(errorCode: .unknownTopicID, topicID: wanted.topicID)
@@ -93,11 +106,15 @@ extension Reactor {
         MetadataResponse.Topic(
             name: entry.name, topicID: entry.id, isInternal: entry.isInternal,
             partitions: entry.partitions.enumerated().map { index, leadership in
-                MetadataResponse.Partition(
-                    index: Int32(index), leaderID: leadership.leader.rawValue,
+                let isThere = view.broker(leadership.leader) != nil
+                return MetadataResponse.Partition(
+                    errorCode: isThere ? .none : .leaderNotAvailable, index: Int32(index),
+                    leaderID: isThere ? leadership.leader.rawValue : -1,
                     leaderEpoch: leadership.epoch.rawValue,
                     replicaNodes: leadership.replicas.map(\.rawValue),
-                    isrNodes: leadership.inSyncReplicas.map(\.rawValue))
+                    isrNodes: leadership.inSyncReplicas.map(\.rawValue),
+                    offlineReplicas: leadership.replicas.filter { view.broker($0) == nil }
+                        .map(\.rawValue))
             },
             topicAuthorizedOperations: request.includeTopicAuthorizedOperations
                 ? AuthorizedOperations.topic : .min)
@@ -158,7 +175,7 @@ extension Reactor {
             response.topics.append(
                 DescribeTopicPartitionsResponse.Topic(
                     name: name, topicID: entry.id, isInternal: entry.isInternal,
-                    partitions: page.map { Self.partition($0, entry.partitions[$0]) },
+                    partitions: page.map { partition($0, entry.partitions[$0]) },
                     topicAuthorizedOperations: AuthorizedOperations.topic))
             if page.count < wanted.count {
                 response.nextCursor = DescribeTopicPartitionsResponse.Cursor(
@@ -169,11 +186,13 @@ extension Reactor {
         exchange.respond(response)
     }
 
-    private static func partition(
+    private func partition(
         _ index: Int, _ leadership: Leadership
     ) -> DescribeTopicPartitionsResponse.Partition {
-        DescribeTopicPartitionsResponse.Partition(
-            index: Int32(index), leaderID: leadership.leader.rawValue,
+        let isThere = view.broker(leadership.leader) != nil
+        return DescribeTopicPartitionsResponse.Partition(
+            errorCode: isThere ? .none : .leaderNotAvailable, index: Int32(index),
+            leaderID: isThere ? leadership.leader.rawValue : -1,
             leaderEpoch: leadership.epoch.rawValue,
             replicaNodes: leadership.replicas.map(\.rawValue),
             isrNodes: leadership.inSyncReplicas.map(\.rawValue), eligibleLeaderReplicas: [],

@@ -9,25 +9,24 @@ private final class QuestionAssembly {
     var answers: [PartitionAnswer]
     var remaining = 0
 
-    init(count: Int) {
-        answers = Array(repeating: .failed(.unknownTopicOrPartition), count: count)
+    init(places: [PartitionPlace]) {
+        answers = places.map { .failed($0.refusal ?? .unknownTopicOrPartition) }
     }
 }
 
 extension Reactor {
-    /// Asks each partition's shard and gives the answers in the order of the questions; a nil
-    /// partition is one that the broker does not have.
+    /// Asks each partition's shard and gives the answers in the order of the questions.
     func ask(
-        _ questions: [(TopicPartition?, PartitionQuestion)],
+        _ questions: [(PartitionPlace, PartitionQuestion)],
         then: @escaping ([PartitionAnswer]) -> Void
     ) throws(WireError) {
         guard questions.count <= RequestBounds.questionsMaximum else {
             throw .tooManyElements(questions.count)
         }
-        let assembly = QuestionAssembly(count: questions.count)
+        let assembly = QuestionAssembly(places: questions.map(\.0))
         var places = Array(repeating: [Int](), count: shared.mailboxes.count)
         for (place, question) in questions.enumerated() {
-            if let partition = question.0 { places[shardIndex(of: partition)].append(place) }
+            if let partition = question.0.own { places[shardIndex(of: partition)].append(place) }
         }
         assembly.remaining = places.count { !$0.isEmpty }
         guard assembly.remaining > 0 else {
@@ -42,28 +41,20 @@ extension Reactor {
                 if assembly.remaining == 0 { then(assembly.answers) }
             }
             let asked = share.compactMap { place in
-                questions[place].0.map { ($0, questions[place].1) }
+                questions[place].0.own.map { ($0, questions[place].1) }
             }
             post(.shard(.ask(token: token, asked)), to: shard)
         }
     }
 
-    /// A partition by its topic's name; nil where there is none.
-    func partition(_ topic: String, _ index: Int32) -> TopicPartition? {
-        guard let entry = view.topic(named: topic), entry.leadership(index) != nil else {
-            return nil
-        }
-        return entry.partition(index)
-    }
-
     func listOffsets(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try ListOffsetsRequest.decode(body, version: exchange.version)
-        var questions: [(TopicPartition?, PartitionQuestion)] = []
+        var questions: [(PartitionPlace, PartitionQuestion)] = []
         for topic in request.topics {
             for wanted in topic.partitions {
                 questions.append(
                     (
-                        partition(topic.name, wanted.index),
+                        view.place(topic.name, wanted.index),
                         .offset(
                             at: wanted.timestamp,
                             currentLeaderEpoch: LeaderEpoch(wanted.currentLeaderEpoch))
@@ -103,12 +94,12 @@ extension Reactor {
 
     func offsetForLeaderEpoch(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try OffsetForLeaderEpochRequest.decode(body, version: exchange.version)
-        var questions: [(TopicPartition?, PartitionQuestion)] = []
+        var questions: [(PartitionPlace, PartitionQuestion)] = []
         for topic in request.topics {
             for wanted in topic.partitions {
                 questions.append(
                     (
-                        partition(topic.name, wanted.index),
+                        view.place(topic.name, wanted.index),
                         .end(
                             of: LeaderEpoch(wanted.leaderEpoch),
                             currentLeaderEpoch: LeaderEpoch(wanted.currentLeaderEpoch))
@@ -137,11 +128,11 @@ extension Reactor {
 
     func deleteRecords(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try DeleteRecordsRequest.decode(body, version: exchange.version)
-        var questions: [(TopicPartition?, PartitionQuestion)] = []
+        var questions: [(PartitionPlace, PartitionQuestion)] = []
         for topic in request.topics {
             for wanted in topic.partitions {
                 questions.append(
-                    (partition(topic.name, wanted.index), .delete(before: wanted.offset)))
+                    (view.place(topic.name, wanted.index), .delete(before: wanted.offset)))
             }
         }
         try ask(questions) { answers in
@@ -172,7 +163,7 @@ extension Reactor {
         }
         let questions = request.topics.flatMap { topic in
             topic.partitionIndexes.map {
-                (partition(topic.name, $0), PartitionQuestion.producers)
+                (view.place(topic.name, $0), PartitionQuestion.producers)
             }
         }
         try ask(questions) { answers in
@@ -214,7 +205,7 @@ extension Reactor {
                 view.topic(named: name).map { (name, $0.partitions.indices.map(Int32.init)) }
             }
         let questions = wanted.flatMap { topic in
-            topic.indexes.map { (partition(topic.name, $0), PartitionQuestion.size) }
+            topic.indexes.map { (view.place(topic.name, $0), PartitionQuestion.size) }
         }
         try ask(questions) { [unowned self] answers in
             var rest = answers[...]

@@ -23,6 +23,26 @@ private final class ProduceAssembly {
             logStartOffset: result.logStart.rawValue,
             errorMessage: result.error.map { _ in code.message })
     }
+
+    /// Tells the producer who leads a partition, and where that broker is (KIP-951).
+    func name(
+        _ leadership: Leadership, at place: (topic: Int, partition: Int), from view: ClusterView,
+        _ exchange: Exchange
+    ) {
+        guard let broker = view.broker(leadership.leader),
+            let endpoint = broker.endpoint(for: exchange.connection.listener)
+        else { return }
+        response.topics[place.topic].partitions[place.partition].currentLeader =
+            CurrentLeader(
+                leaderID: broker.id.rawValue, leaderEpoch: leadership.epoch.rawValue)
+        guard !response.nodeEndpoints.contains(where: { $0.nodeID == broker.id.rawValue }) else {
+            return
+        }
+        response.nodeEndpoints.append(
+            NodeEndpoint(
+                nodeID: broker.id.rawValue, host: endpoint.host, port: endpoint.port,
+                rack: broker.rack))
+    }
 }
 
 extension Reactor {
@@ -49,7 +69,7 @@ extension Reactor {
         guard let acknowledgement = Acknowledgement(wire: request.acks) else { return }
         let deadline = now.instant.advanced(
             byMilliseconds: Int64(max(0, request.timeoutMilliseconds)))
-        let shares = split(request, assembly)
+        let shares = split(request, assembly, exchange)
         assembly.remaining = shares.count { !$0.parts.isEmpty }
         guard assembly.remaining > 0 else {
             Self.finish(assembly, exchange, acknowledgement)
@@ -76,20 +96,25 @@ extension Reactor {
         var places: [(topic: Int, partition: Int)] = []
     }
 
-    private func split(_ request: ProduceRequest, _ assembly: ProduceAssembly) -> [Share] {
+    private func split(
+        _ request: ProduceRequest, _ assembly: ProduceAssembly, _ exchange: Exchange
+    ) -> [Share] {
         var shares = Array(repeating: Share(), count: shared.mailboxes.count)
         for (t, topic) in request.topics.enumerated() {
             let entry = view.topic(named: topic.name)
             for (p, partition) in topic.partitions.enumerated() {
-                guard let entry, entry.leadership(partition.index) != nil else {
-                    assembly.set((t, p), ProduceResult(error: .unknownTopicOrPartition))
+                let place = entry.map { view.place($0, partition.index) } ?? .unknown
+                guard let id = place.own else {
+                    assembly.set((t, p), ProduceResult(error: place.refusal))
+                    if case .elsewhere(let leadership) = place {
+                        assembly.name(leadership, at: (t, p), from: view, exchange)
+                    }
                     continue
                 }
-                guard !entry.isInternal else {
+                guard entry?.isInternal != true else {
                     assembly.set((t, p), ProduceResult(error: .invalidTopic))
                     continue
                 }
-                let id = entry.partition(partition.index)
                 let target = shardIndex(of: id)
                 shares[target].parts.append(
                     ProduceWork.Part(partition: id, records: partition.records ?? ByteBuffer()))

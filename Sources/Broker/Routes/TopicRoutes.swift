@@ -96,31 +96,20 @@ extension Reactor {
 
     func createPartitions(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try CreatePartitionsRequest.decode(body, version: exchange.version)
-        let node = view.controller.rawValue
-        var refused: [CreatePartitionsResponse.Topic] = []
-        var wanted: [(name: String, count: Int32)] = []
-        for topic in request.topics {
-            if let placements = topic.assignments,
-                !placements.allSatisfy({ $0.brokerIDs == [node] })
-            {
-                refused.append(
-                    CreatePartitionsResponse.Topic(
-                        name: topic.name, errorCode: .invalidReplicaAssignment,
-                        errorMessage: "each partition can be placed on broker \(node) only"))
-                continue
-            }
-            wanted.append((topic.name, topic.count))
+        let wanted = request.topics.map { topic in
+            NewPartitions(
+                name: topic.name, count: topic.count,
+                assignments: topic.assignments?.map(\.brokerIDs) ?? [])
         }
         ask(.createPartitions(wanted, validateOnly: request.validateOnly)) { reply in
             guard case .topics(let outcomes) = reply else { return }
             exchange.respond(
                 CreatePartitionsResponse(
-                    topics: refused
-                        + outcomes.map {
-                            CreatePartitionsResponse.Topic(
-                                name: $0.name, errorCode: $0.error?.code ?? .none,
-                                errorMessage: $0.message)
-                        }))
+                    topics: outcomes.map {
+                        CreatePartitionsResponse.Topic(
+                            name: $0.name, errorCode: $0.error?.code ?? .none,
+                            errorMessage: $0.message)
+                    }))
         }
     }
 }

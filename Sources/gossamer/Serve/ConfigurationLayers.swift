@@ -125,6 +125,19 @@ struct ConfigurationLayers {
 
     /// Relations between values that no single key can check.
     private static func check(_ settings: ServeSettings) throws(UsageError) {
+        let mesh = settings.broker.mesh
+        if mesh.listen == nil, !mesh.seeds.isEmpty {
+            throw UsageError(
+                "mesh.seeds \(mesh.seeds[0]): a broker that joins has to be reached by the others: "
+                    + "add --mesh HOST:PORT, for example --mesh 127.0.0.1:7946")
+        }
+        if let listen = mesh.listen, mesh.advertise == nil,
+            ["0.0.0.0", "::", "*"].contains(listen.host)
+        {
+            throw UsageError(
+                "mesh.listen \(listen): other brokers can't connect to a wildcard: "
+                    + "add --mesh-advertise HOST:PORT with an address of this machine")
+        }
         let defaults = settings.broker.defaults
         guard defaults.minInsyncReplicas <= Int(defaults.replicas) else {
             throw UsageError(

@@ -15,8 +15,11 @@ struct ServeCommand: AsyncParsableCommand {
 
             EXAMPLES:
               gossamer serve
-              gossamer serve --data-dir /var/lib/gossamer --kafka 0.0.0.0:9092 \\
-                --advertise broker1.example.com:9092
+              gossamer cluster init --data-dir /var/lib/gossamer --secret-file secret
+              gossamer serve --data-dir /var/lib/gossamer --secret-file secret \\
+                --mesh 10.0.0.1:7946 --kafka 10.0.0.1:9092
+              gossamer serve --data-dir /var/lib/gossamer --secret-file secret \\
+                --mesh 10.0.0.2:7946 --kafka 10.0.0.2:9092 --seed 10.0.0.1:7946
               gossamer serve --kafka inside=127.0.0.1:9092 --kafka outside=0.0.0.0:9093 \\
                 --advertise outside=broker1.example.com:9093
               GOSSAMER_LOG_FORMAT=json gossamer serve --config /etc/gossamer.yaml
@@ -51,6 +54,30 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Address for other brokers, TCP and UDP. Default: none, a mesh of one.",
+            valueName: "host:port"))
+    var mesh: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Address that other brokers are told, if not the one listened on.",
+            valueName: "host:port"))
+    var meshAdvertise: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A broker of the mesh to join, or to find again; repeat for more.",
+            valueName: "host:port"))
+    var seed: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "File with the admission secret that `gossamer cluster init` made.",
+            valueName: "file"))
+    var secretFile: String?
+
+    @Option(
+        help: ArgumentHelp(
             "trace, debug, info, notice, warning, error or critical.", valueName: "level"))
     var logLevel: String?
 
@@ -77,6 +104,10 @@ struct ServeCommand: AsyncParsableCommand {
         if let nodeId { flags["nodeId"] = .text(nodeId) }
         if !kafka.isEmpty { flags["kafka.listen"] = .list(kafka) }
         if !advertise.isEmpty { flags["kafka.advertise"] = .list(advertise) }
+        if let mesh { flags["mesh.listen"] = .text(mesh) }
+        if let meshAdvertise { flags["mesh.advertise"] = .text(meshAdvertise) }
+        if !seed.isEmpty { flags["mesh.seeds"] = .list(seed) }
+        if let secretFile { flags["mesh.secretFile"] = .text(secretFile) }
         if let logLevel { flags["log.level"] = .text(logLevel) }
         if let logFormat { flags["log.format"] = .text(logFormat) }
         var file: ConfigurationFile?

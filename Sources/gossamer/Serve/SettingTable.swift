@@ -3,7 +3,8 @@ import Logging
 
 extension Setting {
     /// Every key that `serve` knows, in the order in which `--check` shows them.
-    static let all: [Setting] = identity + topicDefaults + limits + pace + logging
+    static let all: [Setting] =
+        identity + mesh + topicDefaults + limits + pace + logging
 
     private static let identity: [Setting] = [
         Setting("nodeId", flag: "--node-id", show: { $0.broker.nodeID.map(String.init) ?? "auto" })
@@ -128,7 +129,7 @@ extension Setting {
         },
     ]
 
-    private static func word(_ value: SettingValue) throws(Expectation) -> String {
+    static func word(_ value: SettingValue) throws(Expectation) -> String {
         guard case .text(let word) = value else { throw Expectation("one value and not a list") }
         return word
     }

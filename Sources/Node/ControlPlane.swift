@@ -1,0 +1,76 @@
+public import Model
+
+/// The control half of a broker whole: the control machine and the mesh, joined by values.
+///
+/// What the control machine wants decided goes to the mesh; what the mesh learned, decided or heard
+/// of goes to the control machine; everything else is for the shell. Owned by one event loop. The
+/// simulator runs the same composition.
+public struct ControlPlane {
+    public enum Input: Sendable {
+        case control(Control.Input)
+        case mesh(Mesh.Input)
+    }
+
+    /// What is left for the shell; the cases that join the two halves never come out.
+    public enum Effect: Sendable {
+        case control(Control.Effect)
+        case mesh(Mesh.Effect)
+    }
+
+    public private(set) var control: Control
+    public private(set) var mesh: Mesh
+    private var controlEffects: [Control.Effect] = []
+    private var meshEffects: [Mesh.Effect] = []
+
+    public init(control: Control, mesh: Mesh) {
+        self.control = control
+        self.mesh = mesh
+    }
+
+    public mutating func handle(_ input: Input, now: Now, into effects: inout [Effect]) {
+        switch input {
+        case .control(let input): drive(control: input, now: now, into: &effects)
+        case .mesh(let input): drive(mesh: input, now: now, into: &effects)
+        }
+    }
+
+    private mutating func drive(
+        control input: Control.Input, now: Now, into effects: inout [Effect]
+    ) {
+        var said: [Control.Effect] = []
+        swap(&said, &controlEffects)
+        control.handle(input, now: now, into: &said)
+        for effect in said {
+            switch effect {
+            case .propose(let number, let proposals):
+                drive(mesh: .propose(number, proposals), now: now, into: &effects)
+            case .read(let number, let keys):
+                drive(mesh: .read(number, keys), now: now, into: &effects)
+            default: effects.append(.control(effect))
+            }
+        }
+        said.removeAll(keepingCapacity: true)
+        swap(&said, &controlEffects)
+    }
+
+    private mutating func drive(
+        mesh input: Mesh.Input, now: Now, into effects: inout [Effect]
+    ) {
+        var said: [Mesh.Effect] = []
+        swap(&said, &meshEffects)
+        mesh.handle(input, now: now.instant, into: &said)
+        for effect in said {
+            switch effect {
+            case .loaded(let values): drive(control: .start(values), now: now, into: &effects)
+            case .learned(let values): drive(control: .learned(values), now: now, into: &effects)
+            case .decided(let number, let decisions):
+                drive(control: .decided(number, decisions), now: now, into: &effects)
+            case .members(let members):
+                drive(control: .members(members), now: now, into: &effects)
+            default: effects.append(.mesh(effect))
+            }
+        }
+        said.removeAll(keepingCapacity: true)
+        swap(&said, &meshEffects)
+    }
+}

@@ -1,0 +1,247 @@
+public import Gossip
+public import Model
+public import NIOCore
+import OrderedCollections
+public import Paxos
+
+/// A broker's part in the mesh: gossip spreads, Paxos decides, and admissions say who belongs.
+///
+/// The composition of the gossip machine, the proposer and, where this broker votes, the acceptor:
+/// what one says is another's input, and only what needs the outside comes out as an effect. Pure;
+/// owned by the control loop. Its invariants:
+///
+/// - only chosen values enter the table, and they are `learned` before their proposal is `decided`;
+/// - a broker that is not in the roster never answers a Paxos request;
+/// - nobody is admitted without a decision.
+public struct Mesh {
+    public enum Input: Sendable {
+        /// What the disk remembers; the first input.
+        case start(MeshMemory)
+        case wake
+        case datagram(from: NodeID, ByteBuffer)
+        case message(from: NodeID, MeshMessageKind, ByteBuffer)
+        case linkOpened(LinkUp)
+        case linkFailed(NodeID, LinkFailure)
+        case seedFailed(MeshAddress, LinkFailure)
+        case join(token: UInt64, JoinClaim)
+        /// From the control machine.
+        case propose(UInt64, [RegisterProposal])
+        case read(UInt64, [String])
+        /// From an operator.
+        case decide(token: UInt64, RegisterProposal)
+        case registersPersisted(serial: UInt64, isDurable: Bool)
+        case describe(SelfDescription)
+        case leave
+        case forceLeave(NodeID)
+        /// Sends a rumour that every broker notes the passing of.
+        case trace(UInt64)
+        case slowDisk
+    }
+
+    public enum Effect: Sendable {
+        case sendDatagram(to: NodeID, ByteBuffer)
+        /// Over the link with the peer, which is opened where there is none.
+        case send(to: NodeID, MeshMessageKind, ByteBuffer)
+        case connect(NodeID, [MeshAddress])
+        case contactSeeds([MeshAddress])
+        /// Only the last one asked for counts.
+        case wake(at: Instant)
+        /// Write to the acceptor's records with one fsync, then say `registersPersisted`.
+        case persistRegisters(serial: UInt64, [TableChange])
+        /// Write to the table of chosen values; nobody waits for it.
+        case persistChosen([TableChange])
+        /// Write to this broker's own records; nobody waits for it.
+        case persistMembers([TableChange])
+        /// The table as the control machine starts from it; said once.
+        case loaded([ChosenValue])
+        case learned([ChosenValue])
+        case decided(UInt64, [Decision])
+        case members([BrokerMember])
+        /// Whom links and datagrams are to be trusted from: said for each admission that is news.
+        case admitted(AdmissionRecord)
+        /// A life of a member that was heard of, so that older ones are refused.
+        case heard(NodeID, BootEpoch)
+        /// Close the member's links and drop its keys at once.
+        case forget(NodeID)
+        case joinAnswer(token: UInt64, JoinAnswer)
+        case answer(token: UInt64, Decision)
+        case left
+        case event(MeshEvent)
+    }
+
+    /// What stays the same while the process lives.
+    public struct Identity: Sendable {
+        public let clusterID: String
+        public let node: NodeID
+        public let boot: BootEpoch
+        public let store: StoreID
+        public let key: PublicKey
+        /// Whether this broker began the cluster: it votes first.
+        public let isFounder: Bool
+        /// This broker as clients know it.
+        public let member: BrokerMember
+
+        public init(
+            clusterID: String, node: NodeID, boot: BootEpoch, store: StoreID, key: PublicKey,
+            isFounder: Bool, member: BrokerMember
+        ) {
+            self.clusterID = clusterID
+            self.node = node
+            self.boot = boot
+            self.store = store
+            self.key = key
+            self.isFounder = isFounder
+            self.member = member
+        }
+    }
+
+    let identity: Identity
+    public internal(set) var gossip: GossipMachine
+    public internal(set) var proposer: Proposer
+    public internal(set) var acceptor: Acceptor?
+    var now = Instant(nanoseconds: 0)
+    var out: [Effect] = []
+    /// The roster and all admissions: what a newcomer is given, by key.
+    var charter: OrderedDictionary<String, ChosenValue> = [:]
+    public internal(set) var admissions: OrderedDictionary<NodeID, AdmissionRecord> = [:]
+    /// The other members as gossip last described them.
+    public internal(set) var peers: OrderedDictionary<NodeID, MemberSnapshot> = [:]
+    var peersChanged = false
+    /// What waits for the proposer, by token.
+    var errands: OrderedDictionary<UInt64, Errand> = [:]
+    var serial: UInt64 = 0
+    /// The versions of what is written to disk.
+    var version: UInt64 = 0
+    /// What the disk has of each member.
+    var persisted: OrderedDictionary<NodeID, PersistedMember> = [:]
+    /// Values that came before the control machine was told of the table; nil afterwards.
+    var early: [ChosenValue]? = []
+    public internal(set) var isIsolated = false
+    var gossipWake: Instant?
+    var proposerWake: Instant?
+    var announcedWake: Instant?
+
+    /// Throws where the description is too long for a self-record.
+    public init(
+        identity: Identity, description: SelfDescription, configuration: GossipConfiguration,
+        signer: any RecordSigner, seed: UInt64
+    ) throws(GossipDecodeError) {
+        var generator = SeededGenerator(seed: seed)
+        self.identity = identity
+        gossip = try GossipMachine(
+            configuration: configuration,
+            identity: GossipIdentity(
+                node: identity.node, boot: identity.boot, description: description),
+            signer: signer, generator: SeededGenerator(seed: generator.next()))
+        proposer = Proposer(
+            node: identity.node, boot: identity.boot, roster: nil, seed: generator.next())
+    }
+
+    public mutating func handle(_ input: Input, now: Instant, into effects: inout [Effect]) {
+        self.now = now
+        swap(&out, &effects)
+        serve(input)
+        publishPeers()
+        announceWake()
+        swap(&out, &effects)
+    }
+
+    private mutating func serve(_ input: Input) {
+        switch input {
+        case .start(let memory): start(memory)
+        case .wake:
+            announcedWake = nil
+            reportVoters()
+            drive(gossip: .wake)
+            drive(proposer: .wake)
+        case .datagram(let from, let bytes): drive(gossip: .datagram(from: from, bytes))
+        case .message(let from, let kind, let bytes): receive(bytes, kind, from: from)
+        case .linkOpened(let link): drive(gossip: .linkOpened(link))
+        case .linkFailed(let node, let failure):
+            drive(gossip: .linkFailed(node, failure))
+            drive(proposer: .unreachable(node))
+        case .seedFailed(let seed, let failure): drive(gossip: .seedFailed(seed, failure))
+        case .join(let token, let claim): join(token, claim)
+        case .propose(let number, let proposals): propose(.control(number, proposals), proposals)
+        case .read(let number, let keys): read(.lookUp(number), keys)
+        case .decide(let token, let proposal):
+            propose(.operatorWish(token, proposal), [proposal])
+        case .registersPersisted(let serial, let isDurable):
+            drive(acceptor: isDurable ? .persisted(serial: serial) : .persistFailed(serial: serial))
+        case .describe(let description): drive(gossip: .describe(description))
+        case .leave: drive(gossip: .leave)
+        case .forceLeave(let node): drive(gossip: .forceLeave(node))
+        case .trace(let id): drive(gossip: .trace(id: id))
+        case .slowDisk: drive(gossip: .slowDisk)
+        }
+    }
+
+    mutating func nextSerial() -> UInt64 {
+        serial += 1
+        return serial
+    }
+
+    mutating func nextVersion() -> UInt64 {
+        version += 1
+        return version
+    }
+
+    private mutating func announceWake() {
+        let next = [gossipWake, proposerWake].compactMap { $0 }.min()
+        guard let next, next != announcedWake else { return }
+        announcedWake = next
+        out.append(.wake(at: next))
+    }
+
+    private mutating func receive(_ bytes: ByteBuffer, _ kind: MeshMessageKind, from: NodeID) {
+        var body = bytes
+        switch kind {
+        case .gossip: drive(gossip: .message(from: from, bytes))
+        case .paxosRequest:
+            guard let id: UInt64 = body.readInteger(),
+                let request = try? PaxosRequest(decoding: body)
+            else { return out.append(.event(.malformed(from: from, kind))) }
+            drive(acceptor: .request(from: from, requestID: id, request))
+        case .paxosReply:
+            guard let id: UInt64 = body.readInteger(), let reply = try? PaxosReply(decoding: body)
+            else { return out.append(.event(.malformed(from: from, kind))) }
+            drive(proposer: .reply(from: from, requestID: id, reply))
+        case .join, .joinAnswer, .inspect, .inspectAnswer:
+            // The shell's: none of them comes here.
+            return
+        }
+    }
+}
+
+/// What the disk remembers of the mesh.
+public struct MeshMemory: Sendable {
+    public var members: [PersistedMember]
+    public var chosen: [ChosenValue]
+    /// The acceptor's log; empty where this broker never voted.
+    public var acceptorLog: [AcceptorRecord]
+    /// First values of registers, from the table of a broker that was alone until now.
+    public var imports: [RegisterProposal]
+    /// The highest version in any of the files.
+    public var version: UInt64
+
+    public init(
+        members: [PersistedMember] = [], chosen: [ChosenValue] = [],
+        acceptorLog: [AcceptorRecord] = [], imports: [RegisterProposal] = [], version: UInt64 = 0
+    ) {
+        self.members = members
+        self.chosen = chosen
+        self.acceptorLog = acceptorLog
+        self.imports = imports
+        self.version = version
+    }
+}
+
+/// Something that an operator may want to see; the shell keeps the last of them.
+public enum MeshEvent: Sendable {
+    case gossip(GossipEvent)
+    case alarm(GossipAlarm)
+    case isolated(Bool)
+    case acceptorHalted(Acceptor.HaltReason)
+    case malformed(from: NodeID, MeshMessageKind)
+    case rosterLearned(Roster)
+}

@@ -1,0 +1,174 @@
+import Gossip
+import Model
+import NIOCore
+import OrderedCollections
+import Paxos
+
+/// The only places where what one machine says becomes another's input, or an effect.
+extension Mesh {
+    mutating func drive(gossip input: GossipInput) {
+        var said: [GossipEffect] = []
+        gossip.handle(input, now: now, into: &said)
+        for effect in said { perform(effect) }
+    }
+
+    private mutating func perform(_ effect: GossipEffect) {
+        switch effect {
+        case .sendDatagram(let node, let bytes): out.append(.sendDatagram(to: node, bytes))
+        case .sendMessage(let node, let bytes): out.append(.send(to: node, .gossip, bytes))
+        case .connect(let node, let addresses): out.append(.connect(node, addresses))
+        case .contactSeeds(let seeds): out.append(.contactSeeds(seeds))
+        case .wake(let moment): gossipWake = moment
+        case .memberChanged(let snapshot):
+            peers[snapshot.node] = snapshot
+            peersChanged = true
+            out.append(.heard(snapshot.node, snapshot.life.boot))
+        case .memberRemoved(let node):
+            peers[node] = nil
+            peersChanged = true
+            out.append(.forget(node))
+        case .tableChanged(let values): learn(values)
+        case .marksChanged: return
+        case .persistMembers: persistMembers()
+        case .confirm(let keys): read(.confirm(keys), keys)
+        case .alarm(let alarm): out.append(.event(.alarm(alarm)))
+        case .selfIsolated(let isIsolated):
+            self.isIsolated = isIsolated
+            out.append(.event(.isolated(isIsolated)))
+        case .left: out.append(.left)
+        case .event(let event): out.append(.event(.gossip(event)))
+        }
+    }
+
+    mutating func drive(proposer input: Proposer.Input) {
+        var said: [Proposer.Effect] = []
+        proposer.handle(input, now: now, into: &said)
+        for effect in said {
+            switch effect {
+            case .send(let node, let id, let request):
+                if node == identity.node {
+                    drive(acceptor: .request(from: node, requestID: id, request))
+                } else {
+                    var bytes = ByteBuffer(integer: id)
+                    request.encode(into: &bytes)
+                    out.append(.send(to: node, .paxosRequest, bytes))
+                }
+            case .wake(let moment): proposerWake = moment
+            case .done(let token, let outcomes): conclude(token, outcomes)
+            case .rosterLearned(let roster):
+                drive(acceptor: .adopt(roster))
+                out.append(.event(.rosterLearned(roster)))
+            }
+        }
+        if case .wake = input, let wake = proposerWake, wake <= now { proposerWake = nil }
+    }
+
+    mutating func drive(acceptor input: Acceptor.Input) {
+        guard acceptor != nil else { return }
+        var said: [Acceptor.Effect] = []
+        acceptor?.handle(input, into: &said)
+        for effect in said {
+            switch effect {
+            case .persist(let serial, let records):
+                let changes = records.flatMap { MeshRecords.changes($0, version: nextVersion()) }
+                out.append(.persistRegisters(serial: serial, changes))
+            case .reply(let node, let id, let reply):
+                if node == identity.node {
+                    drive(proposer: .reply(from: node, requestID: id, reply))
+                } else {
+                    var bytes = ByteBuffer(integer: id)
+                    reply.encode(into: &bytes)
+                    out.append(.send(to: node, .paxosReply, bytes))
+                }
+            case .halted(let reason): out.append(.event(.acceptorHalted(reason)))
+            }
+        }
+    }
+
+    /// Values entered the table: they are remembered, followed and handed on.
+    private mutating func learn(_ values: [ChosenValue]) {
+        for value in values {
+            if let node = AdmissionRecord.node(ofRegister: value.key) {
+                charter[value.key] = value
+                follow(admission: value, of: node)
+            } else if value.key == Roster.key {
+                charter[value.key] = value
+                follow(roster: value)
+            }
+        }
+        out.append(
+            .persistChosen(values.map { MeshRecords.change($0, version: nextVersion()) }))
+        if early != nil {
+            early? += values
+        } else {
+            out.append(.learned(values))
+        }
+    }
+
+    func record(in value: ChosenValue) -> AdmissionRecord? {
+        value.value.flatMap { try? AdmissionRecord(decoding: $0) }
+    }
+
+    mutating func follow(admission value: ChosenValue, of node: NodeID) {
+        guard let record = record(in: value) else { return }
+        admissions[node] = record
+        out.append(.admitted(record))
+    }
+
+    mutating func follow(roster value: ChosenValue) {
+        guard let roster = value.value.flatMap({ try? Roster(decoding: $0) }) else { return }
+        drive(acceptor: .adopt(roster))
+        drive(proposer: .rosterChanged(roster))
+    }
+
+    private mutating func persistMembers() {
+        var changes: [TableChange] = []
+        for member in gossip.persistedMembers where persisted[member.record.node] != member {
+            persisted[member.record.node] = member
+            changes.append(MeshRecords.change(member, version: nextVersion()))
+        }
+        if !changes.isEmpty { out.append(.persistMembers(changes)) }
+    }
+
+    /// Tells the control machine, once for each input, of the brokers that are there.
+    mutating func publishPeers() {
+        guard peersChanged, early == nil else { return }
+        peersChanged = false
+        out.append(.members(brokers()))
+    }
+
+    /// This broker and all that are alive or only suspected, by node id.
+    func brokers() -> [BrokerMember] {
+        var list = [identity.member]
+        for peer in peers.values where peer.status.isPresent {
+            guard let description = peer.description else { continue }
+            let endpoints = description.endpoints.map {
+                Endpoint(listener: $0.listener, host: $0.host, port: Int32($0.port))
+            }
+            list.append(
+                BrokerMember(
+                    entry: BrokerEntry(
+                        id: peer.node, rack: description.rack.isEmpty ? nil : description.rack,
+                        endpoints: endpoints),
+                    epoch: LeaderEpoch(description.leaderEpoch)))
+        }
+        return list.sorted { $0.entry.id < $1.entry.id }
+    }
+
+    /// How long the voters may be silent before a broker doubts itself; a lease's length.
+    static let voterSilenceMilliseconds: Int64 = 1_500
+
+    /// Whether a majority of the voters was heard of late: else, with a third of the mesh gone too,
+    /// this broker is the sick one.
+    mutating func reportVoters() {
+        guard let roster = proposer.roster else { return }
+        let heard = roster.voters.count { voter in
+            if voter.node == identity.node { return true }
+            guard let last = peers[voter.node].flatMap({ gossip.lastHeard($0.node) }) else {
+                return false
+            }
+            return now.milliseconds(since: last) < Self.voterSilenceMilliseconds
+        }
+        if heard * 2 > roster.voters.count { drive(gossip: .voterAnswers(at: now)) }
+    }
+}
