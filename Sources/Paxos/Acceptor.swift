@@ -1,0 +1,213 @@
+public import Model
+import NIOCore
+
+/// Remembers, for every register, the highest ballot it saw and the last value it accepted, and
+/// answers nobody before that is on disk.
+///
+/// Pure: the shell writes the records of a `persist` effect in one fsync and says `persisted`;
+/// requests that arrive meanwhile share the next one. Owned by the broker's control loop. Its
+/// invariants (reference, sections 4, 6 and 9):
+///
+/// - `maxSeen` of a register never falls, and is at least its accepted ballot;
+/// - every reply that shows or promises state comes after the fsync that covers it;
+/// - after a failed fsync it answers nothing: nobody knows what the disk holds.
+///
+/// A request costs one dictionary look-up for each register.
+public struct Acceptor: Sendable {
+    /// What the shell says.
+    public enum Input: Hashable, Sendable {
+        /// The whole log, in order; the first input. Requests before it are not answered.
+        case loaded([AcceptorRecord])
+        case request(from: NodeID, requestID: UInt64, PaxosRequest)
+        /// The roster that this broker chose or learnt; an older one changes nothing.
+        case adopt(Roster)
+        case persisted(serial: UInt64)
+        case persistFailed(serial: UInt64)
+    }
+
+    /// What the shell has to do.
+    public enum Effect: Hashable, Sendable {
+        /// Write all records, fsync once, then say `persisted`; one is under way at a time.
+        case persist(serial: UInt64, [AcceptorRecord])
+        case reply(to: NodeID, requestID: UInt64, PaxosReply)
+        /// It answers nothing any more; said once.
+        case halted(HaltReason)
+    }
+
+    /// Why an acceptor stopped for good.
+    public enum HaltReason: Hashable, Sendable {
+        /// The disk refused a write: this store has lost its vote (reference, section 6).
+        case persistFailed
+        /// The log belongs to another store or cluster.
+        case foreignLog(cluster: String, store: StoreID)
+        /// The log says something that no acceptor writes.
+        case damagedLog
+    }
+
+    /// What the acceptor is up to.
+    public enum Phase: Hashable, Sendable {
+        case loading
+        case serving
+        case halted(HaltReason)
+    }
+
+    /// Records and answers that share an fsync.
+    struct Gathering: Sendable {
+        var records: [AcceptorRecord] = []
+        var replies: [Reply] = []
+        var bytes = 0
+    }
+
+    /// An answer that waits.
+    struct Reply: Sendable {
+        let to: NodeID
+        let requestID: UInt64
+        let reply: PaxosReply
+    }
+
+    public let cluster: String
+    public let store: StoreID
+    public internal(set) var phase = Phase.loading
+    public internal(set) var roster: Roster?
+    public internal(set) var floor = Ballot.zero
+    public internal(set) var statistics = AcceptorStatistics()
+    /// Looked up by key, and sorted wherever it is shown.
+    var registers: [String: RegisterState] = [:]
+    var gathering = Gathering()
+    private var writing: [Reply]?
+    private var serial: UInt64 = 0
+    let rules: SafetyRules
+
+    public init(cluster: String, store: StoreID) {
+        self.init(cluster: cluster, store: store, rules: SafetyRules())
+    }
+
+    package init(cluster: String, store: StoreID, rules: SafetyRules) {
+        self.cluster = cluster
+        self.store = store
+        self.rules = rules
+    }
+
+    public var generation: RosterGeneration { roster?.generation ?? .none }
+
+    public mutating func handle(_ input: Input, into effects: inout [Effect]) {
+        switch input {
+        case .loaded(let records):
+            guard phase == .loading else { return }
+            load(records, into: &effects)
+        case .request(let from, let requestID, let request):
+            guard phase == .serving else { return }
+            statistics.requests += 1
+            serve(request, from: from, requestID: requestID, into: &effects)
+            write(into: &effects)
+        case .adopt(let roster):
+            guard phase == .serving else { return }
+            adopt(roster)
+            write(into: &effects)
+        case .persisted(let serial):
+            guard phase == .serving, serial == self.serial, let replies = writing else { return }
+            writing = nil
+            for reply in replies { send(reply, into: &effects) }
+            write(into: &effects)
+        case .persistFailed(let serial):
+            guard phase == .serving, serial == self.serial, writing != nil else { return }
+            halt(.persistFailed, into: &effects)
+        }
+    }
+
+    /// Starts the next fsync unless one is under way; answers that wait for nothing go at once.
+    private mutating func write(into effects: inout [Effect]) {
+        guard writing == nil else { return }
+        let next = gathering
+        gathering = Gathering()
+        guard !next.records.isEmpty else {
+            for reply in next.replies { send(reply, into: &effects) }
+            return
+        }
+        serial += 1
+        writing = next.replies
+        statistics.batches += 1
+        statistics.records += UInt64(next.records.count)
+        effects.append(.persist(serial: serial, next.records))
+    }
+
+    func send(_ reply: Reply, into effects: inout [Effect]) {
+        effects.append(.reply(to: reply.to, requestID: reply.requestID, reply.reply))
+    }
+
+    private mutating func load(_ records: [AcceptorRecord], into effects: inout [Effect]) {
+        for (index, record) in records.enumerated() {
+            if case .identity(let cluster, let store) = record {
+                guard cluster == self.cluster, store == self.store else {
+                    return halt(.foreignLog(cluster: cluster, store: store), into: &effects)
+                }
+            } else if index == 0 {
+                return halt(.damagedLog, into: &effects)
+            }
+            replay(record)
+        }
+        if records.isEmpty {
+            gathering.records.append(.identity(cluster: cluster, store: store))
+        }
+        phase = .serving
+        write(into: &effects)
+    }
+
+    private mutating func replay(_ record: AcceptorRecord) {
+        switch record {
+        case .identity: break
+        case .roster(let next):
+            if next.generation > generation { roster = next }
+        case .floor(let ballot):
+            floor = max(floor, ballot)
+        case .promise(let key, let ballot):
+            registers[key, default: RegisterState()].maxSeen = ballot
+        case .accept(let key, let ballot, let value):
+            registers[key, default: RegisterState()].accept(ballot, value, rules: rules)
+        case .remove(let key):
+            registers[key] = nil
+        }
+    }
+
+    private mutating func halt(_ reason: HaltReason, into effects: inout [Effect]) {
+        phase = .halted(reason)
+        writing = nil
+        gathering = Gathering()
+        effects.append(.halted(reason))
+    }
+
+    /// Applies a record and has it written: memory is never other than the replay of the log.
+    mutating func record(_ record: AcceptorRecord, bytes: Int) {
+        replay(record)
+        gathering.records.append(record)
+        gathering.bytes += bytes
+    }
+
+    /// The reply is kept back until whatever it shows is on disk.
+    mutating func answer(_ reply: Reply, into effects: inout [Effect]) {
+        if rules.persistBeforeReply {
+            gathering.replies.append(reply)
+        } else {
+            send(reply, into: &effects)
+        }
+    }
+
+    /// The floor of a roster holds as the acceptor's own: a new voter inherits it.
+    mutating func adopt(_ next: Roster) {
+        guard next.cluster == cluster, next.generation > generation else { return }
+        record(.roster(next), bytes: 0)
+        if next.floor > floor { record(.floor(next.floor), bytes: 0) }
+    }
+}
+
+extension RegisterState {
+    mutating func accept(_ ballot: Ballot, _ value: ByteBuffer, rules: SafetyRules) {
+        acceptedBallot = ballot
+        self.value = value
+        if !rules.promiseOutlivesAccept {
+            maxSeen = .zero
+        } else if rules.acceptRaisesPromise {
+            maxSeen = ballot
+        }
+    }
+}

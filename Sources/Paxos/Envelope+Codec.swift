@@ -1,0 +1,125 @@
+import Model
+public import NIOCore
+
+extension Envelope {
+    /// The bytes that a ballot writes.
+    public func encoded() -> ByteBuffer {
+        let operationBytes = operations.count * OperationID.encodedBytes
+        let size = Self.headerBytes + operationBytes + (value?.readableBytes ?? 0)
+        var buffer = ByteBufferAllocator().buffer(capacity: size)
+        buffer.writeInteger(ByteBuffer.paxosVersion)
+        buffer.writeFlag(value != nil)
+        buffer.writeInteger(UInt8(operations.count))
+        for operation in operations {
+            buffer.writeInteger(operation.node.rawValue)
+            buffer.writeInteger(operation.boot.rawValue)
+            buffer.writeInteger(operation.sequence)
+        }
+        if let value { buffer.writeImmutableBuffer(value) }
+        return buffer
+    }
+
+    public init(decoding bytes: ByteBuffer) throws(PaxosCodecError) {
+        var reader = PaxosReader(bytes)
+        try reader.version()
+        let hasValue = try reader.flag()
+        let count = Int(try reader.integer(UInt8.self))
+        guard count <= Limits.operationsRemembered else {
+            throw .tooLong(count, maximum: Limits.operationsRemembered)
+        }
+        var operations: [OperationID] = []
+        for _ in 0..<count {
+            let node = NodeID(try reader.integer())
+            let boot = BootEpoch(try reader.integer())
+            operations.append(OperationID(node: node, boot: boot, sequence: try reader.integer()))
+        }
+        let rest = reader.rest()
+        guard rest.readableBytes <= ChosenValue.valueBytesMaximum else {
+            throw .tooLong(rest.readableBytes, maximum: ChosenValue.valueBytesMaximum)
+        }
+        guard hasValue || rest.readableBytes == 0 else {
+            throw .trailingBytes(rest.readableBytes)
+        }
+        self.init(value: hasValue ? rest : nil, operations: operations)
+    }
+}
+
+extension OperationID {
+    static let encodedBytes = 20
+}
+
+/// The value of the register `roster`, and its form in messages and logs.
+///
+/// ```
+/// +---------+------------+---------+-------+-----------+--------+------------------+
+/// | version | generation | cluster | floor | voters    | joint? | next, where      |
+/// | u8 = 1  | u64        | text    | 20 B  | see below | u8     | joint is 1       |
+/// +---------+------------+---------+-------+-----------+--------+------------------+
+/// voters: count u16, then for each: node i32, store 2 x u64, public key 4 x u64
+/// ```
+extension Roster {
+    public func encode(into buffer: inout ByteBuffer) {
+        buffer.writeInteger(ByteBuffer.paxosVersion)
+        buffer.writeInteger(generation.rawValue)
+        buffer.writeText(cluster)
+        buffer.writeBallot(floor)
+        Self.write(voters, into: &buffer)
+        buffer.writeFlag(next != nil)
+        if let next { Self.write(next, into: &buffer) }
+    }
+
+    /// As a register's value.
+    public func encoded() -> ByteBuffer {
+        var buffer = ByteBuffer()
+        encode(into: &buffer)
+        return buffer
+    }
+
+    public init(decoding bytes: ByteBuffer) throws(PaxosCodecError) {
+        var reader = PaxosReader(bytes)
+        self = try reader.roster()
+        try reader.finish()
+    }
+
+    private static func write(_ voters: [Voter], into buffer: inout ByteBuffer) {
+        buffer.writeCount(voters.count)
+        for voter in voters {
+            buffer.writeInteger(voter.node.rawValue)
+            buffer.writeStore(voter.store)
+            buffer.writeInteger(voter.key.words.a)
+            buffer.writeInteger(voter.key.words.b)
+            buffer.writeInteger(voter.key.words.c)
+            buffer.writeInteger(voter.key.words.d)
+        }
+    }
+}
+
+extension PaxosReader {
+    mutating func roster() throws(PaxosCodecError) -> Roster {
+        try version()
+        let generation = RosterGeneration(try integer())
+        let cluster = try text(atMost: Limits.clusterBytesMaximum)
+        let floor = try ballot()
+        let voters = try voters()
+        let next = try flag() ? try self.voters() : nil
+        return Roster(
+            generation: generation, voters: voters, next: next, floor: floor, cluster: cluster)
+    }
+
+    private mutating func voters() throws(PaxosCodecError) -> [Voter] {
+        let count = try count(atMost: Limits.votersMaximum)
+        guard count > 0 else { throw .empty }
+        var voters: [Voter] = []
+        for _ in 0..<count {
+            let node = NodeID(try integer())
+            if let last = voters.last, last.node >= node { throw .unordered }
+            let store = try store()
+            let a = try integer(UInt64.self)
+            let b = try integer(UInt64.self)
+            let c = try integer(UInt64.self)
+            let words = InlineWords4(a, b, c, try integer())
+            voters.append(Voter(node: node, store: store, key: PublicKey(words: words)))
+        }
+        return voters
+    }
+}

@@ -1,0 +1,134 @@
+public import Model
+public import NIOCore
+
+/// One register's new value on its way to an acceptor; the value is an encoded `Envelope`.
+public struct Proposal: Hashable, Sendable {
+    public let key: String
+    public let value: ByteBuffer
+
+    public init(key: String, value: ByteBuffer) {
+        self.key = key
+        self.value = value
+    }
+}
+
+/// A register that may be forgotten, with the ballot of its tombstone.
+public struct Tombstone: Hashable, Sendable {
+    public let key: String
+    public let ballot: Ballot
+
+    public init(key: String, ballot: Ballot) {
+        self.key = key
+        self.ballot = ballot
+    }
+}
+
+/// What a proposer asks of one acceptor.
+///
+/// Carries the roster generation that it was made under and the store that it is meant for: an
+/// acceptor with a newer roster, or with another store, refuses it (reference, sections 7 and 8).
+/// Keys within one message are in ascending order and unique.
+public struct PaxosRequest: Hashable, Sendable {
+    public let generation: RosterGeneration
+    public let store: StoreID
+    public let body: Body
+
+    public init(generation: RosterGeneration, store: StoreID, body: Body) {
+        self.generation = generation
+        self.store = store
+        self.body = body
+    }
+
+    /// What is asked.
+    public enum Body: Hashable, Sendable {
+        /// Promise to refuse lower ballots for these registers, and show what was accepted.
+        case prepare(Ballot, [String])
+        case accept(Ballot, [Proposal])
+        /// Show the registers; promises nothing and persists nothing.
+        case read([String])
+        /// This is the roster now.
+        case adopt(Roster)
+        /// Refuse ballots up to this one for ever, for every register.
+        case raiseFloor(Ballot)
+        /// Forget these registers where nothing happened since their tombstones.
+        case remove([Tombstone])
+    }
+}
+
+/// What an acceptor answers.
+///
+/// The answers are in the order of the request's keys and may end early, where values are too
+/// large for one message: nothing happened to the registers that are not answered. The ballot is
+/// repeated, so that an answer to an earlier life of the proposer is never taken for another's.
+public struct PaxosReply: Hashable, Sendable {
+    public let generation: RosterGeneration
+    public let store: StoreID
+    public let body: Body
+
+    public init(generation: RosterGeneration, store: StoreID, body: Body) {
+        self.generation = generation
+        self.store = store
+        self.body = body
+    }
+
+    /// What was asked, answered; or why not.
+    public enum Body: Hashable, Sendable {
+        case prepared(Ballot, [PrepareAnswer])
+        case accepted(Ballot, [AcceptAnswer])
+        case values([RegisterState])
+        case adopted(RosterGeneration)
+        case floorRaised(Ballot)
+        /// One for each tombstone: whether the register is gone.
+        case removed([Bool])
+        case refused(Refusal)
+    }
+}
+
+/// What became of one register's prepare.
+public enum PrepareAnswer: Hashable, Sendable {
+    case promised(acceptedBallot: Ballot, value: ByteBuffer?)
+    case conflict(Conflict)
+}
+
+/// What became of one register's accept.
+public enum AcceptAnswer: Hashable, Sendable {
+    case accepted
+    case conflict(Conflict)
+}
+
+/// A ballot that was too low, with all that the proposer needs to choose a better one.
+public struct Conflict: Hashable, Sendable {
+    public let maxSeen: Ballot
+    public let floor: Ballot
+
+    public init(maxSeen: Ballot, floor: Ballot) {
+        self.maxSeen = maxSeen
+        self.floor = floor
+    }
+
+    /// Whose ballot was in the way.
+    public var rival: NodeID { max(maxSeen, floor).proposer }
+}
+
+/// Why an acceptor did nothing at all with a request.
+public enum Refusal: Hashable, Sendable {
+    /// The request was made under an older roster: here is the newer one.
+    case staleRoster(Roster)
+    /// The request was made under a newer roster than the acceptor's: it must be told first.
+    case rosterNeeded
+    /// The request is for another store: this one never made the promises that it counts on.
+    case wrongStore
+    /// Too much waits for the disk already.
+    case overloaded
+}
+
+/// One line of an acceptor's log; the state is the replay of all lines in order.
+public enum AcceptorRecord: Hashable, Sendable {
+    /// Whose log it is: the first record, so that a copied log is noticed.
+    case identity(cluster: String, store: StoreID)
+    case roster(Roster)
+    case floor(Ballot)
+    case promise(key: String, Ballot)
+    case accept(key: String, Ballot, ByteBuffer)
+    case remove(key: String)
+}

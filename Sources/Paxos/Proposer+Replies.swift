@@ -1,0 +1,247 @@
+import Model
+import NIOCore
+import OrderedCollections
+
+/// What answers mean for the registers of a round.
+extension Proposer {
+    mutating func receive(
+        _ reply: PaxosReply, from: NodeID, requestID: UInt64, now: Instant,
+        into effects: inout [Effect]
+    ) {
+        guard let request = requests[requestID], request.node == from,
+            let roster, let voter = roster.everyone.first(where: { $0.node == from })
+        else { return }
+        requests[requestID] = nil
+        if case .adopted = reply.body { return }
+        if case .refused(.staleRoster(let newer)) = reply.body, newer.cluster == roster.cluster,
+            newer.generation > roster.generation
+        {
+            adopt(newer)
+            effects.append(.rosterLearned(newer))
+            return
+        }
+        guard var round = rounds.removeValue(forKey: request.round) else { return }
+        if case .refused(.rosterNeeded) = reply.body, !round.taught.contains(from) {
+            round.taught.append(from)
+            teach(voter, roster, &round, request.round, into: &effects)
+        } else if rules.storeChecked, reply.store != voter.store {
+            round.refuse(from)
+        } else {
+            count(reply.body, from: from, in: &round)
+        }
+        settle(round, request.round, now: now, into: &effects)
+    }
+
+    /// Tells an acceptor the roster that it lacks, and asks it again.
+    private mutating func teach(
+        _ voter: Voter, _ roster: Roster, _ round: inout Round, _ id: UInt64,
+        into effects: inout [Effect]
+    ) {
+        guard let body = round.body() else { return round.refuse(voter.node) }
+        for body in [.adopt(roster), body] as [PaxosRequest.Body] {
+            let request = PaxosRequest(
+                generation: roster.generation, store: voter.store, body: body)
+            let requestID = requestID(round: id, node: voter.node)
+            round.requestIDs.append(requestID)
+            effects.append(.send(to: voter.node, requestID: requestID, request))
+        }
+    }
+
+    /// An answer to another ballot is an answer to somebody else, and says nothing here.
+    private mutating func count(
+        _ body: PaxosReply.Body, from node: NodeID, in round: inout Round
+    ) {
+        let members = round.members.indices
+        switch (round.phase, body) {
+        case (.prepare, .prepared(let ballot, let answers)) where ballot == round.ballot:
+            for index in members {
+                count(answers.indices.contains(index) ? answers[index] : nil, node, index, &round)
+            }
+        case (.accept, .accepted(let ballot, let answers)) where ballot == round.ballot:
+            for index in members {
+                count(answers.indices.contains(index) ? answers[index] : nil, node, index, &round)
+            }
+        case (.read, .values(let states)):
+            for index in members {
+                guard states.indices.contains(index) else {
+                    round.members[index]?.against.append(node)
+                    continue
+                }
+                let state = states[index]
+                observe(state.maxSeen)
+                round.members[index]?.promise(state.maxSeen)
+                round.members[index]?
+                    .show(state.acceptedBallot, state.value, by: node, rules: rules)
+            }
+        default:
+            round.refuse(node)
+        }
+    }
+
+    private mutating func count(
+        _ answer: PrepareAnswer?, _ node: NodeID, _ index: Int, _ round: inout Round
+    ) {
+        switch answer {
+        case .promised(let ballot, let value):
+            round.members[index]?.show(ballot, value, by: node, rules: rules)
+        case .conflict(let conflict): lose(to: conflict, node, index, &round)
+        case nil: round.members[index]?.against.append(node)
+        }
+    }
+
+    private mutating func count(
+        _ answer: AcceptAnswer?, _ node: NodeID, _ index: Int, _ round: inout Round
+    ) {
+        switch answer {
+        case .accepted: round.members[index]?.inFavour.append(node)
+        case .conflict(let conflict): lose(to: conflict, node, index, &round)
+        case nil: round.members[index]?.against.append(node)
+        }
+    }
+
+    /// The next ballot will be above the one in the way. One's own ballot in the way is a message
+    /// that came twice.
+    private mutating func lose(
+        to conflict: Conflict, _ node: NodeID, _ index: Int, _ round: inout Round
+    ) {
+        observe(conflict.maxSeen)
+        observe(conflict.floor)
+        guard let key = round.members[index]?.errand.key else { return }
+        round.members[index]?.against.append(node)
+        guard conflict.maxSeen != round.ballot, round.members[index]?.isDuelled == false else {
+            return
+        }
+        round.members[index]?.isDuelled = true
+        statistics.duels += 1
+        let count = duels[key]?.count ?? 0
+        guard count > 0 || duels.count < Limits.duelsRememberedMaximum else { return }
+        duels[key] = DuelCount(key: key, count: count + 1, lastRival: conflict.rival)
+    }
+
+    /// Takes the registers that are decided out of the round, and keeps the rest.
+    mutating func settle(
+        _ round: Round, _ id: UInt64, now: Instant, into effects: inout [Effect]
+    ) {
+        var round = round
+        var accepts: [Member] = []
+        var isOpen = false
+        for index in round.members.indices {
+            guard let member = round.members[index] else { continue }
+            if isDecided(member, round.phase) {
+                round.members[index] = nil
+                decide(member, round, &accepts, now: now, into: &effects)
+            } else if isLost(member) {
+                round.members[index] = nil
+                retry(member, now: now)
+            } else {
+                isOpen = true
+            }
+        }
+        if isOpen {
+            rounds[id] = round
+        } else {
+            for requestID in round.requestIDs { requests[requestID] = nil }
+        }
+        begin(.accept, round.ballot, accepts, now: now, into: &effects)
+    }
+
+    private func isDecided(_ member: Member, _ phase: Round.Phase) -> Bool {
+        if phase == .accept, !rules.chosenNeedsQuorum { return !member.inFavour.isEmpty }
+        return roster?.isQuorum(member.inFavour) ?? false
+    }
+
+    /// Whether those that have not answered cannot make a quorum any more.
+    private func isLost(_ member: Member) -> Bool {
+        guard let roster else { return true }
+        let left = roster.everyone.map(\.node).filter { !member.against.contains($0) }
+        return !roster.isQuorum(left)
+    }
+
+    private mutating func decide(
+        _ member: Member, _ round: Round, _ accepts: inout [Member], now: Instant,
+        into effects: inout [Effect]
+    ) {
+        switch round.phase {
+        case .read:
+            let agrees = roster?.isQuorum(member.agreeing) ?? false
+            guard agrees && member.promised <= member.highest || !rules.readsAgree else {
+                return retry(member, now: now)
+            }
+            statistics.readsAtOnce += 1
+            report(member, member.highest, member.value, into: &effects)
+        case .prepare:
+            propose(member, &accepts, into: &effects)
+        case .accept:
+            report(member, round.ballot, member.proposal, into: &effects)
+        }
+    }
+
+    /// A quorum has promised: the change is made on the value that may be chosen already.
+    private mutating func propose(
+        _ prepared: Member, _ accepts: inout [Member], into effects: inout [Effect]
+    ) {
+        var member = prepared
+        let isChosen = roster?.isQuorum(member.agreeing) ?? false
+        guard let envelope = envelope(member.value) else {
+            return finish(member.errand, .notChosen(.damaged), into: &effects)
+        }
+        var mayEnd = isChosen
+        member.proposal = member.value ?? envelope.encoded()
+        if let change = member.errand.change {
+            let isKnown =
+                rules.operationsRemembered
+                && envelope.operations.contains(change.operation)
+            switch isKnown ? nil : change.function(envelope.value, member.highest) {
+            case nil:
+                member.errand.isAmbiguous = true
+            case .write(let value):
+                if value?.readableBytes ?? 0 > ChosenValue.valueBytesMaximum {
+                    member.settlement = .tooLarge
+                    mayEnd = isChosen && !member.errand.isAmbiguous
+                } else {
+                    member.errand.isAmbiguous = true
+                    mayEnd = false
+                    member.proposal =
+                        envelope.following(value: value, operation: change.operation).encoded()
+                }
+            case .abandon(let reason):
+                member.settlement = .abandoned(reason)
+                // An accept of an earlier try may be chosen yet, unless a higher ballot is.
+                mayEnd = isChosen && (!member.errand.isAmbiguous || !rules.ambiguitySettled)
+            }
+        } else {
+            statistics.readsByRound += 1
+        }
+        if mayEnd {
+            report(member, member.highest, member.value, into: &effects)
+        } else {
+            var next = Member(errand: member.errand)
+            next.proposal = member.proposal
+            next.settlement = member.settlement
+            accepts.append(next)
+        }
+    }
+
+    private func envelope(_ bytes: ByteBuffer?) -> Envelope? {
+        guard let bytes else { return Envelope(value: nil) }
+        return try? Envelope(decoding: bytes)
+    }
+
+    /// `bytes` are chosen at `ballot`: says what that means for the errand.
+    private mutating func report(
+        _ member: Member, _ ballot: Ballot, _ bytes: ByteBuffer?, into effects: inout [Effect]
+    ) {
+        guard let envelope = envelope(bytes) else {
+            return finish(member.errand, .notChosen(.damaged), into: &effects)
+        }
+        let chosen = ChosenValue(
+            key: member.errand.key, ballot: ballot, value: envelope.value)
+        switch member.settlement {
+        case .chosen: finish(member.errand, .chosen(chosen), into: &effects)
+        case .abandoned(let reason):
+            let outcome = Outcome.notChosen(.abandoned(reason, current: chosen))
+            finish(member.errand, outcome, into: &effects)
+        case .tooLarge: finish(member.errand, .notChosen(.tooLarge), into: &effects)
+        }
+    }
+}

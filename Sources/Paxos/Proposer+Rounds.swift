@@ -1,0 +1,158 @@
+import Model
+import NIOCore
+import OrderedCollections
+
+/// How errands become rounds, and what ends a round without an answer.
+extension Proposer {
+    /// Starts whatever is ready; what comes together travels together.
+    mutating func dispatch(now: Instant, into effects: inout [Effect]) {
+        while !ready.isEmpty {
+            var batch = ready
+            ready.removeAll(keepingCapacity: true)
+            batch.sort { $0.key < $1.key }
+            var reads: [Member] = []
+            var changes: [Member] = []
+            for errand in batch {
+                if now >= errand.deadline {
+                    finish(errand, expired(errand), into: &effects)
+                } else if roster == nil {
+                    rest(errand, now: now)
+                } else if errand.mayRead {
+                    reads.append(Member(errand: errand))
+                } else {
+                    changes.append(Member(errand: errand))
+                }
+            }
+            begin(.read, .zero, reads, now: now, into: &effects)
+            prepare(changes, now: now, into: &effects)
+        }
+    }
+
+    private mutating func prepare(
+        _ members: [Member], now: Instant, into effects: inout [Effect]
+    ) {
+        guard !members.isEmpty else { return }
+        guard counter < Limits.counterMaximum else {
+            for member in members {
+                finish(member.errand, expired(member.errand), into: &effects)
+            }
+            return
+        }
+        counter += 1
+        let boot = rules.bootInBallot ? boot : BootEpoch(0)
+        let ballot = Ballot(counter: counter, proposer: node, boot: boot)
+        statistics.rounds += UInt64(members.count { $0.errand.change != nil })
+        begin(.prepare, ballot, members, now: now, into: &effects)
+    }
+
+    /// Splits by the bounds of one message: the count, and in an accept the bytes.
+    mutating func begin(
+        _ phase: Round.Phase, _ ballot: Ballot, _ members: [Member], now: Instant,
+        into effects: inout [Effect]
+    ) {
+        var start = 0
+        while start < members.count {
+            var end = start
+            var bytes = 0
+            while end < members.count, end - start < Limits.registersPerMessage {
+                bytes += members[end].proposal.readableBytes
+                guard end == start || bytes <= Limits.messageValueBytes else { break }
+                end += 1
+            }
+            let deadline = now.advanced(byMilliseconds: configuration.roundTimeoutMilliseconds)
+            let part = members[start..<end].map { Optional($0) }
+            let round = Round(phase: phase, ballot: ballot, deadline: deadline, members: part)
+            send(round, into: &effects)
+            start = end
+        }
+    }
+
+    private mutating func send(_ new: Round, into effects: inout [Effect]) {
+        guard let roster, let body = new.body() else { return }
+        var round = new
+        let id = nextRound
+        nextRound += 1
+        for voter in roster.everyone {
+            let request = PaxosRequest(
+                generation: roster.generation, store: voter.store, body: body)
+            let requestID = requestID(round: id, node: voter.node)
+            round.requestIDs.append(requestID)
+            effects.append(.send(to: voter.node, requestID: requestID, request))
+        }
+        rounds[id] = round
+    }
+
+    mutating func requestID(round: UInt64, node: NodeID) -> UInt64 {
+        let id = nextRequest
+        nextRequest &+= 1  // wraps: it starts anywhere
+        requests[id] = Request(round: round, node: node)
+        return id
+    }
+
+    /// What an errand without a further try has to report.
+    func expired(_ errand: Errand) -> Outcome {
+        errand.isAmbiguous ? .unknown : .notChosen(.exhausted)
+    }
+
+    /// Another try, after a pause unless a first look only showed that the ballot was too low.
+    mutating func retry(_ member: Member, now: Instant) {
+        var errand = member.errand
+        errand.attempts += 1
+        if member.isDuelled, errand.attempts == 1 {
+            ready.append(errand)
+        } else {
+            rest(errand, now: now)
+        }
+    }
+
+    /// The pause doubles with every try, is drawn from its upper half, and is longer for voters
+    /// further back in the roster.
+    private mutating func rest(_ errand: Errand, now: Instant) {
+        let doubled = configuration.backoffMilliseconds << min(Int64(errand.attempts), 10)
+        let ceiling = max(2, min(doubled, configuration.backoffMillisecondsMaximum))
+        let pause = Int64.random(in: ceiling / 2...ceiling, using: &generator)
+        let stagger = configuration.staggerMilliseconds * Int64(rank)
+        let until = min(now.advanced(byMilliseconds: pause + stagger), errand.deadline)
+        resting.append(Resting(until: until, errand: errand))
+    }
+
+    private var rank: Int {
+        guard let everyone = roster?.everyone else { return 0 }
+        return everyone.firstIndex { $0.node == node }
+            ?? everyone.count + Int(node.rawValue.magnitude % 8)
+    }
+
+    /// Ends the pauses and the rounds whose time has come.
+    mutating func expire(now: Instant) {
+        for rested in resting where rested.until <= now { ready.append(rested.errand) }
+        resting.removeAll { $0.until <= now }
+        let late = rounds.keys.filter { rounds[$0].map { $0.deadline <= now } ?? false }
+        for id in late {
+            guard let round = close(id) else { continue }
+            for case let member? in round.members {
+                statistics.timeouts += 1
+                retry(member, now: now)
+            }
+        }
+    }
+
+    /// Forgets a round and what was asked in it.
+    mutating func close(_ id: UInt64) -> Round? {
+        guard let round = rounds.removeValue(forKey: id) else { return nil }
+        for requestID in round.requestIDs { requests[requestID] = nil }
+        return round
+    }
+
+    /// Requests that nobody will answer count against their rounds.
+    mutating func lose(_ node: NodeID, now: Instant, into effects: inout [Effect]) {
+        for id in Array(rounds.keys) {
+            guard var round = rounds[id] else { continue }
+            let lost = round.requestIDs.filter { requests[$0]?.node == node }
+            guard !lost.isEmpty else { continue }
+            for requestID in lost { requests[requestID] = nil }
+            round.refuse(node)
+            rounds[id] = nil
+            settle(round, id, now: now, into: &effects)
+        }
+    }
+}

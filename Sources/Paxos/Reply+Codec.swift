@@ -1,0 +1,194 @@
+import Model
+public import NIOCore
+
+/// What acceptors answer, as bytes.
+///
+/// ```
+/// +---------+------+------------+----------+------------------------------------+
+/// | version | kind | generation | store    | by kind                            |
+/// | u8 = 1  | u8   | u64        | 2 x u64  |                                    |
+/// +---------+------+------------+----------+------------------------------------+
+/// 1 prepared     ballot, count u16, count x (0: conflict | 1: accepted ballot, value?)
+/// 2 accepted     ballot, count u16, count x (0: conflict | 1)
+/// 3 values       count u16, count x (max seen, accepted ballot, value?)
+/// 4 adopted      generation u64
+/// 5 floorRaised  ballot
+/// 6 removed      count u16, count x u8
+/// 7 refused      1: roster | 2: roster needed | 3: wrong store | 4: overloaded
+/// conflict: max seen, floor (two ballots);  value?: u8, then bytes where it is 1
+/// ```
+extension PaxosReply {
+    public func encode(into buffer: inout ByteBuffer) {
+        buffer.writeInteger(ByteBuffer.paxosVersion)
+        buffer.writeInteger(kind)
+        buffer.writeInteger(generation.rawValue)
+        buffer.writeStore(store)
+        switch body {
+        case .prepared(let ballot, let answers):
+            buffer.writeBallot(ballot)
+            buffer.writeCount(answers.count)
+            for answer in answers { answer.encode(into: &buffer) }
+        case .accepted(let ballot, let answers):
+            buffer.writeBallot(ballot)
+            buffer.writeCount(answers.count)
+            for answer in answers { answer.encode(into: &buffer) }
+        case .values(let states):
+            buffer.writeCount(states.count)
+            for state in states {
+                buffer.writeBallot(state.maxSeen)
+                buffer.writeBallot(state.acceptedBallot)
+                buffer.writeValue(state.value)
+            }
+        case .adopted(let generation): buffer.writeInteger(generation.rawValue)
+        case .floorRaised(let ballot): buffer.writeBallot(ballot)
+        case .removed(let gone):
+            buffer.writeCount(gone.count)
+            for flag in gone { buffer.writeFlag(flag) }
+        case .refused(let refusal): refusal.encode(into: &buffer)
+        }
+    }
+
+    private var kind: UInt8 {
+        switch body {
+        case .prepared: 1
+        case .accepted: 2
+        case .values: 3
+        case .adopted: 4
+        case .floorRaised: 5
+        case .removed: 6
+        case .refused: 7
+        }
+    }
+
+    public init(decoding bytes: ByteBuffer) throws(PaxosCodecError) {
+        var reader = PaxosReader(bytes)
+        try reader.version()
+        let kind = try reader.integer(UInt8.self)
+        let generation = RosterGeneration(try reader.integer())
+        let store = try reader.store()
+        let body = try Self.body(kind, &reader)
+        try reader.finish()
+        self.init(generation: generation, store: store, body: body)
+    }
+
+    private static func body(
+        _ kind: UInt8, _ reader: inout PaxosReader
+    ) throws(PaxosCodecError) -> Body {
+        switch kind {
+        case 1:
+            let ballot = try reader.ballot()
+            return .prepared(
+                ballot,
+                try reader.answers { reader throws(PaxosCodecError) in
+                    guard try reader.flag() else { return .conflict(try reader.conflict()) }
+                    let accepted = try reader.ballot()
+                    return .promised(acceptedBallot: accepted, value: try reader.value())
+                })
+        case 2:
+            let ballot = try reader.ballot()
+            return .accepted(
+                ballot,
+                try reader.answers { reader throws(PaxosCodecError) in
+                    try reader.flag() ? .accepted : .conflict(try reader.conflict())
+                })
+        case 3:
+            return .values(
+                try reader.answers { reader throws(PaxosCodecError) in
+                    let maxSeen = try reader.ballot()
+                    let accepted = try reader.ballot()
+                    return RegisterState(
+                        maxSeen: maxSeen, acceptedBallot: accepted, value: try reader.value())
+                })
+        case 4: return .adopted(RosterGeneration(try reader.integer()))
+        case 5: return .floorRaised(try reader.ballot())
+        case 6:
+            return .removed(
+                try reader.answers { reader throws(PaxosCodecError) in try reader.flag() })
+        case 7: return .refused(try reader.refusal())
+        default: throw .unknownKind(kind)
+        }
+    }
+}
+
+extension PrepareAnswer {
+    func encode(into buffer: inout ByteBuffer) {
+        switch self {
+        case .conflict(let conflict):
+            buffer.writeFlag(false)
+            conflict.encode(into: &buffer)
+        case .promised(let ballot, let value):
+            buffer.writeFlag(true)
+            buffer.writeBallot(ballot)
+            buffer.writeValue(value)
+        }
+    }
+}
+
+extension AcceptAnswer {
+    func encode(into buffer: inout ByteBuffer) {
+        switch self {
+        case .conflict(let conflict):
+            buffer.writeFlag(false)
+            conflict.encode(into: &buffer)
+        case .accepted: buffer.writeFlag(true)
+        }
+    }
+}
+
+extension Conflict {
+    func encode(into buffer: inout ByteBuffer) {
+        buffer.writeBallot(maxSeen)
+        buffer.writeBallot(floor)
+    }
+}
+
+extension Refusal {
+    func encode(into buffer: inout ByteBuffer) {
+        switch self {
+        case .staleRoster(let roster):
+            buffer.writeInteger(1 as UInt8)
+            roster.encode(into: &buffer)
+        case .rosterNeeded: buffer.writeInteger(2 as UInt8)
+        case .wrongStore: buffer.writeInteger(3 as UInt8)
+        case .overloaded: buffer.writeInteger(4 as UInt8)
+        }
+    }
+}
+
+extension ByteBuffer {
+    mutating func writeValue(_ value: ByteBuffer?) {
+        writeFlag(value != nil)
+        if let value { writeBytes32(value) }
+    }
+}
+
+extension PaxosReader {
+    mutating func value() throws(PaxosCodecError) -> ByteBuffer? {
+        try flag() ? try bytes(atMost: Limits.envelopeBytesMaximum) : nil
+    }
+
+    mutating func conflict() throws(PaxosCodecError) -> Conflict {
+        let maxSeen = try ballot()
+        return Conflict(maxSeen: maxSeen, floor: try ballot())
+    }
+
+    mutating func answers<Answer>(
+        _ answer: (inout PaxosReader) throws(PaxosCodecError) -> Answer
+    ) throws(PaxosCodecError) -> [Answer] {
+        let count = try count(atMost: Limits.registersPerMessage)
+        var answers: [Answer] = []
+        for _ in 0..<count { answers.append(try answer(&self)) }
+        return answers
+    }
+
+    mutating func refusal() throws(PaxosCodecError) -> Refusal {
+        let kind = try integer(UInt8.self)
+        switch kind {
+        case 1: return .staleRoster(try roster())
+        case 2: return .rosterNeeded
+        case 3: return .wrongStore
+        case 4: return .overloaded
+        default: throw .unknownKind(kind)
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import Model
+import NIOCore
+
+/// One change or one read of one register on its way to an outcome.
+struct Errand: Sendable {
+    let token: UInt64
+    /// Its place among the outcomes of its token.
+    let index: Int
+    let key: String
+    /// Nil for a read.
+    let change: RegisterChange?
+    let deadline: Instant
+    var attempts = 0
+    /// Whether a value with this change may have been accepted somewhere.
+    var isAmbiguous: Bool
+
+    init(token: UInt64, index: Int, key: String, change: RegisterChange?, deadline: Instant) {
+        self.token = token
+        self.index = index
+        self.key = key
+        self.change = change
+        self.deadline = deadline
+        isAmbiguous = change?.isRetry ?? false
+    }
+
+    /// A read asks without promising twice; then a round of Paxos settles what is unsettled.
+    var mayRead: Bool { change == nil && attempts < 2 }
+}
+
+/// What the caller is told once the accept of a register is chosen.
+enum Settlement: Sendable {
+    case chosen
+    case abandoned(AbandonReason)
+    case tooLarge
+}
+
+/// One register within a round: its errand, and who said what.
+struct Member: Sendable {
+    var errand: Errand
+    var inFavour: [NodeID] = []
+    /// Whoever refused, will not answer, or left this register out.
+    var against: [NodeID] = []
+    /// Of the values that were shown, the one with the highest ballot.
+    var highest = Ballot.zero
+    var value: ByteBuffer?
+    /// Who showed exactly that ballot: a quorum of them shows that it is chosen.
+    var agreeing: [NodeID] = []
+    /// The highest promise among those that were shown to a read.
+    var promised = Ballot.zero
+    /// In an accept: what is proposed, and what it means.
+    var proposal = ByteBuffer()
+    var settlement = Settlement.chosen
+    /// Whether a rival's ballot was in the way.
+    var isDuelled = false
+
+    init(errand: Errand) { self.errand = errand }
+
+    mutating func promise(_ ballot: Ballot) { promised = max(promised, ballot) }
+
+    /// A value that an acceptor showed.
+    mutating func show(
+        _ ballot: Ballot, _ value: ByteBuffer?, by node: NodeID, rules: SafetyRules
+    ) {
+        inFavour.append(node)
+        if ballot > highest || inFavour.count == 1 || !rules.highestAcceptedWins {
+            if ballot != highest { agreeing.removeAll(keepingCapacity: true) }
+            highest = ballot
+            self.value = value
+        }
+        if ballot == highest { agreeing.append(node) }
+    }
+}
+
+/// One message to every voter and its answers: one phase, one ballot, many registers.
+///
+/// Registers leave it one by one as they are decided; their places stay, because answers are in
+/// the order of the request.
+struct Round: Sendable {
+    /// What the message asks.
+    enum Phase: Hashable, Sendable {
+        case read
+        case prepare
+        case accept
+    }
+
+    let phase: Phase
+    /// Zero for a read.
+    let ballot: Ballot
+    let deadline: Instant
+    var members: [Member?]
+    var requestIDs: [UInt64] = []
+    /// Acceptors that were told the roster in this round: once is enough.
+    var taught: [NodeID] = []
+
+    /// The message, from what was there when the round began; nil once a register has left.
+    func body() -> PaxosRequest.Body? {
+        let whole = members.compactMap { $0 }
+        guard whole.count == members.count else { return nil }
+        switch phase {
+        case .read: return .read(whole.map(\.errand.key))
+        case .prepare: return .prepare(ballot, whole.map(\.errand.key))
+        case .accept:
+            return .accept(
+                ballot, whole.map { Proposal(key: $0.errand.key, value: $0.proposal) })
+        }
+    }
+
+    /// Marks that `node` says nothing in favour of any register.
+    mutating func refuse(_ node: NodeID) {
+        for index in members.indices { members[index]?.against.append(node) }
+    }
+}
