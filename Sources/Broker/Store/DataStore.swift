@@ -1,63 +1,84 @@
 import Model
 import NIOCore
 import Node
+import Paxos
+import Sodium
 import Storage
 
-/// A data directory that this process holds: its lock, its identity, its table, its log epoch.
+/// A data directory with a place in a cluster: its identity, its tables, its log epoch.
 ///
 ///     DIR/lock      held while the process lives
 ///     DIR/identity  cluster id and node id
+///     DIR/keys/     the identity key; nobody else may read it
 ///     DIR/clean     there after an orderly stop only
-///     DIR/table     topics, configurations, producer ids, the log epoch
+///     DIR/table     the broker's own records: store, boot and log epoch, members, erasures
+///     DIR/chosen    the table of chosen values: topics, members, roster
+///     DIR/registers what this broker promised and accepted as a voter
 ///     DIR/logs/     one directory for each topic id, one in it for each partition
 final class DataStore: Sendable {
-    let disk: any Disk
-    let table: TableFile
+    let opening: StoreOpening
+    let chosen: TableFile
+    let registers: TableFile
     let clusterID: String
     let nodeID: NodeID
+    /// Whether this broker began the cluster.
+    let isFounder: Bool
     /// Raised by each start that follows an unclean stop, durably, before anything is served.
     let logEpoch: LeaderEpoch
     let wasClean: Bool
-    let entries: [TableChange]
-    private let lock: DirectoryLock
     private let directory: DataDirectory
+
+    var disk: any Disk { opening.disk }
+    var table: TableFile { opening.table }
 
     private static let logEpochKey = "log-epoch"
 
-    init(_ configuration: BrokerConfiguration) throws(BrokerStartError) {
-        let root = configuration.dataDirectory
+    /// - Parameter proposed: who the broker is, where the directory is blank.
+    init(
+        _ opening: StoreOpening, identity proposed: DirectoryIdentity, nodeID asked: Int32?
+    ) throws(BrokerStartError) {
+        self.opening = opening
+        let root = opening.root
         do throws(DataDirectoryError) {
-            lock = try DirectoryLock(root: root, owner: "gossamer serve, since \(Self.timeOfDay())")
-            disk = PosixDisk(root: root)
-            var generator = SystemRandomNumberGenerator()
-            let proposed = DirectoryIdentity(
-                clusterID: Self.identifier(using: &generator),
-                nodeID: NodeID(configuration.nodeID ?? 1))
-            directory = try DataDirectory(disk: disk, identity: proposed)
+            directory = try DataDirectory(disk: opening.disk, identity: proposed)
         } catch {
-            throw .dataDirectory(Self.explain(error, root))
+            throw .dataDirectory(StoreOpening.explain(error, root))
         }
         clusterID = directory.identity.clusterID
         nodeID = directory.identity.nodeID
+        isFounder = !directory.identity.hasJoined
         wasClean = directory.wasClean
-        if let asked = configuration.nodeID, asked != nodeID.rawValue {
+        if let asked, asked != nodeID.rawValue {
             throw .dataDirectory(
                 "--node-id \(asked): \(root) belongs to node \(nodeID.rawValue). Leave the node id "
                     + "out, or choose another --data-dir")
         }
+        do throws(TableError) {
+            chosen = try TableFile(disk: opening.disk, directory: "", name: "chosen")
+            registers = try TableFile(disk: opening.disk, directory: "", name: "registers")
+        } catch {
+            throw .dataDirectory("\(root): chosen or registers: \(error). The broker does not guess")
+        }
+        logEpoch = try Self.raiseLogEpoch(opening, wasClean: wasClean)
+        Self.eraseDeleted(opening.table, on: opening.disk)
+    }
+
+    /// A cluster that begins with this directory.
+    static func founding(nodeID: Int32?) -> DirectoryIdentity {
+        DirectoryIdentity(clusterID: identifier(), nodeID: NodeID(nodeID ?? 1))
+    }
+
+    private static func raiseLogEpoch(
+        _ opening: StoreOpening, wasClean: Bool
+    ) throws(BrokerStartError) -> LeaderEpoch {
+        let root = opening.root
+        let stored = opening.table.entry(for: logEpochKey)
         let hasLogs: Bool
         do throws(DiskError) {
-            try disk.makeDirectory("logs")
-            hasLogs = try !disk.list("logs").isEmpty
+            hasLogs = try !opening.disk.list("logs").isEmpty
         } catch {
             throw .dataDirectory("\(root)/logs can't be used: \(error)")
         }
-        do throws(TableError) {
-            table = try TableFile(disk: disk, directory: "", name: "table")
-        } catch {
-            throw .dataDirectory("\(root)/table: \(error). The broker does not guess what it held")
-        }
-        let stored = table.entry(for: Self.logEpochKey)
         guard stored != nil || !hasLogs else {
             throw .dataDirectory(
                 "\(root): there are logs and no table that names their topics. Restore "
@@ -65,37 +86,31 @@ final class DataStore: Sendable {
         }
         var value = stored?.value ?? ByteBuffer(integer: Int32(0))
         let last = value.readInteger(as: Int32.self) ?? 0
-        logEpoch = LeaderEpoch(stored == nil || wasClean ? last : last + 1)
+        let epoch = LeaderEpoch(stored == nil || wasClean ? last : last + 1)
+        guard stored == nil || !wasClean else { return epoch }
         do throws(TableError) {
-            if stored == nil || !wasClean {
-                let next = ByteBuffer(integer: logEpoch.rawValue)
-                try table.put([
-                    TableFile.Change(
-                        key: Self.logEpochKey, version: (stored?.version ?? 0) + 1, value: next)
-                ])
-            }
+            try opening.table.put([
+                TableFile.Change(
+                    key: logEpochKey, version: (stored?.version ?? 0) + 1,
+                    value: ByteBuffer(integer: epoch.rawValue))
+            ])
         } catch {
             throw .dataDirectory("\(root)/table can't be written: \(error)")
         }
-        entries = table.entries.map {
-            TableChange(key: $0.key, version: $0.entry.version, value: $0.entry.value)
-        }
-        Self.eraseDeleted(entries, on: disk, from: table)
+        return epoch
     }
 
-    /// Removes the files of topics whose deletion was acknowledged before a crash came, or that a
+    /// Removes the files of topics whose deletion was decided before a crash came, or that a
     /// running process had still open; on the table's evidence only. What can't be removed now is
     /// tried again at the next start.
-    private static func eraseDeleted(
-        _ entries: [TableChange], on disk: any Disk, from table: TableFile
-    ) {
+    private static func eraseDeleted(_ table: TableFile, on disk: any Disk) {
         var done: [TableFile.Change] = []
-        for entry in entries {
-            guard let directory = ErasureRecord.directory(of: entry.key) else { continue }
+        for (key, entry) in table.entries {
+            guard let directory = ErasureRecord.directory(of: key) else { continue }
             do throws(DiskError) {
                 if disk.exists(directory) { try removeTopic(directory, on: disk) }
                 done.append(
-                    TableFile.Change(key: entry.key, version: entry.version + 1, value: nil))
+                    TableFile.Change(key: key, version: entry.version + 1, value: nil))
             } catch { continue }
         }
         if !done.isEmpty { try? table.put(done) }
@@ -114,29 +129,79 @@ final class DataStore: Sendable {
     /// The last write of an orderly stop. Should it fail, the next start checks the logs.
     func markClean() { try? directory.markClean() }
 
-    private static func explain(_ error: DataDirectoryError, _ root: String) -> String {
-        switch error {
-        case .locked(let owner):
-            "data directory \(root) is in use by \(owner). Stop it, or choose --data-dir"
-        case .disk(let reason): "data directory \(root) can't be used: \(reason)"
-        case .unsupportedFormat(let format):
-            "data directory \(root) has format \(format), written by a newer gossamer: upgrade"
-        case .corruptIdentity:
-            "data directory \(root): its identity file is damaged. Restore it from a copy"
+    /// 22 characters of the URL-safe base-64 alphabet, like Kafka's cluster ids.
+    private static func identifier() -> String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+        return String((0..<22).map { _ in alphabet[Int(Libsodium.randomWord() % 64)] })
+    }
+}
+
+extension DataStore {
+    /// What the disk remembers of the mesh, and what a table from before there was one held.
+    func memory() throws(BrokerStartError) -> MeshMemory {
+        var memory = MeshMemory()
+        for entry in Self.changes(chosen) {
+            guard let value = MeshRecords.chosen(entry) else {
+                throw .dataDirectory("\(opening.root)/chosen: \(entry.key) is damaged")
+            }
+            memory.chosen.append(value)
+            memory.version = max(memory.version, entry.version)
+        }
+        let log = Self.changes(registers)
+        guard let records = MeshRecords.acceptorLog(log) else {
+            throw .dataDirectory(
+                "\(opening.root)/registers is damaged: a voter that forgot what it promised must "
+                    + "not vote. Restore the file, or start this broker on an empty directory")
+        }
+        memory.acceptorLog = records
+        memory.version = log.reduce(memory.version) { max($0, $1.version) }
+        for entry in Self.changes(table) {
+            if let member = MeshRecords.member(entry) {
+                memory.members.append(member)
+                memory.version = max(memory.version, entry.version)
+            } else if let value = entry.value,
+                let proposal = try imported(entry.key, value, unless: memory.chosen)
+            {
+                memory.imports.append(proposal)
+            }
+        }
+        return memory
+    }
+
+    /// A topic, or the producer ids, as the table of a single broker held them.
+    private func imported(
+        _ key: String, _ value: ByteBuffer, unless chosen: [ChosenValue]
+    ) throws(BrokerStartError) -> RegisterProposal? {
+        guard key.hasPrefix("topic/") || key == "producer-ids" else { return nil }
+        guard isFounder, !chosen.contains(where: { $0.key == key }) else { return nil }
+        guard key.hasPrefix("topic/") else {
+            return RegisterProposal(key: key, operation: .begin(value))
+        }
+        do throws(TopicRecord.DecodeError) {
+            let record = try TopicRecord(decoding: value, home: nodeID)
+            return RegisterProposal(key: key, operation: .begin(record.encoded()))
+        } catch {
+            throw .dataDirectory("\(opening.root)/table: \(key) can't be read: \(error)")
         }
     }
 
-    /// 22 characters of the URL-safe base-64 alphabet, like Kafka's cluster ids.
-    private static func identifier(using generator: inout some RandomNumberGenerator) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-        return String((0..<22).map { _ in alphabet[Int.random(in: 0..<64, using: &generator)] })
+    static func changes(_ file: TableFile) -> [TableChange] {
+        file.entries.map {
+            TableChange(key: $0.key, version: $0.entry.version, value: $0.entry.value)
+        }
     }
 
-    /// HH:MM in UTC, for the note in the lock.
-    private static func timeOfDay() -> String {
-        let minutes = Clock.now().wall.milliseconds / 60_000 % 1_440
-        let hour = minutes / 60
-        let minute = minutes % 60
-        return "\(hour < 10 ? "0" : "")\(hour):\(minute < 10 ? "0" : "")\(minute) UTC"
+    /// What a newcomer was given when it was admitted, so that it knows whom to trust.
+    func remember(_ values: [ChosenValue]) throws(BrokerStartError) {
+        do throws(TableError) {
+            try chosen.put(
+                values.enumerated().map { place, value in
+                    let change = MeshRecords.change(value, version: UInt64(place) + 1)
+                    return TableFile.Change(
+                        key: change.key, version: change.version, value: change.value)
+                })
+        } catch {
+            throw .dataDirectory("\(opening.root)/chosen can't be written: \(error)")
+        }
     }
 }
