@@ -78,7 +78,7 @@ let package = Package(
         module(
             "Node",
             ["Model", "Storage", "Replication", "Coordination", nioCore, deque, heap, ordered]),
-        module("Simulation", ["Model", "Storage", nioCore]),
+        module("Simulation", ["Model", "Storage", "Gossip", nioCore, heap]),
         module(
             "Broker",
             [

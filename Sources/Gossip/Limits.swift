@@ -1,2 +1,91 @@
 /// The named bounds of `Gossip`, each with the reason for its number.
-enum Limits {}
+public enum GossipLimits {
+    /// What a datagram's payload may hold: 1,400 bytes pass every path that carries an Ethernet
+    /// frame through a tunnel, less 60 for the transport's header and tag.
+    public static let datagramPayloadBytes = 1_340
+    /// The longest message over a link: the largest chosen value with its key and ballot.
+    public static let messageBytes = 4 * 1024 * 1024 + 4 * 1024
+    /// Where a list of values or entries is cut into another message: large enough to amortise a
+    /// record of the link, small enough not to delay what comes behind it.
+    static let messageTargetBytes = 256 * 1024
+    /// A larger chosen value is advertised by datagram and pulled over the link, so that one value
+    /// never takes more than a third of a packet from the others.
+    static let datagramValueBytes = 512
+    /// A larger self-record would not fit beside an accusation; 900 holds four addresses and
+    /// eight endpoints with ordinary host names.
+    static let selfRecordBytes = 900
+    /// A host has two address families on two networks at most.
+    static let addressesPerMember = 4
+    /// A listener each for clients inside, outside, TLS and administration, twice.
+    static let endpointsPerMember = 8
+    /// RFC 1035's longest host name; the names of racks and listeners are shorter.
+    static let textBytes = 255
+    /// Parts of one packet: its count is one byte, and a part has at least 14 bytes.
+    static let partsPerPacket = 95
+    /// Accusations sent beside one member's state: more than any suspicion needs to confirm.
+    static let evidencePerMember = 8
+    /// Members: ten times what anybody runs in one gossip pool (Consul advises 5,000).
+    static let members = 50_000
+    /// Self-records that wait for their admission, from joins under way.
+    static let waitingRecords = 1_024
+    /// Rumours about members that wait: four of each member of a mesh of 1,000.
+    static let memberRumours = 4_096
+    /// Rumours about the table that wait; past it the digests find what was dropped.
+    static let tableRumours = 8_192
+    /// High-water marks that wait: one of each slot of four internal topics.
+    static let markRumours = 1_024
+    /// Slots whose mark is remembered: the largest offsets topic that anybody runs.
+    static let slots = 4_096
+    /// Probes that this member does for others at a time: three askers for each of 85 members.
+    static let relays = 256
+    /// Keys whose Paxos read is under way: one batch of the proposer.
+    static let confirmations = 4_096
+    /// Keys that are being pulled from peers.
+    static let wants = 16_384
+    /// Keys asked of one peer in one message.
+    static let wantsPerMessage = 256
+    /// Bytes of values that one peer is asked for at a time: two of the largest.
+    static let wantedBytesPerPeer = 8 * 1024 * 1024
+    /// A pull unanswered for so long is asked of somebody else: a link of 1 MB/s moves 4 MB.
+    static let wantTimeoutMilliseconds: Int64 = 4_000
+    /// A Paxos read unanswered for so long may be asked again.
+    static let confirmTimeoutMilliseconds: Int64 = 10_000
+    /// Keys of traces seen, to tell the first arrival from a duplicate.
+    static let traces = 256
+    /// The round trips of a member that are remembered for its percentiles.
+    static let roundTrips = 16
+    /// Rounds of anti-entropy that this member may begin in a second: a join of 100 members at
+    /// once is spread over ten seconds at each of them.
+    static let descentsPerSecond = 10
+    /// Fresh suspicions on own evidence: a burst, then as many a second. A sick member then accuses
+    /// few (consul#5567), and a real crash of a rack is found by everybody else too.
+    static let suspicionBurst = 4
+    static let suspicionsPerSecond = 2
+    /// Accusations taken from one accuser: its own cap, with room for dead and repeated ones.
+    static let accusationBurst = 24
+    static let accusationsPerSecond = 8
+    /// Probes in a row that only TCP answered until UDP counts as blocked: with 5 % loss each way
+    /// one is ordinary and two come once in a hundred.
+    static let silentDatagramsUntilBlocked = 2
+    /// Ticks of gossip that may be saved up for a fresh rumour, beyond one for each interval.
+    static let pushBurst = 3
+    /// Fresh rumours of one moment share packets.
+    static let batchingMilliseconds: Int64 = 2
+    /// A contact over TCP that was not answered is not repeated before.
+    static let connectPatienceMilliseconds: Int64 = 1_000
+    /// Between attempts to reach seeds: doubled from the first to the second.
+    static let seedBackoffMilliseconds: ClosedRange<Int64> = 1_000...10_000
+    /// Each dead member is contacted as often, but all together at most once a second.
+    static let deadContactMilliseconds: Int64 = 10_000
+    static let deadContactMinimumMilliseconds: Int64 = 1_000
+    /// How long a leaving member spreads its goodbye.
+    static let lingerMilliseconds: Int64 = 1_000
+    /// The lease: without a majority of voters for longer, and with a third of the mesh silent, a
+    /// member assumes that it is the sick one.
+    static let leaseMilliseconds: Int64 = 1_500
+    /// Leaves and branches of a digest tree: 1,024 buckets of 8 bytes, 32 below each branch.
+    static let digestLeaves = 1_024
+    static let digestBranches = 32
+    /// The prefix of the registers that admit members.
+    static let admissionPrefix = "members/"
+}

@@ -1,0 +1,233 @@
+internal import Model
+internal import NIOCore
+internal import OrderedCollections
+
+/// A value that a peer has and this member pulls.
+struct Want {
+    var advert: Advert
+    /// Who has it, the last to say so first.
+    var sources: [NodeID]
+    /// Whom it was asked of, and when.
+    var asked: NodeID?
+    var askedAt: Instant?
+}
+
+/// Merging chosen values: by ballot, never by arrival; doubting what may have been deleted.
+extension GossipMachine {
+    /// What a peer's claim about a key means here.
+    enum Verdict: Hashable {
+        case news
+        case known
+        case old
+        case split
+        case doubtful
+        case spentTombstone
+    }
+
+    func verdict(
+        key: String, ballot: Ballot, hash: ContentHash, isTombstone: Bool
+    ) -> Verdict {
+        if isTombstone, ballot <= floor, rules.dropsOldTombstones { return .spentTombstone }
+        guard let entry = table[key] else {
+            return ballot <= floor && rules.confirmsUnknownKeys ? .doubtful : .news
+        }
+        if entry.value.ballot == ballot {
+            guard entry.hash != hash else { return .known }
+            return rules.alarmsSplitVersions ? .split : .known
+        }
+        return ballot > entry.value.ballot || !rules.ordersByBallot ? .news : .old
+    }
+
+    /// A whole value from a peer.
+    mutating func offer(_ value: ChosenValue, from peer: NodeID) {
+        let hash = value.contentHash
+        wants.removeValue(forKey: value.key)
+        let verdict = verdict(
+            key: value.key, ballot: value.ballot, hash: hash, isTombstone: value.value == nil)
+        switch verdict {
+        case .news: store(value, hash, from: peer)
+        case .known: counters.duplicateValues += 1
+        case .old: counters.oldValues += 1
+        case .spentTombstone: counters.spentTombstones += 1
+        case .doubtful: doubt(value.key)
+        case .split: alarmSplit(value.key, value.ballot, hash, from: peer)
+        }
+    }
+
+    /// A fingerprint of a value that a peer has.
+    mutating func weigh(_ advert: Advert, from peer: NodeID) {
+        let verdict = verdict(
+            key: advert.key, ballot: advert.ballot, hash: advert.hash,
+            isTombstone: advert.size == nil)
+        switch verdict {
+        case .news: want(advert, from: peer)
+        case .known: counters.duplicateValues += 1
+        case .old: counters.oldValues += 1
+        case .spentTombstone: counters.spentTombstones += 1
+        case .doubtful: doubt(advert.key)
+        case .split: alarmSplit(advert.key, advert.ballot, advert.hash, from: peer)
+        }
+    }
+
+    /// What this broker's Paxos chose needs no confirmation.
+    mutating func adopt(_ value: ChosenValue, from peer: NodeID?) {
+        let hash = value.contentHash
+        if let entry = table[value.key] {
+            if entry.value.ballot == value.ballot, entry.hash != hash {
+                alarmSplit(value.key, value.ballot, hash, from: peer)
+                return
+            }
+            guard value.ballot > entry.value.ballot else { return }
+        }
+        if value.value == nil, value.ballot <= floor, table[value.key] == nil { return }
+        store(value, hash, from: peer)
+    }
+
+    private mutating func store(_ value: ChosenValue, _ hash: ContentHash, from peer: NodeID?) {
+        table.set(value, hash: hash)
+        applied.append(value)
+        note(.valueApplied(key: value.key, value.ballot, from: peer))
+        let isLarge = value.encodedBytes > GossipLimits.datagramValueBytes
+        let part =
+            isLarge
+            ? Part.advert(
+                Advert(
+                    key: value.key, ballot: value.ballot, hash: hash,
+                    size: value.value?.readableBytes))
+            : Part.value(value)
+        if !isLarge || rules.adverts {
+            tableRumours.insert(.value(value.key), part.encoded())
+            rumourAdded()
+        }
+        followAdmission(value)
+    }
+
+    private mutating func alarmSplit(
+        _ key: String, _ ballot: Ballot, _ hash: ContentHash, from peer: NodeID?
+    ) {
+        guard let entry = table[key] else { return }
+        counters.splitVersions += 1
+        guard doubt(key) else { return }
+        out.append(
+            .alarm(
+                .splitVersion(key: key, ballot, ours: entry.hash, theirs: hash, from: peer)))
+    }
+
+    // MARK: Confirmation
+
+    /// Asks Paxos, once at a time for each key; whether it was asked now.
+    @discardableResult
+    mutating func doubt(_ key: String) -> Bool {
+        if let since = confirming[key],
+            now.milliseconds(since: since) < GossipLimits.confirmTimeoutMilliseconds
+        {
+            return false
+        }
+        if confirming[key] == nil, confirming.count >= GossipLimits.confirmations {
+            confirming.removeFirst()
+        }
+        confirming[key] = now
+        toConfirm.append(key)
+        note(.valueDoubted(key: key))
+        return true
+    }
+
+    /// Paxos has the last word: also against an equal ballot, and against a deleted key.
+    mutating func confirmed(_ key: String, _ value: ChosenValue?) {
+        confirming.removeValue(forKey: key)
+        let entry = table[key]
+        guard let value else {
+            guard let entry, entry.value.ballot <= floor else { return }
+            forgetDeleted(entry.value)
+            return
+        }
+        if let entry, value.ballot < entry.value.ballot { return }
+        let hash = value.contentHash
+        if let entry, value.ballot == entry.value.ballot, hash == entry.hash { return }
+        if value.value == nil, value.ballot <= floor {
+            if let entry { forgetDeleted(entry.value) }
+            return
+        }
+        store(value, hash, from: nil)
+    }
+
+    /// A key that came back from before a delete leaves the table as the delete would have.
+    private mutating func forgetDeleted(_ value: ChosenValue) {
+        table.remove(value.key)
+        tableRumours.remove(.value(value.key))
+        let gone = ChosenValue(key: value.key, ballot: value.ballot, value: nil)
+        applied.append(gone)
+        followAdmission(gone)
+    }
+
+    mutating func raise(to next: Ballot) {
+        guard next > floor else { return }
+        floor = next
+        if rules.dropsOldTombstones { table.removeTombstones(upTo: next) }
+    }
+
+    // MARK: Pulling
+
+    private mutating func want(_ advert: Advert, from peer: NodeID) {
+        if var known = wants[advert.key] {
+            if known.advert.ballot == advert.ballot {
+                if !known.sources.contains(peer), known.sources.count < 4 {
+                    known.sources.append(peer)
+                    wants[advert.key] = known
+                }
+                return
+            }
+            guard advert.ballot > known.advert.ballot else { return }
+        }
+        guard wants.count < GossipLimits.wants else { return }
+        wants[advert.key] = Want(advert: advert, sources: [peer])
+        if wantsDue == nil {
+            wantsDue = schedule(.wants, after: GossipLimits.batchingMilliseconds)
+        }
+    }
+
+    /// Asks for what was not asked or not answered in time, each of the next that has it, and
+    /// from none more at a time than its bounds.
+    mutating func retryWants() {
+        wantsDue = nil
+        var asked: OrderedDictionary<NodeID, (keys: [String], bytes: Int)> = [:]
+        var hopeless: [String] = []
+        for (key, want) in wants {
+            if let askedAt = want.askedAt, let peer = want.asked,
+                now.milliseconds(since: askedAt) < GossipLimits.wantTimeoutMilliseconds
+            {
+                asked[peer, default: ([], 0)].bytes += want.advert.size ?? 0
+                continue
+            }
+            if want.sources.isEmpty { hopeless.append(key) }
+        }
+        for key in hopeless { wants.removeValue(forKey: key) }
+        for index in wants.values.indices {
+            let want = wants.values[index]
+            if let askedAt = want.askedAt,
+                now.milliseconds(since: askedAt) < GossipLimits.wantTimeoutMilliseconds
+            {
+                continue
+            }
+            guard let peer = want.sources.first else { continue }
+            var batch = asked[peer, default: ([], 0)]
+            guard batch.keys.count < GossipLimits.wantsPerMessage,
+                batch.bytes == 0
+                    || batch.bytes + (want.advert.size ?? 0) <= GossipLimits.wantedBytesPerPeer
+            else { continue }
+            batch.keys.append(want.advert.key)
+            batch.bytes += want.advert.size ?? 0
+            asked[peer] = batch
+            wants.values[index].sources.removeFirst()
+            wants.values[index].asked = peer
+            wants.values[index].askedAt = now
+        }
+        for (peer, batch) in asked where !batch.keys.isEmpty {
+            if batch.keys.count == 1 { note(.valueWanted(key: batch.keys[0], from: peer)) }
+            sendMessage(LinkMessage.want(batch.keys).encoded(), to: peer)
+        }
+        if !wants.isEmpty {
+            wantsDue = schedule(.wants, after: GossipLimits.wantTimeoutMilliseconds / 2)
+        }
+    }
+}

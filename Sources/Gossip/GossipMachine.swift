@@ -1,0 +1,203 @@
+public import Model
+internal import NIOCore
+internal import OrderedCollections
+
+/// Membership and dissemination: SWIM with Lifeguard, rumours, and digests as the safety net.
+///
+/// Finds out who is there, spreads what was chosen, and decides nothing: "dead" is a hint, and a
+/// table holds only values that Paxos chose. Pure: inputs become effects, signatures come from
+/// `RecordSigner`, chance from the generator. Owned by the control machine of a broker. Its
+/// invariants:
+///
+/// - a member is known by its admission in the table, never by introduction;
+/// - what is believed of a member only grows: (boot, incarnation, alive < suspect < dead or left),
+///   where a higher incarnation outranks even "dead", unlike in SWIM 4.2, so that a member returns
+///   from a partition by itself (memberlist does the same);
+/// - an entry of the table only grows by ballot.
+///
+/// A packet costs what is in it; nothing is proportional to the size of the mesh but a removal
+/// from the rounds and the descent of an exchange.
+public struct GossipMachine: Sendable {
+    public typealias Input = GossipInput
+    public typealias Effect = GossipEffect
+
+    let configuration: GossipConfiguration
+    let node: NodeID
+    let signer: any RecordSigner
+    var generator: SeededGenerator
+    var now = Instant(nanoseconds: 0)
+    /// Collects while an input is handled; swapped with the caller's, so nothing is copied.
+    var out: [Effect] = []
+
+    // MARK: Members
+
+    /// What this member says of itself.
+    var record: SelfRecord
+    var ownAdmission: AdmissionRecord?
+    var members: OrderedDictionary<NodeID, Member> = [:]
+    var memberTree = DigestTree()
+    var ownFingerprint: UInt64 = 0
+    var presentCount = 0
+    var suspectCount = 0
+    var deadCount = 0
+    /// Records of members whose admission did not arrive yet.
+    var waitingRecords: OrderedDictionary<NodeID, SelfRecord> = [:]
+    var membersChanged = false
+
+    // MARK: Detection
+
+    var probeRound = ShuffledRound()
+    var gossipRound = ShuffledRound()
+    var digestRound = ShuffledRound()
+    var deadRound = ShuffledRound()
+    var probe: Probe?
+    var probeDue: Instant?
+    var relays: OrderedDictionary<UInt64, Relay> = [:]
+    /// Lifeguard's local health multiplier: 0 is well, 8 the worst.
+    var health = 0
+    var suspicionTokens = Double(GossipLimits.suspicionBurst)
+    var suspicionTokensAt = Instant(nanoseconds: 0)
+    var lastMajority: Instant?
+    var isIsolated = false
+    var leftAt: Instant?
+
+    // MARK: Dissemination
+
+    var memberRumours = RumourQueue(capacity: GossipLimits.memberRumours)
+    var tableRumours = RumourQueue(capacity: GossipLimits.tableRumours)
+    var markRumours = RumourQueue(capacity: GossipLimits.markRumours)
+    var gossipDue: Instant?
+    var pushTokens = Double(GossipLimits.pushBurst)
+    var pushTokensAt = Instant(nanoseconds: 0)
+    var marks: OrderedDictionary<UInt32, SlotMark> = [:]
+    var seenTraces: OrderedDictionary<UInt64, UInt8> = [:]
+
+    // MARK: Table
+
+    var table = GossipTable()
+    var floor = Ballot.zero
+    var applied: [ChosenValue] = []
+    var confirming: OrderedDictionary<String, Instant> = [:]
+    var toConfirm: [String] = []
+    var wants: OrderedDictionary<String, Want> = [:]
+    var wantsDue: Instant?
+
+    // MARK: Links
+
+    var seeds: [SeedState]
+    var seedsDue: Instant?
+    var seedBackoff = GossipLimits.seedBackoffMilliseconds.lowerBound
+    var antiEntropyDue: Instant?
+    var deadDue: Instant?
+    var descentTokens = Double(GossipLimits.descentsPerSecond)
+    var descentTokensAt = Instant(nanoseconds: 0)
+
+    var timers = Timers()
+    var announcedWake: Instant?
+    var isStarted = false
+    public internal(set) var counters = GossipCounters()
+
+    /// A machine that waits for `start`; throws where the description does not fit a self-record.
+    public init(
+        configuration: GossipConfiguration, identity: GossipIdentity, signer: any RecordSigner,
+        generator: SeededGenerator
+    ) throws(GossipDecodeError) {
+        let life = MemberLife(boot: identity.boot, incarnation: Incarnation(0))
+        guard
+            let record = SelfRecord(
+                node: identity.node, life: life, isLeaving: false,
+                description: identity.description, signer: signer)
+        else { throw .overLimit }
+        self.configuration = configuration
+        self.signer = signer
+        self.generator = generator
+        self.record = record
+        node = identity.node
+        seeds = configuration.seeds.map { SeedState(address: $0) }
+        memberRumours.replaces = configuration.rules.replacesRumours
+        tableRumours.replaces = configuration.rules.replacesRumours
+        markRumours.replaces = configuration.rules.replacesRumours
+    }
+
+    var rules: GossipRules { configuration.rules }
+    var profile: GossipProfile { configuration.profile }
+
+    /// Handles one input at `now`, which never goes back, and then whatever is due.
+    public mutating func handle(_ input: Input, now: Instant, into effects: inout [Effect]) {
+        self.now = max(now, self.now)
+        swap(&effects, &out)
+        accept(input)
+        while let due = timers.popDue(self.now) { fire(due.kind) }
+        flush()
+        swap(&effects, &out)
+    }
+
+    private mutating func accept(_ input: Input) {
+        switch input {
+        case .start(let members, let table): start(members, table)
+        case .wake: break
+        case .datagram(let from, let bytes): receive(bytes, from: from, overLink: false)
+        case .message(let from, let bytes): receiveMessage(bytes, from: from)
+        case .linkOpened(let link): opened(link)
+        case .linkFailed(let peer, let failure): failed(peer, failure)
+        case .seedFailed: break
+        case .chosen(let values): for value in values { adopt(value, from: nil) }
+        case .confirmed(let key, let value): confirmed(key, value)
+        case .setFloor(let floor): raise(to: floor)
+        case .marks(let marks): publish(marks)
+        case .describe(let description): describe(description)
+        case .leave: leave()
+        case .forceLeave(let node): forceOut(node)
+        case .slowDisk: changeHealth(by: 1)
+        case .voterAnswers(let instant):
+            lastMajority = max(instant, lastMajority ?? instant)
+            weighIsolation()
+        case .trace(let id): trace(TraceMark(id: id, origin: node, hop: 0), from: nil)
+        }
+    }
+
+    private mutating func fire(_ timer: TimerKind) {
+        switch timer {
+        case .probe: if let due = probeDue, due <= now { nextProbe() }
+        case .probeTimeout(let id): probeTimedOut(id)
+        case .gossip: if let due = gossipDue, due <= now { gossipTick() }
+        case .antiEntropy: if let due = antiEntropyDue, due <= now { compareDigests() }
+        case .seeds: if let due = seedsDue, due <= now { contactSeeds() }
+        case .deadContact: if let due = deadDue, due <= now { contactDead() }
+        case .relayNack(let id): refuse(relay: id)
+        case .relayEnd(let id): relays.removeValue(forKey: id)
+        case .suspicion(let node): suspicionEnded(node)
+        case .wants: if let due = wantsDue, due <= now { retryWants() }
+        case .isolation: weighIsolation()
+        case .left: if let at = leftAt, at <= now { out.append(.left) }
+        }
+    }
+
+    /// What was gathered while handling goes out as one effect each, and the next wake last.
+    private mutating func flush() {
+        if !applied.isEmpty {
+            out.append(.tableChanged(applied))
+            applied.removeAll(keepingCapacity: true)
+        }
+        if !toConfirm.isEmpty {
+            out.append(.confirm(toConfirm))
+            toConfirm.removeAll(keepingCapacity: true)
+        }
+        if membersChanged {
+            membersChanged = false
+            out.append(.persistMembers)
+        }
+        if let earliest = timers.earliest, earliest != announcedWake {
+            announcedWake = earliest
+            out.append(.wake(at: earliest))
+        }
+    }
+
+    mutating func note(_ event: GossipEvent) { out.append(.event(event)) }
+}
+
+/// A seed as it is configured, and who answered there.
+struct SeedState {
+    let address: MeshAddress
+    var peer: NodeID?
+}
