@@ -77,12 +77,16 @@ let package = Package(
         module("Coordination", ["Model", nioCore, deque, ordered]),
         module(
             "Node",
-            ["Model", "Storage", "Replication", "Coordination", nioCore, deque, heap, ordered]),
+            [
+                "Model", "Gossip", "Paxos", "Storage", "Replication", "Coordination", nioCore,
+                deque, heap, ordered,
+            ]),
         module("Simulation", ["Model", "Storage", "Gossip", nioCore, heap]),
         module(
             "Broker",
             [
-                "Node", "KafkaProtocol", "Coordination", "Replication", "Storage", "Compression",
+                "Node", "Gossip", "Paxos", "Transport", "Sodium", "KafkaProtocol", "Coordination",
+                "Replication", "Storage", "Compression",
                 "Model", nioCore, nioPosix, deque, ordered, logging,
             ]),
         module("Client", ["KafkaProtocol", "Model", "Compression", nioCore, nioPosix]),

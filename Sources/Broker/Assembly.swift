@@ -1,11 +1,14 @@
 import Coordination
+import Gossip
 import Model
 import NIOCore
 import NIOPosix
 import Node
+import Sodium
 import Storage
+import Transport
 
-/// Puts a broker together: a reactor on each loop, the control machine on the first, the timers.
+/// Puts a broker together: a reactor on each loop, the control plane on the first, the timers.
 struct Assembly: Sendable {
     private let configuration: BrokerConfiguration
     private let store: DataStore
@@ -22,8 +25,11 @@ struct Assembly: Sendable {
         self.loops = Array(group.makeIterator())
     }
 
-    /// Makes the reactors and begins to open what the table names.
-    func run(advertising listeners: [ListenerConfiguration]) async {
+    /// Makes the reactors, listens for other brokers and begins to open what the table names.
+    /// Returns where others reach this broker; nil where it listens to none.
+    func run(
+        advertising listeners: [ListenerConfiguration]
+    ) async throws(BrokerStartError) -> HostPort? {
         let broker = BrokerEntry(
             id: store.nodeID, rack: configuration.rack,
             endpoints: listeners.map { listener in
@@ -31,22 +37,34 @@ struct Assembly: Sendable {
                 return Endpoint(
                     listener: listener.name, host: address.host, port: Int32(address.port))
             })
+        let memory = try store.memory()
         for index in loops.indices {
             try? await loops[index].submit { self.makeReactor(index, broker) }.get()
         }
-        let entries = store.entries
-        shared.mailboxes[0].post(.control(.start(entries)))
+        let bound = try await listen()
+        let advertised = bound.map { address in
+            configuration.mesh.advertise ?? HostPort(host: address.host, port: Int(address.port))
+        }
+        do {
+            try await loops[0].submit {
+                try self.makePlane(broker, reachedAt: advertised, memory)
+            }.get()
+        } catch {
+            throw .mesh(
+                "what this broker says of itself is too long for the mesh: give it fewer or shorter "
+                    + "--kafka, --advertise and rack names")
+        }
+        shared.mailboxes[0].post(.mesh(.start(memory)))
+        return bound.map { HostPort(host: $0.host, port: Int($0.port)) }
     }
 
     private func makeReactor(_ index: Int, _ broker: BrokerEntry) {
-        let defaults = Self.defaults(configuration)
         let view = ClusterView(
             clusterID: store.clusterID, brokers: [broker], controller: broker.id,
-            defaults: defaults, topics: [])
+            defaults: Self.defaults(configuration), topics: [])
         let reactor = Reactor(
             index: index, loop: loops[index], shared: shared, limits: configuration.limits,
             view: view)
-        if index == 0 { reactor.control = makeControl(broker, defaults) }
         shared.mailboxes[index].attach(reactor)
         let mailbox = shared.mailboxes[index]
         every(1_000, on: loops[index]) { mailbox.reactorOnLoop?.inspectConnections() }
@@ -65,20 +83,6 @@ struct Assembly: Sendable {
         _ = loop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in work() }
     }
 
-    private func makeControl(_ broker: BrokerEntry, _ defaults: TopicDefaultsView) -> Control {
-        var entropy = SystemRandomNumberGenerator()
-        var groups = GroupConfiguration()
-        groups.initialRebalanceDelayMilliseconds =
-            configuration.groupInitialRebalanceDelayMilliseconds
-        groups.offsetRetentionMilliseconds = configuration.offsetsRetentionMinutes * 60_000
-        return Control(
-            identity: Control.Identity(
-                clusterID: store.clusterID, broker: broker, logEpoch: store.logEpoch,
-                cleanStart: store.wasClean),
-            defaults: defaults, offsetsPartitions: configuration.offsetsTopicPartitions,
-            groups: groups, generator: SeededGenerator(seed: entropy.next()))
-    }
-
     private static func defaults(_ configuration: BrokerConfiguration) -> TopicDefaultsView {
         TopicDefaultsView(
             partitions: configuration.defaults.partitions,
@@ -88,6 +92,115 @@ struct Assembly: Sendable {
                 "flush": configuration.defaults.flush.rawValue,
                 "min.insync.replicas": String(configuration.defaults.minInsyncReplicas),
             ])
+    }
+}
+
+/// The mesh side of a start.
+extension Assembly {
+    /// Makes the mesh's shell on the first loop and binds its address, if there is one.
+    private func listen() async throws(BrokerStartError) -> MeshAddress? {
+        let loop = loops[0]
+        guard let address = configuration.mesh.listen else {
+            try? await loop.submit { _ = self.makeShell() }.get()
+            return nil
+        }
+        do {
+            return try await loop.flatSubmit {
+                do throws(SecretFile.Failure) {
+                    return try self.makeShell().bindTransport(
+                        self.makeIdentity(),
+                        secrets: MeshSecrets.ring(self.configuration.mesh.secretFile),
+                        to: MeshAddress(host: address.host, port: UInt16(clamping: address.port)))
+                } catch {
+                    return loop.makeFailedFuture(BrokerStartError.mesh("\(error)"))
+                }
+            }.get()
+        } catch let error as BrokerStartError {
+            throw error
+        } catch {
+            throw .listener(
+                "\(address): can't listen there for other brokers (\(error)). Is another broker "
+                    + "running? Choose another address with --mesh HOST:PORT")
+        }
+    }
+
+    private func makeShell() -> MeshShell {
+        guard let reactor = shared.mailboxes[0].reactorOnLoop else {
+            preconditionFailure("the reactor was made before its mesh")
+        }
+        let shell = MeshShell(reactor: reactor, trust: MeshTrust())
+        reactor.mesh = shell
+        return shell
+    }
+
+    private func makeIdentity() -> LocalIdentity {
+        guard let cluster = ClusterID(store.clusterID) else {
+            preconditionFailure("cluster ids have 22 characters")
+        }
+        return LocalIdentity(
+            signingKey: store.opening.signingKey(), clusterID: cluster, nodeID: store.nodeID,
+            storeID: store.opening.storeID, bootEpoch: store.opening.bootEpoch, role: .broker,
+            mode: configuration.mesh.links.mode)
+    }
+
+    /// The control plane, on the first loop.
+    private func makePlane(
+        _ broker: BrokerEntry, reachedAt address: HostPort?, _ memory: MeshMemory
+    ) throws {
+        var entropy = SystemRandomNumberGenerator()
+        let key = store.opening.signingKey()
+        let member = BrokerMember(entry: broker, epoch: store.logEpoch)
+        let identity = Mesh.Identity(
+            clusterID: store.clusterID, node: store.nodeID, boot: store.opening.bootEpoch,
+            store: store.opening.storeID, key: key.publicKey, isFounder: store.isFounder,
+            member: member)
+        let gossip = GossipConfiguration(
+            profile: configuration.mesh.profile.times,
+            seeds: configuration.mesh.seeds.map {
+                MeshAddress(host: $0.host, port: UInt16(clamping: $0.port))
+            })
+        let mesh = try Mesh(
+            identity: identity, description: describe(broker, address), configuration: gossip,
+            signer: MeshSigner(key: key), seed: entropy.next())
+        shared.mailboxes[0].reactorOnLoop?.plane = ControlPlane(
+            control: makeControl(broker, seed: entropy.next()), mesh: mesh)
+    }
+
+    private func describe(_ broker: BrokerEntry, _ address: HostPort?) -> SelfDescription {
+        SelfDescription(
+            addresses: address.map {
+                [MeshAddress(host: $0.host, port: UInt16(clamping: $0.port))]
+            } ?? [],
+            endpoints: broker.endpoints.map {
+                ClientEndpoint(
+                    listener: $0.listener, host: $0.host, port: UInt16(clamping: $0.port))
+            },
+            rack: configuration.rack ?? "", softwareVersion: configuration.softwareVersion,
+            leaderEpoch: store.logEpoch.rawValue)
+    }
+
+    private func makeControl(_ broker: BrokerEntry, seed: UInt64) -> Control {
+        var groups = GroupConfiguration()
+        groups.initialRebalanceDelayMilliseconds =
+            configuration.groupInitialRebalanceDelayMilliseconds
+        groups.offsetRetentionMilliseconds = configuration.offsetsRetentionMinutes * 60_000
+        return Control(
+            identity: Control.Identity(
+                clusterID: store.clusterID, broker: broker, logEpoch: store.logEpoch,
+                cleanStart: store.wasClean),
+            defaults: Self.defaults(configuration),
+            offsetsPartitions: configuration.offsetsTopicPartitions, groups: groups,
+            generator: SeededGenerator(seed: seed))
+    }
+}
+
+extension MeshProfile {
+    var times: GossipProfile {
+        switch self {
+        case .local: .local
+        case .lan: .lan
+        case .wan: .wan
+        }
     }
 }
 
@@ -101,20 +214,18 @@ extension SharedParts {
     static func make(
         _ configuration: BrokerConfiguration, store: DataStore,
         group: MultiThreadedEventLoopGroup, events: BrokerEvents
-    ) throws(BrokerStartError) -> SharedParts {
+    ) -> SharedParts {
         let loops = Array(group.makeIterator())
         let diskThreads = NIOThreadPool(numberOfThreads: diskThreadCount)
         diskThreads.start()
         let maintenanceThread = NIOThreadPool(numberOfThreads: 1)
         maintenanceThread.start()
-        let tableThread = NIOThreadPool(numberOfThreads: 1)
-        tableThread.start()
         return SharedParts(
             mailboxes: loops.map { Mailbox(loop: $0) }, disk: store.disk,
             files: FileHandleCache(capacity: configuration.limits.openFiles),
             tail: loops.map { _ in TailCache(budgetBytes: tailBytes / loops.count) },
             diskThreads: diskThreads, maintenanceThread: maintenanceThread,
-            table: TableWriter(table: store.table, thread: tableThread), events: events,
+            tables: TableWriter(), registers: TableWriter(), store: store, events: events,
             progress: BrokerProgress(shards: loops.count, loop: loops[0]),
             limits: configuration.limits, dataDirectory: configuration.dataDirectory)
     }

@@ -25,6 +25,13 @@ public struct HostPort: Hashable, Sendable {
     }
 }
 
+extension HostPort {
+    /// Whether only this machine can reach it.
+    var isLoopback: Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+    }
+}
+
 extension HostPort: CustomStringConvertible {
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
@@ -128,6 +135,8 @@ public struct BrokerConfiguration: Sendable, Equatable {
     public var listeners: [ListenerConfiguration]
     public var rack: String?
     public var mesh = MeshConfiguration()
+    /// What others are told of the program, for rolling upgrades.
+    public var softwareVersion = ""
     public var defaults = TopicDefaults()
     public var limits = BrokerLimits()
     /// Event loops, and with them shards; nil is one per core.
@@ -146,5 +155,17 @@ public struct BrokerConfiguration: Sendable, Equatable {
     public init(dataDirectory: String, listeners: [ListenerConfiguration]) {
         self.dataDirectory = dataDirectory
         self.listeners = listeners
+    }
+
+    /// A mesh of one that begins by itself is for trying things out: nobody outside this machine
+    /// is served by it, because it may be a broker whose seeds were forgotten.
+    func refuseFoundingInPublic() throws(BrokerStartError) {
+        let addresses = listeners.map(\.bind) + [mesh.listen].compactMap { $0 }
+        guard let open = addresses.first(where: { !$0.isLoopback }) else { return }
+        throw .mesh(
+            "\(dataDirectory) is empty and no --seed was given: such a broker begins a mesh of its "
+                + "own, for development, on loopback addresses only, and not on \(open). To begin a "
+                + "real one: gossamer cluster init --data-dir \(dataDirectory) --secret-file FILE. "
+                + "To join one: --seed HOST:PORT --secret-file FILE")
     }
 }

@@ -3,13 +3,14 @@ import Logging
 import Model
 import Node
 import Storage
+import Transport
 
 /// Turns what happens in a broker into log lines: the only file that words them.
 ///
 /// Messages are constant, facts are metadata with dotted keys, and no payload of a client is ever
 /// logged. Callable from any thread.
 struct BrokerEvents: Sendable {
-    private let logger: Logger
+    let logger: Logger
 
     init(logger: Logger) { self.logger = logger }
 
@@ -58,6 +59,44 @@ struct BrokerEvents: Sendable {
 
     /// Something that the control machine says an operator should know.
     func noticed(_ text: String) { logger.warning("\(text)") }
+
+    func joined(node: NodeID, cluster: String) {
+        logger.notice(
+            "admitted to the mesh",
+            metadata: ["node": "\(node.rawValue)", "cluster": "\(cluster)"])
+    }
+
+    func founded(node: NodeID, cluster: String) {
+        logger.notice(
+            "development mode: an empty directory and no seeds began a mesh of one",
+            metadata: ["node": "\(node.rawValue)", "cluster": "\(cluster)"])
+    }
+
+    func seedFailed(_ address: MeshAddress, _ failure: LinkFailure) {
+        logger.info(
+            "a seed can't be reached yet",
+            metadata: [
+                "seed": "\(address.host):\(address.port)", "reason": "\(failure)",
+            ])
+    }
+
+    func joinRefused(_ reason: String, canRetry: Bool) {
+        logger.warning(
+            canRetry ? "not admitted yet: trying again" : "not admitted",
+            metadata: ["reason": "\(reason)"])
+    }
+
+    func tableFailed(_ reason: String) {
+        logger.error(
+            "the table of chosen values was not written: it is fetched again after a restart",
+            metadata: ["error": "\(reason)"])
+    }
+
+    func registersFailed(_ reason: String) {
+        logger.critical(
+            "the voter's records were not written: it does not vote until a restart",
+            metadata: ["error": "\(reason)"])
+    }
 
     func slotUnreadable(_ partition: TopicPartition, _ failure: SlotReader.Failure) {
         fail("group offsets can't be read: their groups wait", partition, "\(failure)")

@@ -13,6 +13,8 @@ import Synchronization
 public final class BrokerServer: Sendable {
     /// Where each listener is bound, with the port that the kernel chose where 0 was asked for.
     public let listeners: [ListenerConfiguration]
+    /// Where other brokers reach this one; nil where it listens to none.
+    public let meshAddress: HostPort?
     public let nodeID: Int32
     public let clusterID: String
 
@@ -23,10 +25,12 @@ public final class BrokerServer: Sendable {
     private let isStopping = Atomic<Bool>(false)
 
     init(
-        listeners: [ListenerConfiguration], group: MultiThreadedEventLoopGroup,
+        listeners: [ListenerConfiguration], meshAddress: HostPort?,
+        group: MultiThreadedEventLoopGroup,
         shared: SharedParts, channels: [any Channel], store: DataStore
     ) {
         self.listeners = listeners
+        self.meshAddress = meshAddress
         self.nodeID = store.nodeID.rawValue
         self.clusterID = store.clusterID
         self.group = group
@@ -42,16 +46,24 @@ public final class BrokerServer: Sendable {
         _ configuration: BrokerConfiguration, logger: Logger
     ) async throws(BrokerStartError) -> BrokerServer {
         let began = Clock.now().instant
-        let store = try DataStore(configuration)
+        let opening = try StoreOpening(root: configuration.dataDirectory)
         let loops = configuration.eventLoops ?? System.coreCount
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, loops))
         let events = BrokerEvents(logger: logger)
-        let shared = try SharedParts.make(configuration, store: store, group: group, events: events)
+        let store: DataStore
+        do throws(BrokerStartError) {
+            store = try await place(opening, configuration, on: group.next(), events: events)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        let shared = SharedParts.make(configuration, store: store, group: group, events: events)
         do throws(BrokerStartError) {
             let channels = try await bind(configuration, group: group, shared: shared)
             let listeners = zip(configuration.listeners, channels).map(bound)
-            await Assembly(configuration, store: store, shared: shared, group: group)
-                .run(advertising: listeners)
+            let meshAddress = try await Assembly(
+                configuration, store: store, shared: shared, group: group
+            ).run(advertising: listeners)
             for failure in (try? await shared.progress.whenReady.get()) ?? [] {
                 events.partitionFailed(failure)
             }
@@ -60,32 +72,57 @@ public final class BrokerServer: Sendable {
             }
             let took = Clock.now().instant.milliseconds(since: began)
             events.started(
-                topics: store.entries.count { $0.key.hasPrefix("topic/") }, milliseconds: took)
+                topics: store.chosen.entries.count { $0.key.hasPrefix("topic/") },
+                milliseconds: took)
             return BrokerServer(
-                listeners: listeners, group: group, shared: shared, channels: channels,
-                store: store)
+                listeners: listeners, meshAddress: meshAddress, group: group, shared: shared,
+                channels: channels, store: store)
         } catch {
             shared.progress.abandon()
+            for mailbox in shared.mailboxes { try? await mailbox.closeMesh().get() }
             try? await shared.diskThreads.shutdownGracefully()
-            await shared.table.stop()
+            await shared.tables.stop()
+            await shared.registers.stop()
             try? await group.shutdownGracefully()
             throw error
         }
+    }
+
+    /// Gives a blank directory its place: in the mesh of the seeds, or in one of its own.
+    private static func place(
+        _ opening: StoreOpening, _ configuration: BrokerConfiguration, on loop: any EventLoop,
+        events: BrokerEvents
+    ) async throws(BrokerStartError) -> DataStore {
+        var identity = DataStore.founding(nodeID: configuration.nodeID)
+        if opening.isBlank, !configuration.mesh.seeds.isEmpty {
+            let grant = try await JoinClient.run(opening, configuration, on: loop, events: events)
+            // First whom to trust, then who it is: a crash in between asks again.
+            try DataStore.remember(grant.values, in: opening)
+            identity = grant.identity
+            events.joined(node: identity.nodeID, cluster: identity.clusterID)
+        } else if opening.isBlank {
+            try configuration.refuseFoundingInPublic()
+            events.founded(node: identity.nodeID, cluster: identity.clusterID)
+        }
+        return try DataStore(opening, identity: identity, nodeID: configuration.nodeID)
     }
 
     /// Stops accepting, answers what was begun, flushes every log and marks the directory clean.
     public func shutdown() async {
         guard !isStopping.exchange(true, ordering: .relaxed) else { return }
         for channel in channels { try? await channel.close() }
+        await shared.mailboxes[0].leaveMesh()
         for mailbox in shared.mailboxes { try? await mailbox.drainConnections().get() }
         for mailbox in shared.mailboxes { mailbox.post(.shard(.stop)) }
         let clean = (try? await shared.progress.whenStopped.get()) ?? false
         if clean { store.markClean() }
         shared.events.stopped(clean: clean)
+        for mailbox in shared.mailboxes { try? await mailbox.closeMesh().get() }
         for mailbox in shared.mailboxes { mailbox.detach() }
         try? await shared.diskThreads.shutdownGracefully()
         try? await shared.maintenanceThread.shutdownGracefully()
-        await shared.table.stop()
+        await shared.tables.stop()
+        await shared.registers.stop()
         try? await group.shutdownGracefully()
     }
 
@@ -134,11 +171,11 @@ public final class BrokerServer: Sendable {
 public enum BrokerStartError: Error, CustomStringConvertible {
     case dataDirectory(String)
     case listener(String)
+    case mesh(String)
 
     public var description: String {
         switch self {
-        case .dataDirectory(let reason): reason
-        case .listener(let reason): reason
+        case .dataDirectory(let reason), .listener(let reason), .mesh(let reason): reason
         }
     }
 }

@@ -8,6 +8,7 @@ import Synchronization
 enum Message: Sendable {
     case shard(Shard.Input)
     case control(Control.Input)
+    case mesh(Mesh.Input)
     case answer(token: UInt64, Answer)
     case view(ClusterView)
 }
@@ -18,6 +19,7 @@ enum Answer: Sendable {
     case fetched([FetchResult])
     case answered([PartitionAnswer])
     case control(ControlReply)
+    case decided(Decision)
 }
 
 /// The way into a reactor from other threads.
@@ -57,6 +59,30 @@ final class Mailbox: Sendable {
             reactor.drainConnections { drained.succeed() }
         }
         return drained.futureResult
+    }
+
+    /// How long a stop waits until its goodbye has spread.
+    private static let farewellMilliseconds: Int64 = 1_500
+
+    /// Says goodbye to the mesh; returns when it has spread, or after a while.
+    func leaveMesh() async {
+        let left = loop.makePromise(of: Void.self)
+        let deadline = loop.scheduleTask(in: .milliseconds(Self.farewellMilliseconds)) {
+            left.succeed()
+        }
+        loop.execute {
+            guard let mesh = self.reactor.value?.mesh else { return left.succeed() }
+            mesh.leave { left.succeed() }
+        }
+        try? await left.futureResult.get()
+        deadline.cancel()
+    }
+
+    /// Ends the links and the sockets of the mesh.
+    func closeMesh() -> EventLoopFuture<Void> {
+        loop.flatSubmit {
+            self.reactor.value?.mesh?.close() ?? self.loop.makeSucceededVoidFuture()
+        }
     }
 
     func post(_ message: Message) {

@@ -24,8 +24,9 @@ final class Reactor {
     private(set) var view: ClusterView
     private(set) var now = Clock.now()
     var shard: Shard
-    /// Only on reactor 0.
-    var control: Control?
+    /// Only on reactor 0, as is the mesh's shell.
+    var plane: ControlPlane?
+    var mesh: MeshShell?
     var sessions: FetchSessionCache
 
     private var inbox = Deque<Message>()
@@ -36,13 +37,14 @@ final class Reactor {
     private var connections: [UInt64: Connection] = [:]
     private var settling: [Connection] = []
     private var shardEffects: [Shard.Effect] = []
-    private var controlEffects: [Control.Effect] = []
+    private var planeEffects: [ControlPlane.Effect] = []
     private var bufferedBytes = 0
     private var isDraining = false
     /// The one connection that may exceed the account of unfinished frames.
     private var overdraft: UInt64?
     private var shardTimer: Scheduled<Void>?
     private var controlTimer: Scheduled<Void>?
+    private var meshTimer: Scheduled<Void>?
     private var starved: [UInt64: Connection] = [:]
 
     init(
@@ -99,7 +101,8 @@ final class Reactor {
     private func handle(_ message: Message) {
         switch message {
         case .shard(let input): driveShard(input)
-        case .control(let input): driveControl(input)
+        case .control(let input): drivePlane(.control(input))
+        case .mesh(let input): drivePlane(.mesh(input))
         case .answer(let token, let answer): waiting.removeValue(forKey: token)?(answer)
         case .view(let view): self.view = view
         }
@@ -114,14 +117,19 @@ final class Reactor {
         swap(&effects, &shardEffects)
     }
 
-    private func driveControl(_ input: Control.Input) {
-        precondition(control != nil, "reactor \(index) has no control machine")
-        var effects: [Control.Effect] = []
-        swap(&effects, &controlEffects)
-        control?.handle(input, now: now, into: &effects)
-        for effect in effects { perform(effect) }
+    private func drivePlane(_ input: ControlPlane.Input) {
+        precondition(plane != nil, "reactor \(index) has no control machine")
+        var effects: [ControlPlane.Effect] = []
+        swap(&effects, &planeEffects)
+        plane?.handle(input, now: now, into: &effects)
+        for effect in effects {
+            switch effect {
+            case .control(let effect): perform(effect)
+            case .mesh(let effect): perform(effect)
+            }
+        }
         effects.removeAll(keepingCapacity: true)
-        swap(&effects, &controlEffects)
+        swap(&effects, &planeEffects)
     }
 
     // MARK: Questions and answers
@@ -162,6 +170,12 @@ final class Reactor {
     func wakeControl(at moment: Instant) {
         controlTimer?.cancel()
         controlTimer = schedule(.control(.wake), at: moment)
+    }
+
+    /// One timer for the mesh.
+    func wakeMesh(at moment: Instant) {
+        meshTimer?.cancel()
+        meshTimer = schedule(.mesh(.wake), at: moment)
     }
 
     private func schedule(_ message: Message, at moment: Instant) -> Scheduled<Void> {

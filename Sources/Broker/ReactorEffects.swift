@@ -41,6 +41,7 @@ extension Reactor {
         case .load(let partition):
             post(.shard(.scan(partition, from: .zero)), to: shardIndex(of: partition))
         case .wake(let moment): wakeControl(at: moment)
+        case .propose, .read: preconditionFailure("these stay within the control plane")
         case .ready(let failures): shared.progress.ready(failures: failures)
         case .notice(let text): events.noticed(text)
         }
@@ -62,8 +63,31 @@ extension Reactor {
     private func persist(_ number: UInt64, _ changes: [TableChange]) {
         let shared = shared
         let index = index
-        shared.table.write(changes) { failure in
+        shared.tables.write(changes, to: shared.store.table) { failure in
             shared.mailboxes[index].post(.control(.persisted(number, failure: failure)))
+        }
+    }
+
+    /// Does what the mesh says: what the disk and the clock do here, the rest by its shell.
+    func perform(_ effect: Mesh.Effect) {
+        let shared = shared
+        switch effect {
+        case .persistRegisters(let serial, let changes):
+            shared.registers.write(changes, to: shared.store.registers) { failure in
+                if let failure { shared.events.registersFailed(failure) }
+                shared.mailboxes[0].post(
+                    .mesh(.registersPersisted(serial: serial, isDurable: failure == nil)))
+            }
+        case .persistChosen(let changes):
+            shared.tables.write(changes, to: shared.store.chosen) { failure in
+                if let failure { shared.events.tableFailed(failure) }
+            }
+        case .persistMembers(let changes):
+            shared.tables.write(changes, to: shared.store.table) { failure in
+                if let failure { shared.events.tableFailed(failure) }
+            }
+        case .wake(let moment): wakeMesh(at: moment)
+        default: mesh?.perform(effect)
         }
     }
 

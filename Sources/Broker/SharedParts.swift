@@ -14,7 +14,11 @@ final class SharedParts: Sendable {
     /// Where work that may block is run; results come back through mailboxes.
     let diskThreads: NIOThreadPool
     let maintenanceThread: NIOThreadPool
-    let table: TableWriter
+    /// The broker's own records and the table of chosen values, written in one order.
+    let tables: TableWriter
+    /// What this broker promised as a voter: fsyncs that others wait for.
+    let registers: TableWriter
+    let store: DataStore
     let events: BrokerEvents
     let progress: BrokerProgress
     let openConnections = Atomic<Int>(0)
@@ -24,8 +28,8 @@ final class SharedParts: Sendable {
 
     init(
         mailboxes: [Mailbox], disk: any Disk, files: FileHandleCache, tail: [TailCache],
-        diskThreads: NIOThreadPool, maintenanceThread: NIOThreadPool, table: TableWriter,
-        events: BrokerEvents,
+        diskThreads: NIOThreadPool, maintenanceThread: NIOThreadPool, tables: TableWriter,
+        registers: TableWriter, store: DataStore, events: BrokerEvents,
         progress: BrokerProgress,
         limits: BrokerLimits, dataDirectory: String
     ) {
@@ -35,7 +39,9 @@ final class SharedParts: Sendable {
         self.tail = tail
         self.diskThreads = diskThreads
         self.maintenanceThread = maintenanceThread
-        self.table = table
+        self.tables = tables
+        self.registers = registers
+        self.store = store
         self.events = events
         self.progress = progress
         self.bufferedBytesPerLoop = max(1, limits.bufferedBytes / mailboxes.count)

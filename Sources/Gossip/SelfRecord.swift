@@ -21,16 +21,19 @@ public struct SelfDescription: Hashable, Sendable {
     public var rack: String
     public var softwareVersion: String
     public var featureLevel: UInt16
+    /// Since when it leads what it leads: raised by each of its unclean starts.
+    public var leaderEpoch: Int32
 
     public init(
         addresses: [MeshAddress], endpoints: [ClientEndpoint] = [], rack: String = "",
-        softwareVersion: String = "", featureLevel: UInt16 = 1
+        softwareVersion: String = "", featureLevel: UInt16 = 1, leaderEpoch: Int32 = 0
     ) {
         self.addresses = addresses
         self.endpoints = endpoints
         self.rack = rack
         self.softwareVersion = softwareVersion
         self.featureLevel = featureLevel
+        self.leaderEpoch = leaderEpoch
     }
 }
 
@@ -61,7 +64,8 @@ public struct MemberLife: Hashable, Comparable, Sendable {
 ///     13       incarnation, UInt32
 ///     17       flags: 1 leaving
 ///     18       feature level, UInt16
-///     20       count, then addresses: host text, port UInt16
+///     20       leader epoch, Int32
+///     24       count, then addresses: host text, port UInt16
 ///     ..       count, then endpoints: listener text, host text, port UInt16
 ///     ..       rack text, software version text
 ///     ..       Ed25519 signature of everything before it, 64 bytes
@@ -86,7 +90,7 @@ public struct SelfRecord: Hashable, Sendable {
         var bytes = ByteBuffer()
         bytes.writeMultipleIntegers(
             UInt8(1), node.rawValue, life.boot.rawValue, life.incarnation.rawValue,
-            UInt8(isLeaving ? 1 : 0), description.featureLevel)
+            UInt8(isLeaving ? 1 : 0), description.featureLevel, description.leaderEpoch)
         bytes.writeInteger(UInt8(description.addresses.count))
         for address in description.addresses {
             bytes.writeText(address.host)
@@ -128,6 +132,8 @@ public struct SelfRecord: Hashable, Sendable {
         guard flags <= 1 else { throw .invalidValue }
         isLeaving = flags == 1
         let featureLevel = try bytes.take(UInt16.self)
+        let leaderEpoch = try bytes.take(Int32.self)
+        guard leaderEpoch >= 0 else { throw .invalidValue }
         var addresses: [MeshAddress] = []
         let addressCount = Int(try bytes.take(UInt8.self))
         guard addressCount <= GossipLimits.addressesPerMember else { throw .overLimit }
@@ -150,7 +156,7 @@ public struct SelfRecord: Hashable, Sendable {
         try bytes.finish()
         description = SelfDescription(
             addresses: addresses, endpoints: endpoints, rack: rack,
-            softwareVersion: softwareVersion, featureLevel: featureLevel)
+            softwareVersion: softwareVersion, featureLevel: featureLevel, leaderEpoch: leaderEpoch)
         self.encoded = encoded
     }
 

@@ -329,7 +329,10 @@ extension Control {
         effects.append(
             .propose(
                 number,
-                [RegisterProposal(key: ProducerIDBlock.key, operation: .reserve(ProducerIDBlock.size))]))
+                [
+                    RegisterProposal(
+                        key: ProducerIDBlock.key, operation: .reserve(ProducerIDBlock.size))
+                ]))
     }
 
     /// A block that may have been reserved is never used: ids are skipped, not given twice.

@@ -50,6 +50,20 @@ public struct DataDirectory: Sendable {
     /// Whether nobody has given the directory an identity yet.
     public static func isBlank(_ disk: any Disk) -> Bool { !disk.exists(identityName) }
 
+    /// Who a directory belongs to, without changing it.
+    public static func identity(
+        in disk: any Disk
+    ) throws(DataDirectoryError) -> DirectoryIdentity {
+        let stored: ByteBuffer?
+        do throws(DiskError) {
+            stored = try disk.readWhole(identityName, limit: maximumIdentityBytes)
+        } catch {
+            throw .disk(error)
+        }
+        guard let stored else { throw .disk(.notFound) }
+        return try decode(stored)
+    }
+
     /// Reads the identity, or writes `identity` into a new directory, and removes the mark of a
     /// clean stop, durably, before anything else can be written.
     public init(

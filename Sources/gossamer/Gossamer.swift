@@ -22,7 +22,7 @@ struct Gossamer: AsyncParsableCommand {
             """,
         version: Version.line,
         subcommands: [
-            ServeCommand.self, TopicCommand.self, GroupCommand.self, ProduceCommand.self,
+            ServeCommand.self, ClusterCommand.self, TopicCommand.self, GroupCommand.self, ProduceCommand.self,
             ConsumeCommand.self, ConfigCommand.self, LogCommand.self, VersionCommand.self,
         ])
 

@@ -16,7 +16,9 @@ extension Reactor {
         let request = try OffsetCommitRequest.decode(body, version: exchange.version)
         let known = request.topics.compactMap {
             topic -> Topic<GroupRequest.CommitOffsets.Partition>? in
-            let partitions = topic.partitions.filter { view.topic(named: topic.name)?.leadership($0.index) != nil }
+            let partitions = topic.partitions.filter {
+                view.topic(named: topic.name)?.leadership($0.index) != nil
+            }
             guard !partitions.isEmpty else { return nil }
             return Topic(
                 name: topic.name,

@@ -57,7 +57,8 @@ final class DataStore: Sendable {
             chosen = try TableFile(disk: opening.disk, directory: "", name: "chosen")
             registers = try TableFile(disk: opening.disk, directory: "", name: "registers")
         } catch {
-            throw .dataDirectory("\(root): chosen or registers: \(error). The broker does not guess")
+            throw .dataDirectory(
+                "\(root): chosen or registers: \(error). The broker does not guess")
         }
         logEpoch = try Self.raiseLogEpoch(opening, wasClean: wasClean)
         Self.eraseDeleted(opening.table, on: opening.disk)
@@ -192,8 +193,11 @@ extension DataStore {
     }
 
     /// What a newcomer was given when it was admitted, so that it knows whom to trust.
-    func remember(_ values: [ChosenValue]) throws(BrokerStartError) {
+    static func remember(
+        _ values: [ChosenValue], in opening: StoreOpening
+    ) throws(BrokerStartError) {
         do throws(TableError) {
+            let chosen = try TableFile(disk: opening.disk, directory: "", name: "chosen")
             try chosen.put(
                 values.enumerated().map { place, value in
                     let change = MeshRecords.change(value, version: UInt64(place) + 1)

@@ -43,7 +43,9 @@ public enum SecretFile {
         }
         guard count >= 0 else { throw failure(path, "can't be read") }
         let text = String(decoding: bytes[..<count], as: UTF8.self)
-        unsafe bytes.withUnsafeMutableBytes { unsafe explicit_bzero($0.baseAddress, $0.count) }
+        unsafe bytes.withUnsafeMutableBytes { buffer in
+            if let start = buffer.baseAddress { unsafe explicit_bzero(start, buffer.count) }
+        }
         return text
     }
 
@@ -53,7 +55,7 @@ public enum SecretFile {
         unsafe unlink(temporary)
         let file = unsafe gossamer_open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o600)
         guard file >= 0 else { throw failure(path, "can't be made") }
-        let isWritten = unsafe write(Array(text.utf8), to: file)
+        let isWritten = write(Array(text.utf8), to: file)
         guard isWritten, fsync(file) == 0 else {
             let problem = failure(path, "can't be written")
             close(file)

@@ -147,7 +147,9 @@ enum Hexadecimal {
 
     /// Nil where the text, less blanks and line ends around it, is not hexadecimal.
     static func bytes(of text: String) -> ByteBuffer? {
-        let digits = Array(text.utf8).filter { $0 != 0x20 && $0 != 0x0A && $0 != 0x0D && $0 != 0x09 }
+        let digits = Array(text.utf8).filter {
+            $0 != 0x20 && $0 != 0x0A && $0 != 0x0D && $0 != 0x09
+        }
         guard digits.count.isMultiple(of: 2) else { return nil }
         var bytes = ByteBuffer()
         for index in stride(from: 0, to: digits.count, by: 2) {

@@ -1,6 +1,6 @@
-public import Gossip
+import Gossip
 public import Model
-public import NIOCore
+import NIOCore
 
 /// What somebody wants to become of `members/<node id>`.
 ///

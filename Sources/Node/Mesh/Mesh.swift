@@ -1,7 +1,7 @@
 public import Gossip
 public import Model
 public import NIOCore
-import OrderedCollections
+public import OrderedCollections
 public import Paxos
 
 /// A broker's part in the mesh: gossip spreads, Paxos decides, and admissions say who belongs.
@@ -59,8 +59,8 @@ public struct Mesh {
         case members([BrokerMember])
         /// Whom links and datagrams are to be trusted from: said for each admission that is news.
         case admitted(AdmissionRecord)
-        /// A life of a member that was heard of, so that older ones are refused.
-        case heard(NodeID, BootEpoch)
+        /// News of a member: where it is, and its life, so that older ones are refused.
+        case heard(MemberSnapshot)
         /// Close the member's links and drop its keys at once.
         case forget(NodeID)
         case joinAnswer(token: UInt64, JoinAnswer)

@@ -92,6 +92,8 @@ extension Mesh {
             return .notChosen("no majority of the voters answered in time: ask again")
         case .notChosen(.overloaded):
             return .notChosen("too many decisions are waiting: ask again")
+        case .notChosen(.damaged):
+            return .notChosen("the register holds what this version can't read: upgrade")
         case .notChosen(.tooLarge):
             return .notChosen("larger than a register may be")
         case .unknown:
@@ -165,7 +167,9 @@ extension Mesh {
         case .refused where claim.node == nil && attempt < Self.joinAttemptsMaximum:
             admit(token, claim, as: lowestFree(), attempt: attempt + 1)
         case .refused(_, let current):
-            let status = peers[node].map { "\($0.status)" } ?? "\(node == identity.node ? "this broker" : "not heard of")"
+            let status =
+                peers[node].map { "\($0.status)" }
+                ?? "\(node == identity.node ? "this broker" : "not heard of")"
             let number = current.flatMap(record)?.number.rawValue ?? 0
             refuse(
                 token,

@@ -22,7 +22,7 @@ extension Mesh {
         case .memberChanged(let snapshot):
             peers[snapshot.node] = snapshot
             peersChanged = true
-            out.append(.heard(snapshot.node, snapshot.life.boot))
+            out.append(.heard(snapshot))
         case .memberRemoved(let node):
             peers[node] = nil
             peersChanged = true
@@ -96,13 +96,15 @@ extension Mesh {
                 follow(roster: value)
             }
         }
-        out.append(
-            .persistChosen(values.map { MeshRecords.change($0, version: nextVersion()) }))
         if early != nil {
             early? += values
         } else {
             out.append(.learned(values))
         }
+        // Behind what the control machine makes of it: the leave to remove a topic's files is on
+        // disk before the table forgets which topic it was.
+        out.append(
+            .persistChosen(values.map { MeshRecords.change($0, version: nextVersion()) }))
     }
 
     func record(in value: ChosenValue) -> AdmissionRecord? {
@@ -164,9 +166,7 @@ extension Mesh {
         guard let roster = proposer.roster else { return }
         let heard = roster.voters.count { voter in
             if voter.node == identity.node { return true }
-            guard let last = peers[voter.node].flatMap({ gossip.lastHeard($0.node) }) else {
-                return false
-            }
+            guard let last = gossip.member(voter.node)?.lastHeard else { return false }
             return now.milliseconds(since: last) < Self.voterSilenceMilliseconds
         }
         if heard * 2 > roster.voters.count { drive(gossip: .voterAnswers(at: now)) }

@@ -1,11 +1,10 @@
-public import Gossip
 public import Model
 public import NIOCore
-public import Paxos
 
 /// What a message between brokers is about; the number is on the wire and never changes.
 public enum MeshMessageKind: UInt8, Hashable, Sendable, CaseIterable {
-    case gossip = 1
+    /// Above 127, so that a full queue may drop it: gossip repeats itself.
+    case gossip = 129
     case paxosRequest = 2
     case paxosReply = 3
     /// A broker that proved the secret asks to be let in.

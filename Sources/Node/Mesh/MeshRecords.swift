@@ -1,6 +1,6 @@
 public import Gossip
 public import Model
-public import NIOCore
+import NIOCore
 public import Paxos
 
 /// How the mesh's memory lies in the broker's durable tables.
@@ -68,7 +68,9 @@ public enum MeshRecords {
         var log: [AcceptorRecord] = []
         // The identity was written first of all.
         let ordered = entries.sorted {
-            ($0.key != "i" ? 1 : 0, $0.version, $0.key) < ($1.key != "i" ? 1 : 0, $1.version, $1.key)
+            ($0.key != "i" ? 1 : 0, $0.version, $0.key) < (
+                $1.key != "i" ? 1 : 0, $1.version, $1.key
+            )
         }
         for entry in ordered {
             guard let value = entry.value, let record = try? AcceptorRecord(decoding: value) else {

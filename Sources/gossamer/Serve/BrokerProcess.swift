@@ -56,6 +56,10 @@ private struct BrokerService: Service {
             let advertised = listener.advertise.map { " advertised \($0)" } ?? ""
             Terminal.print("listening \(listener.name) \(listener.bind)\(advertised)")
         }
+        if let address = server.meshAddress {
+            Terminal.print(
+                "listening mesh \(address) node \(server.nodeID) cluster \(server.clusterID)")
+        }
         Terminal.print("data \(dataDirectory)")
         Terminal.print("ready")
     }

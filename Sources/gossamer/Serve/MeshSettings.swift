@@ -7,8 +7,9 @@ extension Setting {
             value, settings throws(Expectation) in
             settings.broker.mesh.listen = try meshAddress(word(value))
         },
-        Setting("mesh.advertise", flag: "--mesh-advertise", show: { text($0.broker.mesh.advertise) })
-        {
+        Setting(
+            "mesh.advertise", flag: "--mesh-advertise", show: { text($0.broker.mesh.advertise) }
+        ) {
             value, settings throws(Expectation) in
             let address = try meshAddress(word(value))
             guard address.port > 0 else {

@@ -1,0 +1,179 @@
+import Model
+import NIOCore
+import Node
+import Sodium
+import Storage
+import Transport
+
+/// Asks a mesh to let a blank broker in: by the admission secret, at any seed that answers.
+///
+/// Owned by one loop, alive until it was admitted or refused for good. Seeds that do not answer are
+/// tried again for ever, because in many places all brokers are started at once; a refusal that no
+/// retry can change ends it with the reason.
+final class JoinClient: MeshTransportDelegate, TrustStore {
+    /// What a newcomer is given.
+    struct Grant: Sendable {
+        let identity: DirectoryIdentity
+        let values: [ChosenValue]
+    }
+
+    private let settings: MeshConfiguration
+    private let nodeID: Int32?
+    private let events: BrokerEvents
+    private let outcome: EventLoopPromise<Grant>
+    private var transport: MeshTransport?
+    private var pause: Int64 = 250
+    private var isDone = false
+    /// Kept until the end: the transport does not retain its delegate.
+    private var itself: JoinClient?
+
+    private static let pauseMaximum: Int64 = 5_000
+
+    private init(
+        settings: MeshConfiguration, nodeID: Int32?, events: BrokerEvents,
+        outcome: EventLoopPromise<Grant>
+    ) {
+        self.settings = settings
+        self.nodeID = nodeID
+        self.events = events
+        self.outcome = outcome
+    }
+
+    /// Returns once a decision of the mesh admitted this broker.
+    static func run(
+        _ opening: StoreOpening, _ configuration: BrokerConfiguration, on loop: any EventLoop,
+        events: BrokerEvents
+    ) async throws(BrokerStartError) -> Grant {
+        let outcome = loop.makePromise(of: Grant.self)
+        loop.execute {
+            let client = JoinClient(
+                settings: configuration.mesh, nodeID: configuration.nodeID, events: events,
+                outcome: outcome)
+            client.begin(opening, on: loop)
+        }
+        do {
+            return try await outcome.futureResult.get()
+        } catch let error as BrokerStartError {
+            throw error
+        } catch {
+            throw .mesh("\(error)")
+        }
+    }
+
+    private func begin(_ opening: StoreOpening, on loop: any EventLoop) {
+        do throws(SecretFile.Failure) {
+            let identity = LocalIdentity(
+                signingKey: opening.signingKey(), clusterID: .none, nodeID: nil,
+                storeID: opening.storeID, bootEpoch: opening.bootEpoch, role: .joiner,
+                mode: settings.links.mode)
+            transport = MeshTransport(
+                loop: loop, identity: identity, secrets: try MeshSecrets.ring(settings.secretFile),
+                trust: self, delegate: self)
+            itself = self
+            dial()
+        } catch {
+            outcome.fail(BrokerStartError.mesh("\(error)"))
+        }
+    }
+
+    private func dial() {
+        guard !isDone else { return }
+        for seed in settings.seeds {
+            transport?.connect(to: MeshAddress(host: seed.host, port: UInt16(clamping: seed.port)))
+        }
+    }
+
+    private func dialLater() {
+        guard !isDone, let loop = transport?.loop else { return }
+        let delay = TimeAmount.milliseconds(pause)
+        pause = min(pause * 2, Self.pauseMaximum)
+        loop.assumeIsolated().scheduleTask(in: delay) { self.dial() }
+    }
+
+    private func end(_ result: Result<Grant, BrokerStartError>) {
+        guard !isDone, let transport else { return }
+        isDone = true
+        // Not from within the transport's own call.
+        let outcome = outcome
+        transport.close().assumeIsolated().whenComplete { _ in
+            self.transport = nil
+            self.itself = nil
+            switch result {
+            case .success(let grant): outcome.succeed(grant)
+            case .failure(let error): outcome.fail(error)
+            }
+        }
+    }
+
+    /// Whoever answers has to know the secret too: else anybody could take a newcomer in.
+    func judge(_ claim: PeerClaim) -> Verdict {
+        guard let node = claim.nodeID, claim.role == .broker else { return .refuse(.unwelcome) }
+        return claim.admission.isValid ? .member(node) : .refuse(.wrongSecret)
+    }
+
+    func linkOpened(_ peer: PeerInfo) {
+        guard !isDone else { return }
+        transport?.send(
+            ByteBuffer(integer: nodeID ?? -1),
+            kind: MessageKind(rawValue: MeshMessageKind.join.rawValue), to: .link(peer.link))
+    }
+
+    func linkClosed(_ peer: PeerInfo, reason: CloseReason) { dialLater() }
+
+    func linkFailed(_ address: MeshAddress, expecting: NodeID?, failure: LinkFailure) {
+        events.seedFailed(address, failure)
+        switch failure {
+        case .refused(.wrongSecret), .declined(.wrongSecret):
+            end(
+                .failure(
+                    .mesh(
+                        "\(settings.secretFile ?? "no --secret-file"): the mesh at "
+                            + "\(address.host):\(address.port) has another admission secret. Copy "
+                            + "the secret file of that mesh")))
+        case .declined(.revoked):
+            end(.failure(.mesh("the mesh has revoked this broker's key: it can't come back")))
+        case .declined(.staleBoot):
+            end(
+                .failure(
+                    .mesh(
+                        "the mesh has seen a later start of this data directory: it is a copy, or "
+                            + "was rolled back. Start on an empty directory")))
+        default: dialLater()
+        }
+    }
+
+    func received(
+        _ message: ByteBuffer, kind: MessageKind, stream: StreamID, from peer: PeerInfo
+    ) {
+        guard kind.rawValue == MeshMessageKind.joinAnswer.rawValue, !isDone else { return }
+        guard let answer = try? JoinAnswer(decoding: message) else { return dialLater() }
+        switch answer {
+        case .admitted(let node, let cluster, let values):
+            guard cluster == peer.claim.clusterID.rawValue else { return dialLater() }
+            end(
+                .success(
+                    Grant(
+                        identity: DirectoryIdentity(
+                            clusterID: cluster, nodeID: node, hasJoined: true),
+                        values: values)))
+        case .refused(let reason, let canRetry):
+            events.joinRefused(reason, canRetry: canRetry)
+            if canRetry {
+                transport?.closeLink(peer.link)
+            } else {
+                end(.failure(.mesh(reason)))
+            }
+        }
+    }
+
+    func received(datagram: ByteBuffer, from peer: NodeID) {}
+}
+
+extension LinkProtection {
+    var mode: LinkMode {
+        switch self {
+        case .seal: .seal
+        case .authenticate: .authenticate
+        }
+    }
+}

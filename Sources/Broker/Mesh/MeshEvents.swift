@@ -1,0 +1,84 @@
+import Gossip
+import Logging
+import Model
+import Node
+import Paxos
+
+/// How what happens in the mesh becomes log lines; what is routine becomes none.
+extension BrokerEvents {
+    func report(_ event: MeshEvent) {
+        switch event {
+        case .gossip(let event): report(event)
+        case .alarm(let alarm): report(alarm)
+        case .isolated(let isIsolated):
+            if isIsolated {
+                logger.error("this broker seems to be the one that is cut off: it proposes nothing")
+            } else {
+                logger.notice("this broker is no longer cut off")
+            }
+        case .acceptorHalted(let reason):
+            logger.critical("this broker votes no more", metadata: ["reason": "\(reason)"])
+        case .malformed(let node, let kind):
+            logger.warning(
+                "a message of a member can't be read",
+                metadata: ["node": "\(node.rawValue)", "kind": "\(kind)"])
+        case .rosterLearned(let roster):
+            logger.info(
+                "the roster changed",
+                metadata: [
+                    "generation": "\(roster.generation.rawValue)",
+                    "voters": "\(roster.voters.map(\.node.rawValue))",
+                ])
+        }
+    }
+
+    private func report(_ event: GossipEvent) {
+        switch event {
+        case .suspected(let node, _, let by, _):
+            tell("a member is suspected", node, ["by": "\(by.rawValue)"])
+        case .refuted(let node, _): tell("a suspicion was refuted", node)
+        case .declaredDead(let node, _, let by, let accusers):
+            tell(
+                "a member is dead", node,
+                ["by": "\(by.rawValue)", "accusers": "\(accusers.map(\.rawValue))"])
+        case .restarted(let node, let boot):
+            tell("a member restarted", node, ["boot": "\(boot.rawValue)"])
+        case .rejoined(let node, _): tell("a member is back", node)
+        case .joined(let node): tell("a member joined", node)
+        case .departed(let node, let by):
+            tell("a member left", node, by.map { ["forced by": "\($0.rawValue)"] } ?? [:])
+        case .revoked(let node): tell("a member was revoked", node)
+        case .datagramsBlocked(let node, let isBlocked):
+            tell(
+                isBlocked
+                    ? "a member answers by TCP and not by UDP" : "a member answers by UDP again",
+                node)
+        default: return
+        }
+    }
+
+    private func tell(
+        _ message: Logger.Message, _ node: NodeID, _ more: Logger.Metadata = [:]
+    ) {
+        var metadata = more
+        metadata["node"] = "\(node.rawValue)"
+        logger.notice(message, metadata: metadata)
+    }
+
+    private func report(_ alarm: GossipAlarm) {
+        switch alarm {
+        case .splitVersion(let key, let ballot, _, _, let from):
+            logger.critical(
+                "SPLIT_VERSION: two values at one ballot",
+                metadata: [
+                    "key": "\(key)", "ballot": "\(ballot)", "from": "\(from?.rawValue ?? -1)",
+                ])
+        case .duplicateIdentity(let life):
+            logger.critical(
+                "somebody else runs with this broker's identity: a copy of its data directory?",
+                metadata: ["boot": "\(life.boot.rawValue)"])
+        case .malformedAdmission(let key):
+            logger.error("an admission can't be read", metadata: ["key": "\(key)"])
+        }
+    }
+}

@@ -1,0 +1,194 @@
+import Gossip
+import Model
+import NIOCore
+import Node
+import Sodium
+import Transport
+
+/// What stands between the mesh machine and the network: performs its effects by the transport,
+/// and turns what the transport hears into its inputs.
+///
+/// Owned by the control loop. Messages of peers that are not members are looked at here and go no
+/// further: a candidate may ask to join, an operator may ask questions.
+final class MeshShell: MeshTransportDelegate {
+    private unowned let reactor: Reactor
+    private let trust: MeshTrust
+    private(set) var transport: MeshTransport?
+    private(set) var journal = MeshJournal()
+    /// Addresses of a member that were not tried yet, while one is.
+    private var untried: [NodeID: [MeshAddress]] = [:]
+    /// Links that wait for an answer to a join, by token.
+    private var joins: [UInt64: LinkID] = [:]
+    private var lastToken: UInt64 = 0
+    private var whenLeft: [() -> Void] = []
+    private(set) var hasLeft = false
+
+    /// Joins that may wait for a decision at a time: each costs one round of Paxos.
+    private static let joinsMaximum = 64
+
+    init(reactor: Reactor, trust: MeshTrust) {
+        self.reactor = reactor
+        self.trust = trust
+    }
+
+    /// Takes links and datagrams at an address.
+    func bindTransport(
+        _ identity: consuming LocalIdentity, secrets: consuming AdmissionSecrets,
+        to address: MeshAddress
+    ) -> EventLoopFuture<MeshAddress> {
+        let transport = MeshTransport(
+            loop: reactor.loop, identity: identity, secrets: secrets, trust: trust, delegate: self)
+        self.transport = transport
+        return transport.bind(to: address)
+    }
+
+    private func tell(_ input: Mesh.Input) { reactor.post(.mesh(input), to: 0) }
+
+    // MARK: Effects
+
+    func perform(_ effect: Mesh.Effect) {
+        switch effect {
+        case .sendDatagram(let node, let bytes): transport?.sendDatagram(bytes, to: node)
+        case .send(let node, let kind, let bytes):
+            transport?.send(
+                bytes, kind: MessageKind(rawValue: kind.rawValue), to: .member(node))
+        case .connect(let node, let addresses): connect(node, addresses)
+        case .contactSeeds(let seeds):
+            for seed in seeds { transport?.connect(to: seed) }
+        case .admitted(let record): trust.admit(record)
+        case .heard(let member):
+            trust.heard(member.node, member.life.boot)
+            if let address = member.description?.addresses.first {
+                transport?.learn(address, of: member.node)
+            }
+        case .forget(let node):
+            untried[node] = nil
+            transport?.forget(node)
+        case .joinAnswer(let token, let answer):
+            guard let link = joins.removeValue(forKey: token) else { return }
+            transport?.send(
+                answer.encoded(), kind: MessageKind(rawValue: MeshMessageKind.joinAnswer.rawValue),
+                to: .link(link))
+        case .answer(let token, let decision):
+            reactor.answer(token, .decided(decision))
+        case .left:
+            hasLeft = true
+            for then in whenLeft { then() }
+            whenLeft = []
+        case .event(let event):
+            journal.note(event, at: reactor.now)
+            reactor.events.report(event)
+        case .persistRegisters, .persistChosen, .persistMembers, .wake, .loaded, .learned,
+            .decided, .members:
+            preconditionFailure("performed by the reactor or within the control plane")
+        }
+    }
+
+    private func connect(_ node: NodeID, _ addresses: [MeshAddress]) {
+        guard let first = addresses.first else { return }
+        untried[node] = Array(addresses.dropFirst())
+        transport?.learn(first, of: node)
+        transport?.connect(to: first, expecting: node)
+    }
+
+    /// Says goodbye to the mesh, then calls back; at once where nobody listens.
+    func leave(then: @escaping () -> Void) {
+        guard transport != nil, !hasLeft else { return then() }
+        whenLeft.append(then)
+        tell(.leave)
+    }
+
+    /// Ends links and keys; called once, at the stop.
+    func close() -> EventLoopFuture<Void> {
+        guard let transport else { return reactor.loop.makeSucceededVoidFuture() }
+        self.transport = nil
+        return transport.close()
+    }
+
+    // MARK: Transport
+
+    func linkOpened(_ peer: PeerInfo) {
+        guard let node = peer.node else { return }
+        untried[node] = nil
+        tell(
+            .linkOpened(
+                LinkUp(
+                    peer: node, boot: peer.claim.bootEpoch,
+                    roundTripMicroseconds: peer.roundTripNanoseconds / 1_000,
+                    dialled: peer.isInitiator ? peer.address : nil)))
+    }
+
+    func linkClosed(_ peer: PeerInfo, reason: CloseReason) {
+        joins = joins.filter { $0.value != peer.link }
+        guard let node = peer.node else { return }
+        switch reason {
+        // What ends in order says nothing about the peer.
+        case .idle, .superseded, .asked, .shuttingDown, .queueFull: return
+        case .silent, .violation, .byPeer, .broken: tell(.linkFailed(node, .closed))
+        }
+    }
+
+    func linkFailed(
+        _ address: MeshAddress, expecting: NodeID?, failure: Transport.LinkFailure
+    ) {
+        journal.note(.linkFailed(address, expecting, failure), at: reactor.now)
+        guard let node = expecting else {
+            reactor.events.seedFailed(address, failure)
+            return tell(.seedFailed(address, Self.reason(failure)))
+        }
+        if let next = untried[node]?.first {
+            untried[node]?.removeFirst()
+            transport?.connect(to: next, expecting: node)
+            return
+        }
+        untried[node] = nil
+        tell(.linkFailed(node, Self.reason(failure)))
+    }
+
+    private static func reason(_ failure: Transport.LinkFailure) -> Gossip.LinkFailure {
+        switch failure {
+        case .notConnected: .unreachable
+        case .refused(.timedOut), .declined(.timedOut): .timedOut
+        case .refused(.disconnected), .declined(.disconnected): .closed
+        case .refused, .declined: .authentication
+        }
+    }
+
+    func received(
+        _ message: ByteBuffer, kind: MessageKind, stream: StreamID, from peer: PeerInfo
+    ) {
+        guard let kind = MeshMessageKind(rawValue: kind.rawValue) else { return }
+        switch (kind, peer.standing) {
+        case (.join, .candidate): join(message, peer)
+        case (.gossip, .member), (.paxosRequest, .member), (.paxosReply, .member):
+            if let node = peer.node { tell(.message(from: node, kind, message)) }
+        default: journal.note(.outOfPlace(kind, peer.address), at: reactor.now)
+        }
+    }
+
+    private func join(_ message: ByteBuffer, _ peer: PeerInfo) {
+        var bytes = message
+        guard let node: Int32 = bytes.readInteger(), bytes.readableBytes == 0, node >= -1 else {
+            return
+        }
+        guard joins.count < Self.joinsMaximum else {
+            let answer = JoinAnswer.refused("too many brokers join at once", canRetry: true)
+            transport?.send(
+                answer.encoded(), kind: MessageKind(rawValue: MeshMessageKind.joinAnswer.rawValue),
+                to: .link(peer.link))
+            return
+        }
+        lastToken += 1
+        joins[lastToken] = peer.link
+        tell(
+            .join(
+                token: lastToken,
+                JoinClaim(
+                    key: peer.claim.publicKey, store: peer.claim.storeID,
+                    boot: peer.claim.bootEpoch, node: node < 0 ? nil : NodeID(node))))
+    }
+
+    func received(datagram: ByteBuffer, from peer: NodeID) {
+        tell(.datagram(from: peer, datagram))
+    }
+}
