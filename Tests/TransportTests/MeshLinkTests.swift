@@ -179,7 +179,9 @@ private let bob = Person(number: 2)
         try await one.wait { $0.closed.count == 1 }
         #expect(try await one.on { $0.closed.map(\.1) } == [.idle])
         try await two.wait { $0.closed.count == 1 }
-        try await one.use { #expect($0.sendDatagram(ByteBuffer(string: "x"), to: NodeID(2)) == nil) }
+        try await one.use {
+            #expect($0.sendDatagram(ByteBuffer(string: "x"), to: NodeID(2)) == nil)
+        }
         try await two.wait { $0.datagrams.count == 1 }
         try await end(one, two)
     }
