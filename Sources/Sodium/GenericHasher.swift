@@ -65,7 +65,8 @@ public struct GenericHasher: ~Copyable {
 
     /// The text and a zero, so that no label is the beginning of another.
     public mutating func update(label: StaticString) {
-        unsafe update(UnsafeRawBufferPointer(start: label.utf8Start, count: label.utf8CodeUnitCount))
+        unsafe update(
+            UnsafeRawBufferPointer(start: label.utf8Start, count: label.utf8CodeUnitCount))
         update(UInt8(0))
     }
 

@@ -108,9 +108,11 @@ public struct SecretStream: ~Copyable {
         unsafe sealed.withVeryUnsafeBytes { bytes in
             let base = unsafe bytes.baseAddress!.assumingMemoryBound(to: UInt8.self) + index
             unsafe plain.writeWithUnsafeMutableBytes(minimumWritableBytes: max(1, size)) { room in
-                isGenuine = unsafe crypto_secretstream_xchacha20poly1305_pull(
-                    state, room.baseAddress!.assumingMemoryBound(to: UInt8.self), nil, nil, base,
-                    UInt64(count), nil, 0) == 0
+                isGenuine =
+                    unsafe crypto_secretstream_xchacha20poly1305_pull(
+                        state, room.baseAddress!.assumingMemoryBound(to: UInt8.self), nil, nil,
+                        base,
+                        UInt64(count), nil, 0) == 0
                 return isGenuine ? size : 0
             }
         }

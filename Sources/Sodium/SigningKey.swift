@@ -69,8 +69,10 @@ public struct SigningKey: ~Copyable, Sendable {
 
     public borrowing func sign(_ message: ByteBuffer, for context: SigningContext) -> Signature {
         let digest = context.digest(message)
-        var words = (UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0),
-            UInt64(0))
+        var words = (
+            UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0), UInt64(0),
+            UInt64(0)
+        )
         return unsafe withUnsafeMutableBytes(of: &words) { out in
             let bytes = unsafe out.baseAddress!.assumingMemoryBound(to: UInt8.self)
             let failed = unsafe digest.words.withBytes {

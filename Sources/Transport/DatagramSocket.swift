@@ -7,15 +7,15 @@ import NIOCore
 final class DatagramSocket: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
-    private unowned let transport: MeshTransport
+    private weak var transport: MeshTransport?
 
     init(transport: MeshTransport) { self.transport = transport }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        transport.received(datagram: unwrapInboundIn(data).data)
+        transport?.received(datagram: unwrapInboundIn(data).data)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        transport.statistics.datagramDrops.add(.sendFailed)
+        transport?.statistics.datagramDrops.add(.sendFailed)
     }
 }

@@ -48,7 +48,8 @@ struct Handshake: ~Copyable {
         let suite: CipherSuite
         let mode: LinkMode
 
-        init(_ keys: consuming SessionKeys, transcript: Digest, suite: CipherSuite, mode: LinkMode) {
+        init(_ keys: consuming SessionKeys, transcript: Digest, suite: CipherSuite, mode: LinkMode)
+        {
             let label: StaticString = "gossamer handshake key 1"
             sealing = AEADKey(
                 .xchacha20Poly1305, key: keys.transmit.derive(label, transcript))

@@ -83,6 +83,7 @@ final class Link: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
+        guard !isClosed else { return context.close(promise: nil) }
         remote = context.channel.remoteAddress
         let now = transport.now()
         flightSent = now
@@ -204,8 +205,8 @@ final class Link: ChannelInboundHandler {
     private var firstTrip: Int64?
 
     private func failHandshake(_ failure: HandshakeFailure, sending out: ByteBuffer) {
-        if out.readableBytes > 0 { writeLast(out) } else { context?.close(promise: nil) }
         end(nil, failure: failure)
+        if out.readableBytes > 0 { writeLast(out) } else { context?.close(promise: nil) }
     }
 
     private func open(_ established: consuming Established, roundTrip: Int64) {
@@ -269,8 +270,8 @@ final class Link: ChannelInboundHandler {
             saidGoodbye = true
         }
         if saidGoodbye, heardGoodbye {
-            writeLast(wire)
             end(reason ?? .byPeer, failure: nil)
+            writeLast(wire)
         } else if wire.readableBytes > 0 {
             write(wire)
         } else {
@@ -302,9 +303,9 @@ final class Link: ChannelInboundHandler {
     }
 
     /// Closes the channel once the kernel has these bytes: a close at once would drop them.
+    /// Comes after `end`, since the channel may be closed before this returns.
     private func writeLast(_ bytes: ByteBuffer) {
         guard let context else { return }
-        transport.statistics.linkBytesSent += UInt64(bytes.readableBytes)
         let promise = context.eventLoop.makePromise(of: Void.self)
         let channel = context.channel
         promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
@@ -331,14 +332,10 @@ final class Link: ChannelInboundHandler {
     /// Ends now; the peer is told why, if a handshake was complete.
     func abort(_ reason: CloseReason, saying goodbye: LinkRecord.Goodbye) {
         guard !isClosed else { return }
-        if sealer != nil, !saidGoodbye {
-            var wire = ByteBuffer()
-            seal(.goodbye(goodbye), into: &wire)
-            writeLast(wire)
-        } else {
-            context?.close(promise: nil)
-        }
+        var wire = ByteBuffer()
+        if sealer != nil, !saidGoodbye { seal(.goodbye(goodbye), into: &wire) }
         end(isBeginning ? nil : reason, failure: HandshakeFailure(.disconnected))
+        if wire.readableBytes > 0 { writeLast(wire) } else { context?.close(promise: nil) }
     }
 
     /// There is no connection: refused, unreachable, or too slow.

@@ -51,8 +51,9 @@ public final class MeshTransport {
     weak var delegate: (any MeshTransportDelegate)?
     /// Tests see, hold back and repeat what goes to the socket.
     var wireTap: ((ByteBuffer, NodeID) -> Bool)?
-    /// Tests move time.
+    /// Tests move time, and look at deadlines themselves.
     var clock: () -> Instant
+    var ticksByItself = true
 
     var links: [LinkID: Link] = [:]
     var memberLinks: [NodeID: Link] = [:]
@@ -135,7 +136,7 @@ public final class MeshTransport {
         ticking = loop.scheduleRepeatedTask(
             initialDelay: .milliseconds(Limits.tickMilliseconds),
             delay: .milliseconds(Limits.tickMilliseconds)
-        ) { _ in me.value.tick() }
+        ) { _ in if me.value.ticksByItself { me.value.tick() } }
         return promise.futureResult
     }
 
@@ -227,7 +228,8 @@ public final class MeshTransport {
         let now = now()
         for link in links.values {
             let isKept = link.info?.node.map { kept[$0] != nil } ?? false
-            link.tick(now, isKept: isKept && memberLinks[link.info?.claim.nodeID ?? NodeID(-1)] === link)
+            link.tick(
+                now, isKept: isKept && memberLinks[link.info?.claim.nodeID ?? NodeID(-1)] === link)
         }
         table.expire(now: now)
         statistics.datagramPeers = table.peers
