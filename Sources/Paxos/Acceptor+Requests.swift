@@ -17,7 +17,7 @@ extension Acceptor {
         switch request.body {
         case .prepare(let ballot, let keys):
             let answers = prepare(ballot, keys)
-            answer(reply(.prepared(ballot, answers)), into: &effects)
+            answer(reply(.prepared(ballot, floor: floor, answers)), into: &effects)
         case .accept(let ballot, let proposals):
             let answers = proposals.map { accept(ballot, $0) }
             answer(reply(.accepted(ballot, answers)), into: &effects)

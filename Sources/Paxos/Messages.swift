@@ -73,7 +73,8 @@ public struct PaxosReply: Hashable, Sendable {
 
     /// What was asked, answered; or why not.
     public enum Body: Hashable, Sendable {
-        case prepared(Ballot, [PrepareAnswer])
+        /// With the floor, below which this acceptor may have forgotten registers.
+        case prepared(Ballot, floor: Ballot, [PrepareAnswer])
         case accepted(Ballot, [AcceptAnswer])
         case values([RegisterState])
         case adopted(RosterGeneration)

@@ -53,8 +53,10 @@ extension Proposer {
     ) {
         let members = round.members.indices
         switch (round.phase, body) {
-        case (.prepare, .prepared(let ballot, let answers)) where ballot == round.ballot:
+        case (.prepare, .prepared(let ballot, let floor, let answers))
+        where ballot == round.ballot:
             for index in members {
+                round.members[index]?.raise(floor)
                 count(answers.indices.contains(index) ? answers[index] : nil, node, index, &round)
             }
         case (.accept, .accepted(let ballot, let answers)) where ballot == round.ballot:
@@ -170,7 +172,7 @@ extension Proposer {
             statistics.readsAtOnce += 1
             report(member, member.highest, member.value, into: &effects)
         case .prepare:
-            propose(member, &accepts, into: &effects)
+            propose(member, round, &accepts, into: &effects)
         case .accept:
             report(member, round.ballot, member.proposal, into: &effects)
         }
@@ -178,46 +180,42 @@ extension Proposer {
 
     /// A quorum has promised: the change is made on the value that may be chosen already.
     private mutating func propose(
-        _ prepared: Member, _ accepts: inout [Member], into effects: inout [Effect]
+        _ prepared: Member, _ round: Round, _ accepts: inout [Member],
+        into effects: inout [Effect]
     ) {
-        var member = prepared
-        let isChosen = roster?.isQuorum(member.agreeing) ?? false
-        guard let envelope = envelope(member.value) else {
-            return finish(member.errand, .notChosen(.damaged), into: &effects)
+        var next = Member(errand: prepared.errand)
+        let isChosen = roster?.isQuorum(prepared.agreeing) ?? false
+        guard let envelope = envelope(prepared.value) else {
+            return finish(prepared.errand, .notChosen(.damaged), into: &effects)
         }
-        var mayEnd = isChosen
-        member.proposal = member.value ?? envelope.encoded()
-        if let change = member.errand.change {
-            let isKnown =
-                rules.operationsRemembered
-                && envelope.operations.contains(change.operation)
-            switch isKnown ? nil : change.function(envelope.value, member.highest) {
-            case nil:
-                member.errand.isAmbiguous = true
-            case .write(let value):
-                if value?.readableBytes ?? 0 > ChosenValue.valueBytesMaximum {
-                    member.settlement = .tooLarge
-                    mayEnd = isChosen && !member.errand.isAmbiguous
-                } else {
-                    member.errand.isAmbiguous = true
+        // What an earlier try of this change left may be chosen yet, unless a higher ballot is.
+        var mayEnd =
+            isChosen && (prepared.errand.firstAccept == nil || !rules.ambiguitySettled)
+        next.proposal = prepared.value ?? envelope.encoded()
+        if let change = prepared.errand.change {
+            if rules.operationsRemembered, envelope.operations.contains(change.operation) {
+                mayEnd = isChosen
+                next.errand.firstAccept = prepared.errand.firstAccept ?? .zero
+            } else if rules.historyChecked, prepared.mayHaveForgotten(envelope) {
+                return finish(prepared.errand, expired(prepared.errand), into: &effects)
+            } else {
+                switch change.function(envelope.value, prepared.highest) {
+                case .write(let value)
+                where value?.readableBytes ?? 0 <= ChosenValue.valueBytesMaximum:
                     mayEnd = false
-                    member.proposal =
+                    next.errand.firstAccept = prepared.errand.firstAccept ?? round.ballot
+                    next.proposal =
                         envelope.following(value: value, operation: change.operation).encoded()
+                case .write: next.settlement = .tooLarge
+                case .abandon(let reason): next.settlement = .abandoned(reason)
                 }
-            case .abandon(let reason):
-                member.settlement = .abandoned(reason)
-                // An accept of an earlier try may be chosen yet, unless a higher ballot is.
-                mayEnd = isChosen && (!member.errand.isAmbiguous || !rules.ambiguitySettled)
             }
         } else {
             statistics.readsByRound += 1
         }
         if mayEnd {
-            report(member, member.highest, member.value, into: &effects)
+            report(next, prepared.highest, prepared.value, into: &effects)
         } else {
-            var next = Member(errand: member.errand)
-            next.proposal = member.proposal
-            next.settlement = member.settlement
             accepts.append(next)
         }
     }

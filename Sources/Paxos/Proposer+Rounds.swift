@@ -91,7 +91,7 @@ extension Proposer {
 
     /// What an errand without a further try has to report.
     func expired(_ errand: Errand) -> Outcome {
-        errand.isAmbiguous ? .unknown : .notChosen(.exhausted)
+        errand.firstAccept.map { .unknown(since: $0) } ?? .notChosen(.exhausted)
     }
 
     /// Another try, after a pause unless a first look only showed that the ballot was too low.

@@ -159,7 +159,7 @@ public struct Proposer: Sendable {
             effects.append(.done(token: token, []))
             return
         }
-        let outcomes = [Outcome](repeating: .unknown, count: count)
+        let outcomes = [Outcome](repeating: .notChosen(.exhausted), count: count)
         pending[token] = Pending(outcomes: outcomes, open: count)
     }
 

@@ -45,18 +45,19 @@ public struct RegisterChange: Sendable {
 
     public let key: String
     public let operation: OperationID
-    /// Whether an earlier proposal of this operation was answered `unknown`: its value may lie
-    /// somewhere yet. Nobody proposes an operation twice at a time.
-    public let isRetry: Bool
+    /// Set where an earlier proposal of this operation was answered `unknown`, to the ballot of
+    /// that answer, or to `Ballot.zero` where it is lost: its value may lie somewhere yet. Nobody
+    /// proposes an operation twice at a time.
+    public let retrying: Ballot?
     public let function: Function
 
     public init(
-        key: String, operation: OperationID, isRetry: Bool = false,
+        key: String, operation: OperationID, retrying: Ballot? = nil,
         function: @escaping Function
     ) {
         self.key = key
         self.operation = operation
-        self.isRetry = isRetry
+        self.retrying = retrying
         self.function = function
     }
 }
@@ -69,8 +70,10 @@ public enum Outcome: Hashable, Sendable {
     case chosen(ChosenValue)
     /// The change is not in the register and will not be.
     case notChosen(Reason)
-    /// The change may be in the register now, later, or never: ask again with its operation id.
-    case unknown
+    /// The change may be in the register now, later, or never: ask again with its operation id and
+    /// this ballot, the first that may have carried it. It stays unknown for good once the register
+    /// has forgotten so much that nobody can tell.
+    case unknown(since: Ballot)
 
     /// Why a change was not chosen, or a read not answered.
     public enum Reason: Hashable, Sendable {

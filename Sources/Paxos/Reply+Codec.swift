@@ -8,7 +8,7 @@ public import NIOCore
 /// | version | kind | generation | store    | by kind                            |
 /// | u8 = 1  | u8   | u64        | 2 x u64  |                                    |
 /// +---------+------+------------+----------+------------------------------------+
-/// 1 prepared     ballot, count u16, count x (0: conflict | 1: accepted ballot, value?)
+/// 1 prepared     ballot, floor, count u16, count x (0: conflict | 1: accepted ballot, value?)
 /// 2 accepted     ballot, count u16, count x (0: conflict | 1)
 /// 3 values       count u16, count x (max seen, accepted ballot, value?)
 /// 4 adopted      generation u64
@@ -24,8 +24,9 @@ extension PaxosReply {
         buffer.writeInteger(generation.rawValue)
         buffer.writeStore(store)
         switch body {
-        case .prepared(let ballot, let answers):
+        case .prepared(let ballot, let floor, let answers):
             buffer.writeBallot(ballot)
+            buffer.writeBallot(floor)
             buffer.writeCount(answers.count)
             for answer in answers { answer.encode(into: &buffer) }
         case .accepted(let ballot, let answers):
@@ -77,8 +78,9 @@ extension PaxosReply {
         switch kind {
         case 1:
             let ballot = try reader.ballot()
+            let floor = try reader.ballot()
             return .prepared(
-                ballot,
+                ballot, floor: floor,
                 try reader.answers { reader throws(PaxosCodecError) in
                     guard try reader.flag() else { return .conflict(try reader.conflict()) }
                     let accepted = try reader.ballot()

@@ -11,8 +11,8 @@ struct Errand: Sendable {
     let change: RegisterChange?
     let deadline: Instant
     var attempts = 0
-    /// Whether a value with this change may have been accepted somewhere.
-    var isAmbiguous: Bool
+    /// The first ballot at which a value with this change may have been accepted somewhere.
+    var firstAccept: Ballot?
 
     init(token: UInt64, index: Int, key: String, change: RegisterChange?, deadline: Instant) {
         self.token = token
@@ -20,7 +20,7 @@ struct Errand: Sendable {
         self.key = key
         self.change = change
         self.deadline = deadline
-        isAmbiguous = change?.isRetry ?? false
+        firstAccept = change?.retrying
     }
 
     /// A read asks without promising twice; then a round of Paxos settles what is unsettled.
@@ -45,6 +45,8 @@ struct Member: Sendable {
     var value: ByteBuffer?
     /// Who showed exactly that ballot: a quorum of them shows that it is chosen.
     var agreeing: [NodeID] = []
+    /// The highest floor that was shown: at or below it, history is lost.
+    var floor = Ballot.zero
     /// The highest promise among those that were shown to a read.
     var promised = Ballot.zero
     /// In an accept: what is proposed, and what it means.
@@ -55,7 +57,17 @@ struct Member: Sendable {
 
     init(errand: Errand) { self.errand = errand }
 
+    mutating func raise(_ ballot: Ballot) { floor = max(floor, ballot) }
+
     mutating func promise(_ ballot: Ballot) { promised = max(promised, ballot) }
+
+    /// Whether the change may have been made and forgotten since: its register was removed after a
+    /// tombstone, or eight later changes pushed its operation id out.
+    func mayHaveForgotten(_ envelope: Envelope) -> Bool {
+        guard let first = errand.firstAccept else { return false }
+        if floor > .zero, floor >= first { return true }
+        return highest >= first && envelope.operations.count >= Limits.operationsRemembered
+    }
 
     /// A value that an acceptor showed.
     mutating func show(

@@ -27,6 +27,8 @@ package struct SafetyRules: Hashable, Sendable {
     package var bootInBallot = true
     /// Section 5: a change whose operation id is in the register is not made again.
     package var operationsRemembered = true
+    /// Beyond the reference: a change is not made again where its register may have forgotten it.
+    package var historyChecked = true
     /// Section 5: an abandoned change of which an accept is under way is settled by a higher
     /// ballot first.
     package var ambiguitySettled = true

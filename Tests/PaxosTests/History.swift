@@ -1,0 +1,90 @@
+import Model
+import NIOCore
+
+/// What one client asked of one register and what it was told, with the times of both.
+struct Operation {
+    enum Kind: Equatable {
+        /// Appends its id to the list; a missing list is empty.
+        case append(UInt8)
+        case delete
+        /// A read, or an append that its function abandoned.
+        case read
+    }
+
+    let kind: Kind
+    let start: Int64
+    /// Nil while nobody knows: it may take effect at any time, or never.
+    var end: Int64?
+    /// What the register held afterwards; nil says that nothing is known of it.
+    var seen: [UInt8]??
+}
+
+/// Whether a history of one register has an order that explains it (Wing and Gong 1993).
+///
+/// The values name all appends in order, so almost every branch ends at its first step.
+struct History {
+    var operations: [Operation] = []
+
+    private struct Node: Hashable {
+        let done: UInt64
+        let state: [UInt8]?
+    }
+
+    var isLinearizable: Bool {
+        precondition(operations.count <= 64)
+        var visited: Set<Node> = []
+        var open = [Node(done: 0, state: nil)]
+        while let node = open.popLast() {
+            guard visited.insert(node).inserted else { continue }
+            var horizon = Int64.max
+            var isComplete = true
+            for (index, operation) in operations.enumerated() where node.done & 1 << index == 0 {
+                guard let end = operation.end else { continue }
+                horizon = min(horizon, end)
+                isComplete = false
+            }
+            if isComplete { return true }
+            for (index, operation) in operations.enumerated()
+            where node.done & 1 << index == 0 && operation.start <= horizon {
+                guard let state = apply(operation, to: node.state) else { continue }
+                open.append(Node(done: node.done | 1 << index, state: state))
+            }
+        }
+        return false
+    }
+
+    private func apply(_ operation: Operation, to state: [UInt8]?) -> [UInt8]?? {
+        let next: [UInt8]?
+        switch operation.kind {
+        case .append(let id): next = (state ?? []) + [id]
+        case .delete: next = nil
+        case .read: next = state
+        }
+        guard case .some(let seen) = operation.seen else { return .some(next) }
+        return seen == next ? .some(next) : nil
+    }
+}
+
+/// A queue of things to come, in the order of their times, and of their making where these agree.
+struct Schedule<Event> {
+    private var entries: [(time: Int64, order: Int, event: Event)] = []
+    private var made = 0
+
+    var isEmpty: Bool { entries.isEmpty }
+
+    mutating func add(_ event: Event, at time: Int64) {
+        var low = 0
+        var high = entries.count
+        // Latest first, so that the next one is the last.
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].time > time { low = middle + 1 } else { high = middle }
+        }
+        entries.insert((time, made, event), at: low)
+        made += 1
+    }
+
+    mutating func next() -> (time: Int64, event: Event)? {
+        entries.popLast().map { ($0.time, $0.event) }
+    }
+}
