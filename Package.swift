@@ -36,8 +36,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-/// Arrows go one way: Model <- {Gossip, Paxos, Replication, Coordination, Storage} <- Node <- Broker
-/// <- gossamer, Sodium <- Transport <- Broker, and KafkaProtocol <- {Broker, Client}.
+/// Arrows go one way: Model <- {Gossip, Paxos, Replication, Coordination, Storage} <- Node
+/// <- Broker <- gossamer, Sodium <- Transport <- Broker, and KafkaProtocol <- {Broker, Client}.
 let package = Package(
     name: "gossamer",
     products: [

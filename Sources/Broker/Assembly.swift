@@ -13,12 +13,14 @@ struct Assembly: Sendable {
     private let configuration: BrokerConfiguration
     private let store: DataStore
     private let shared: SharedParts
+    private let codec: (any InspectionCodec)?
     private let loops: [any EventLoop]
 
     init(
         _ configuration: BrokerConfiguration, store: DataStore, shared: SharedParts,
-        group: MultiThreadedEventLoopGroup
+        group: MultiThreadedEventLoopGroup, codec: (any InspectionCodec)?
     ) {
+        self.codec = codec
         self.configuration = configuration
         self.store = store
         self.shared = shared
@@ -51,8 +53,8 @@ struct Assembly: Sendable {
             }.get()
         } catch {
             throw .mesh(
-                "what this broker says of itself is too long for the mesh: give it fewer or shorter "
-                    + "--kafka, --advertise and rack names")
+                "what this broker says of itself is too long for the mesh: give it fewer or "
+                    + "shorter --kafka, --advertise and rack names")
         }
         shared.mailboxes[0].post(.mesh(.start(memory)))
         return bound.map { HostPort(host: $0.host, port: Int($0.port)) }
@@ -109,7 +111,6 @@ extension Assembly {
                 do throws(SecretFile.Failure) {
                     return try self.makeShell().bindTransport(
                         self.makeIdentity(),
-                        secrets: MeshSecrets.ring(self.configuration.mesh.secretFile),
                         to: MeshAddress(host: address.host, port: UInt16(clamping: address.port)))
                 } catch {
                     return loop.makeFailedFuture(BrokerStartError.mesh("\(error)"))
@@ -128,7 +129,9 @@ extension Assembly {
         guard let reactor = shared.mailboxes[0].reactorOnLoop else {
             preconditionFailure("the reactor was made before its mesh")
         }
-        let shell = MeshShell(reactor: reactor, trust: MeshTrust())
+        let shell = MeshShell(
+            reactor: reactor, trust: MeshTrust(), secretFile: configuration.mesh.secretFile)
+        if let codec { shell.inspector = Inspector(reactor: reactor, codec: codec) }
         reactor.mesh = shell
         return shell
     }

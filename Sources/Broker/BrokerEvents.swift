@@ -86,6 +86,20 @@ struct BrokerEvents: Sendable {
             metadata: ["reason": "\(reason)"])
     }
 
+    func adminSocketFailed(_ reason: String) {
+        logger.warning(
+            "no admin socket: `gossamer gossip` has to use --via", metadata: ["reason": "\(reason)"])
+    }
+
+    func audited(_ question: InspectionQuestion, by whom: String) {
+        logger.notice(
+            "an operator acts",
+            metadata: [
+                "verb": "\(question.verb.rawValue)", "by": "\(whom)",
+                "node": "\(question.node.map(String.init) ?? "-")",
+            ])
+    }
+
     func tableFailed(_ reason: String) {
         logger.error(
             "the table of chosen values was not written: it is fetched again after a restart",

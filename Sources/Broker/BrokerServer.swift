@@ -43,7 +43,8 @@ public final class BrokerServer: Sendable {
     ///
     /// Fails before anything is changed where the directory is in use or a port is taken.
     public static func start(
-        _ configuration: BrokerConfiguration, logger: Logger
+        _ configuration: BrokerConfiguration, logger: Logger,
+        inspection codec: (any InspectionCodec)? = nil
     ) async throws(BrokerStartError) -> BrokerServer {
         let began = Clock.now().instant
         let opening = try StoreOpening(root: configuration.dataDirectory)
@@ -62,11 +63,12 @@ public final class BrokerServer: Sendable {
             let channels = try await bind(configuration, group: group, shared: shared)
             let listeners = zip(configuration.listeners, channels).map(bound)
             let meshAddress = try await Assembly(
-                configuration, store: store, shared: shared, group: group
+                configuration, store: store, shared: shared, group: group, codec: codec
             ).run(advertising: listeners)
             for failure in (try? await shared.progress.whenReady.get()) ?? [] {
                 events.partitionFailed(failure)
             }
+            let admin = await admin(store, shared, codec, events)
             for channel in channels {
                 try await accept(on: channel)
             }
@@ -76,7 +78,7 @@ public final class BrokerServer: Sendable {
                 milliseconds: took)
             return BrokerServer(
                 listeners: listeners, meshAddress: meshAddress, group: group, shared: shared,
-                channels: channels, store: store)
+                channels: channels + [admin].compactMap { $0 }, store: store)
         } catch {
             shared.progress.abandon()
             for mailbox in shared.mailboxes { try? await mailbox.closeMesh().get() }
@@ -85,6 +87,25 @@ public final class BrokerServer: Sendable {
             await shared.registers.stop()
             try? await group.shutdownGracefully()
             throw error
+        }
+    }
+
+    /// Lets operators of this machine in, where their questions can be read.
+    private static func admin(
+        _ store: DataStore, _ shared: SharedParts, _ codec: (any InspectionCodec)?,
+        _ events: BrokerEvents
+    ) async -> (any Channel)? {
+        guard codec != nil else { return nil }
+        let mailbox = shared.mailboxes[0]
+        do {
+            let channel = try await AdminSocket.listen(
+                in: store.opening.root, on: mailbox.eventLoop
+            ) { mailbox.reactorOnLoop?.mesh?.inspector }
+            if channel == nil { events.adminSocketFailed("the data directory's path is too long") }
+            return channel
+        } catch {
+            events.adminSocketFailed("\(error)")
+            return nil
         }
     }
 

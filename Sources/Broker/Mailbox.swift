@@ -30,6 +30,7 @@ enum Answer: Sendable {
 final class Mailbox: Sendable {
     private let box = Mutex(Deque<Message>())
     private let loop: any EventLoop
+    var eventLoop: any EventLoop { loop }
     private let reactor: NIOLoopBoundBox<Reactor?>
 
     init(loop: any EventLoop) {

@@ -6,6 +6,7 @@ public import Model
 /// of goes to the control machine; everything else is for the shell. Owned by one event loop. The
 /// simulator runs the same composition.
 public struct ControlPlane {
+    /// An input of either half.
     public enum Input: Sendable {
         case control(Control.Input)
         case mesh(Mesh.Input)

@@ -108,7 +108,7 @@ extension Control {
                 if let old, old.id != next.id { gone.append(old) }
                 adopt(next, after: old?.id == next.id ? old : nil, into: &effects)
             } catch {
-                // A newer broker wrote it: what was known before goes on until this one is upgraded.
+                // A newer broker wrote it: what was known goes on until this one is upgraded.
                 effects.append(.notice("\(value.key) can't be read (\(error)): upgrade"))
             }
         }

@@ -36,6 +36,17 @@ public enum MeshSecrets {
         }.filter { !$0.isEmpty && !$0.hasPrefix("#") }
     }
 
+    /// What operators call the secrets of a file: the first digits of each one's hash, which says
+    /// nothing about it.
+    static func names(_ path: String?) throws(SecretFile.Failure) -> [String] {
+        guard let path, let text = try SecretFile.read(path) else { return [] }
+        return secrets(in: text).map { secret in
+            var hasher = GenericHasher()
+            hasher.update(ByteBuffer(string: "gossamer secret name 1 " + secret))
+            return Inspector.text(hasher.finish().words.a)
+        }
+    }
+
     /// Reads the ring from its file; an empty one where no file is named.
     static func ring(_ path: String?) throws(SecretFile.Failure) -> AdmissionSecrets {
         guard let path else { return AdmissionSecrets() }

@@ -12,7 +12,12 @@ import Transport
 /// further: a candidate may ask to join, an operator may ask questions.
 final class MeshShell: MeshTransportDelegate {
     private unowned let reactor: Reactor
-    private let trust: MeshTrust
+    let trust: MeshTrust
+    private let secretFile: String?
+    /// Names of the admission secrets that are taken, the one that is shown first.
+    private(set) var secretNames: [String] = []
+    /// What operators' questions are answered by; nil where nobody gave it its words.
+    var inspector: Inspector?
     private(set) var transport: MeshTransport?
     private(set) var journal = MeshJournal()
     /// Addresses of a member that were not tried yet, while one is.
@@ -26,18 +31,27 @@ final class MeshShell: MeshTransportDelegate {
     /// Joins that may wait for a decision at a time: each costs one round of Paxos.
     private static let joinsMaximum = 64
 
-    init(reactor: Reactor, trust: MeshTrust) {
+    init(reactor: Reactor, trust: MeshTrust, secretFile: String?) {
         self.reactor = reactor
         self.trust = trust
+        self.secretFile = secretFile
+    }
+
+    /// Reads the secret file again, for handshakes to come; links that are open stay.
+    func reloadSecrets() throws(SecretFile.Failure) {
+        let ring = try MeshSecrets.ring(secretFile)
+        secretNames = try MeshSecrets.names(secretFile)
+        transport?.use(ring)
     }
 
     /// Takes links and datagrams at an address.
     func bindTransport(
-        _ identity: consuming LocalIdentity, secrets: consuming AdmissionSecrets,
-        to address: MeshAddress
-    ) -> EventLoopFuture<MeshAddress> {
+        _ identity: consuming LocalIdentity, to address: MeshAddress
+    ) throws(SecretFile.Failure) -> EventLoopFuture<MeshAddress> {
+        secretNames = try MeshSecrets.names(secretFile)
         let transport = MeshTransport(
-            loop: reactor.loop, identity: identity, secrets: secrets, trust: trust, delegate: self)
+            loop: reactor.loop, identity: identity, secrets: try MeshSecrets.ring(secretFile),
+            trust: trust, delegate: self)
         self.transport = transport
         return transport.bind(to: address)
     }
@@ -162,6 +176,9 @@ final class MeshShell: MeshTransportDelegate {
         case (.join, .candidate): join(message, peer)
         case (.gossip, .member), (.paxosRequest, .member), (.paxosReply, .member):
             if let node = peer.node { tell(.message(from: node, kind, message)) }
+        case (.inspect, .member), (.inspect, .operator): inspector?.asked(message, from: peer)
+        case (.inspectAnswer, .member):
+            if let node = peer.node { inspector?.answered(message, by: node) }
         default: journal.note(.outOfPlace(kind, peer.address), at: reactor.now)
         }
     }

@@ -9,6 +9,8 @@ import Transport
 final class MeshTrust: TrustStore {
     private var admissions: [NodeID: AdmissionRecord] = [:]
     private var boots = BootLedger()
+    /// Claims by which the admission secret was proved, by what the proof was worth.
+    private(set) var proofs: [String: UInt64] = [:]
     func admit(_ record: AdmissionRecord) { admissions[record.node] = record }
 
     /// A life of a member that was heard of: older ones of its store are refused from now on.
@@ -18,6 +20,7 @@ final class MeshTrust: TrustStore {
     }
 
     func judge(_ claim: PeerClaim) -> Verdict {
+        if claim.admission.isValid { proofs["\(claim.admission)", default: 0] += 1 }
         switch claim.role {
         case .operator:
             return claim.admission.isValid ? .operator : judge(member: claim, as: .operator)

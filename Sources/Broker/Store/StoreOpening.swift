@@ -106,7 +106,8 @@ final class StoreOpening: Sendable {
             try table.put([
                 TableFile.Change(key: storeKey, version: 1, value: bytes),
                 TableFile.Change(
-                    key: bootKey, version: boot.rawValue, value: ByteBuffer(integer: boot.rawValue)),
+                    key: bootKey, version: boot.rawValue,
+                    value: ByteBuffer(integer: boot.rawValue)),
             ])
         } catch {
             throw .dataDirectory("\(root)/table can't be written: \(error)")

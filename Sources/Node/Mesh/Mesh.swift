@@ -14,6 +14,7 @@ public import Paxos
 /// - a broker that is not in the roster never answers a Paxos request;
 /// - nobody is admitted without a decision.
 public struct Mesh {
+    /// What happened outside, or what somebody decided.
     public enum Input: Sendable {
         /// What the disk remembers; the first input.
         case start(MeshMemory)
@@ -38,6 +39,7 @@ public struct Mesh {
         case slowDisk
     }
 
+    /// What the shell, or the control machine, has to do; in order.
     public enum Effect: Sendable {
         case sendDatagram(to: NodeID, ByteBuffer)
         /// Over the link with the peer, which is opened where there is none.
@@ -136,6 +138,9 @@ public struct Mesh {
         proposer = Proposer(
             node: identity.node, boot: identity.boot, roster: nil, seed: generator.next())
     }
+
+    /// By which this broker is known.
+    public var publicKey: PublicKey { identity.key }
 
     public mutating func handle(_ input: Input, now: Instant, into effects: inout [Effect]) {
         self.now = now

@@ -7,6 +7,10 @@ struct ClusterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster",
         abstract: "Begin a mesh.",
+        discussion: """
+            EXAMPLES:
+              gossamer cluster init --data-dir /var/lib/gossamer --secret-file /etc/gossamer/secret
+            """,
         subcommands: [ClusterInit.self])
 }
 

@@ -1,0 +1,205 @@
+import Gossip
+import Model
+import Node
+import Transport
+
+extension MeshJournal {
+    /// The oldest events behind `number`, at most `limit`; the newest where `number` is 0.
+    func reports(after number: UInt64, limit: Int) -> [EventReport] {
+        guard number > 0 else { return entries.suffix(limit).map(EventReport.init) }
+        return entries.lazy.filter { $0.serial > number }.prefix(limit).map(EventReport.init)
+    }
+}
+
+extension VersionReport {
+    init(_ version: TableVersion) {
+        self.init(
+            key: version.key, proposer: version.ballot.proposer.rawValue,
+            counter: version.ballot.counter, boot: version.ballot.boot.rawValue,
+            hash: Inspector.text(version.hash.rawValue), isTombstone: version.isTombstone)
+    }
+}
+
+extension EventReport {
+    init(_ entry: MeshJournal.Entry) {
+        let words = EventWords(entry.what, at: entry.at.instant)
+        self.init(
+            number: entry.serial, at: entry.at.wall.milliseconds, kind: words.kind,
+            node: words.node?.rawValue, by: words.by?.rawValue, key: words.key, text: words.text)
+    }
+}
+
+/// An event in words, and whom it is about.
+private struct EventWords {
+    var kind: String
+    var node: NodeID?
+    var by: NodeID?
+    var key: String?
+    var text: String
+
+    init(
+        _ kind: String, _ node: NodeID? = nil, by: NodeID? = nil, key: String? = nil, _ text: String
+    ) {
+        self.kind = kind
+        self.node = node
+        self.by = by
+        self.key = key
+        self.text = text
+    }
+
+    init(_ what: MeshJournal.What, at now: Instant) {
+        switch what {
+        case .machine(.gossip(let event)): self = Self.words(event, now)
+        case .machine(.alarm(let alarm)): self = Self.words(alarm)
+        case .machine(.isolated(let isIsolated)):
+            self.init(
+                "isolated",
+                isIsolated
+                    ? "SELF_ISOLATED: a third of the mesh seems dead and no majority of voters answers"
+                    : "no longer isolated")
+        case .machine(.acceptorHalted(let reason)):
+            self.init("acceptorHalted", "this broker votes no more: \(reason)")
+        case .machine(.malformed(let from, let kind)):
+            self.init("malformed", from, "a message of kind \(kind) could not be read")
+        case .machine(.rosterLearned(let roster)):
+            self.init("rosterLearned", "roster \(roster)")
+        case .linkFailed(let address, let node, let failure):
+            self.init("linkFailed", node, "no link to \(address.host):\(address.port): \(failure)")
+        case .outOfPlace(let kind, let address):
+            self.init(
+                "outOfPlace", "\(address.host):\(address.port) sent \(kind) and may not: ignored")
+        }
+    }
+
+    private static func words(_ alarm: GossipAlarm) -> EventWords {
+        switch alarm {
+        case .splitVersion(let key, let ballot, let ours, let theirs, let from):
+            EventWords(
+                "splitVersion", from, key: key,
+                "SPLIT_VERSION of \(key) at (\(ballot.proposer.rawValue), \(ballot.counter)): "
+                    + "\(Inspector.text(ours.rawValue)) here, "
+                    + "\(Inspector.text(theirs.rawValue)) there")
+        case .duplicateIdentity(let life):
+            EventWords(
+                "duplicateIdentity", "somebody else runs with this identity, boot \(life.boot.rawValue)")
+        case .malformedAdmission(let key):
+            EventWords("malformedAdmission", key: key, "\(key) can't be read")
+        }
+    }
+
+    private static func words(_ event: GossipEvent, _ now: Instant) -> EventWords {
+        switch event {
+        case .probeUnanswered(let node, let timeout, let health):
+            EventWords(
+                "probeUnanswered", node,
+                "probed \(node.rawValue): no answer in \(timeout) ms (health \(health))")
+        case .helpersAsked(let node, let helpers):
+            EventWords(
+                "helpersAsked", node,
+                "asked \(list(helpers)) to probe \(node.rawValue), and tried TCP")
+        case .helperAnswered(let helper, let target, let answer):
+            EventWords(
+                "helperAnswered", target, by: helper,
+                "\(helper.rawValue) \(answer == .reached ? "reached" : "could not reach") "
+                    + "\(target.rawValue)")
+        case .linkProbed(let node):
+            EventWords("linkProbed", node, "tries \(node.rawValue) by TCP")
+        case .linkAnswered(let node):
+            EventWords("linkAnswered", node, "reached \(node.rawValue) by TCP")
+        case .linkFailed(let node, let failure):
+            EventWords("linkFailed", node, "no TCP link to \(node.rawValue): \(failure)")
+        case .probeFailed(let node, let refused, let silent):
+            EventWords(
+                "probeFailed", node,
+                "nobody reached \(node.rawValue): \(refused) helpers could not, \(silent) were "
+                    + "silent themselves")
+        default: lifeWords(event, now)
+        }
+    }
+
+    private static func lifeWords(_ event: GossipEvent, _ now: Instant) -> EventWords {
+        switch event {
+        case .suspected(let node, let life, let by, let deadline):
+            EventWords(
+                "suspected", node, by: by,
+                "\(by.rawValue) SUSPECTS \(node.rawValue) (boot \(life.boot.rawValue), incarnation "
+                    + "\(life.incarnation.rawValue)): dead in \(deadline.milliseconds(since: now)) "
+                    + "ms unless it refutes")
+        case .confirmed(let node, let by, let count, let of, let deadline):
+            EventWords(
+                "confirmed", node, by: by,
+                "\(by.rawValue) confirms by its own probe (\(count) of \(of)): now "
+                    + "\(deadline.milliseconds(since: now)) ms are left")
+        case .suspicionWithheld(let node):
+            EventWords(
+                "suspicionWithheld", node,
+                "held back a suspicion of \(node.rawValue): too many of late, maybe this broker is "
+                    + "the sick one")
+        case .refuted(let node, let life):
+            EventWords(
+                "refuted", node,
+                "\(node.rawValue) REFUTES with incarnation \(life.incarnation.rawValue)")
+        case .refutedOwn(let life, let by):
+            EventWords(
+                "refutedOwn", by: by,
+                "refuted what \(by.map { "\($0.rawValue)" } ?? "somebody") said of this broker: "
+                    + "incarnation \(life.incarnation.rawValue)")
+        case .declaredDead(let node, _, let by, let accusers):
+            EventWords(
+                "declaredDead", node, by: by,
+                "\(by.rawValue) declares \(node.rawValue) DEAD, accused by \(list(accusers))")
+        case .restarted(let node, let boot):
+            EventWords("restarted", node, "\(node.rawValue) RESTARTED: boot \(boot.rawValue)")
+        case .rejoined(let node, _): EventWords("rejoined", node, "\(node.rawValue) is BACK")
+        case .joined(let node): EventWords("joined", node, "\(node.rawValue) JOINED")
+        case .departed(let node, let by):
+            EventWords(
+                "departed", node, by: by,
+                by.map { "\($0.rawValue) forced \(node.rawValue) out" } ?? "\(node.rawValue) LEFT")
+        case .revoked(let node): EventWords("revoked", node, "\(node.rawValue) was REVOKED")
+        case .datagramsBlocked(let node, let isBlocked):
+            EventWords(
+                "datagramsBlocked", node,
+                isBlocked
+                    ? "UDP_BLOCKED: \(node.rawValue) answers by TCP and not by UDP"
+                    : "\(node.rawValue) answers by UDP again")
+        default: tableWords(event)
+        }
+    }
+
+    private static func tableWords(_ event: GossipEvent) -> EventWords {
+        switch event {
+        case .healthChanged(let health):
+            EventWords("healthChanged", "own health multiplier is \(health)")
+        case .isolated(let isIsolated): EventWords("isolated", "isolated: \(isIsolated)")
+        case .valueApplied(let key, let ballot, let from):
+            EventWords(
+                "valueApplied", by: from, key: key,
+                "\(key) at (\(ballot.proposer.rawValue), \(ballot.counter)) from "
+                    + (from.map { "\($0.rawValue)" } ?? "own Paxos"))
+        case .valueWanted(let key, let from):
+            EventWords("valueWanted", by: from, key: key, "asked \(from.rawValue) for \(key)")
+        case .valueDoubted(let key):
+            EventWords("valueDoubted", key: key, "\(key) is unknown: read through Paxos first")
+        case .traced(let mark, let from, let isFirst):
+            EventWords(
+                "traced", by: from, key: "trace/\(mark.id)",
+                "trace from \(mark.origin.rawValue), hop \(mark.hop)"
+                    + (isFirst ? "" : ", again"))
+        case .digestsDiffered(let node):
+            EventWords(
+                "digestsDiffered", node, "tables differ from \(node.rawValue)'s: exchanging")
+        case .refusedBytes(let from, let error):
+            EventWords("refusedBytes", from, "bytes of \(from.rawValue) refused: \(error)")
+        case .forged(let from, let about):
+            EventWords(
+                "forged", about, by: from,
+                "\(from.rawValue) passed on a forged statement about \(about.rawValue)")
+        default: EventWords("other", "\(event)")
+        }
+    }
+
+    private static func list(_ nodes: [NodeID]) -> String {
+        nodes.isEmpty ? "nobody" : nodes.map { "\($0.rawValue)" }.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,227 @@
+/// What an operator asks of a broker about its mesh.
+///
+/// Travels as text over the admin socket, or over an authenticated link; answered by the broker
+/// that is asked and, where `everywhere` is set, by every member that is there.
+public struct InspectionQuestion: Codable, Sendable, Equatable {
+    /// What is asked for; those from `join` on change something.
+    public enum Verb: String, Codable, Sendable, CaseIterable {
+        case members
+        case info
+        case events
+        case versions
+        case heat
+        case stats
+        case keys
+        case tap
+        case join
+        case leave
+        case forceLeave
+        case trace
+        case revoke
+        case useSecret
+    }
+
+    public var verb: Verb
+    /// Whether every member that is there is asked too.
+    public var everywhere: Bool
+    /// A register, or how the names of registers begin.
+    public var key: String?
+    public var node: Int32?
+    public var address: String?
+    /// Events with greater numbers only.
+    public var after: UInt64?
+    public var limit: Int?
+
+    public init(
+        _ verb: Verb, everywhere: Bool = false, key: String? = nil, node: Int32? = nil,
+        address: String? = nil, after: UInt64? = nil, limit: Int? = nil
+    ) {
+        self.verb = verb
+        self.everywhere = everywhere
+        self.key = key
+        self.node = node
+        self.address = address
+        self.after = after
+        self.limit = limit
+    }
+}
+
+/// What all brokers that were asked said.
+public struct InspectionAnswers: Codable, Sendable, Equatable {
+    public var answers: [InspectionAnswer]
+    /// Members that were asked and did not answer in time.
+    public var silent: [Int32]
+
+    public init(answers: [InspectionAnswer], silent: [Int32]) {
+        self.answers = answers
+        self.silent = silent
+    }
+}
+
+/// What one broker said; the parts that were not asked for are absent.
+public struct InspectionAnswer: Codable, Sendable, Equatable {
+    public var nodeId: Int32
+    public var clusterId: String
+    /// When it answered, in milliseconds since the Unix epoch, by its own clock.
+    public var at: Int64
+    /// Why it could not do what was asked.
+    public var error: String?
+    public var members: [MemberReport]?
+    public var info: InfoReport?
+    public var events: [EventReport]?
+    public var versions: [VersionReport]?
+    public var heat: [HeatReport]?
+    public var stats: StatsReport?
+    public var keys: KeysReport?
+    public var packets: [PacketReport]?
+
+    public init(nodeId: Int32, clusterId: String, at: Int64) {
+        self.nodeId = nodeId
+        self.clusterId = clusterId
+        self.at = at
+    }
+}
+
+/// A member as one broker sees it.
+public struct MemberReport: Codable, Sendable, Equatable {
+    public var nodeId: Int32
+    /// alive, suspect, dead, left, or unheard of since it was admitted.
+    public var state: String
+    public var isSelf: Bool
+    public var address: String?
+    public var kafka: [String]
+    public var rack: String?
+    public var version: String?
+    public var bootEpoch: UInt64
+    public var incarnation: UInt32
+    public var admission: UInt32
+    public var isVoter: Bool
+    /// Lifeguard's local health multiplier, of the broker that answers only.
+    public var health: Int?
+    public var roundTripMicrosecondsP50: Int?
+    public var roundTripMicrosecondsP99: Int?
+    /// Answers by TCP and not by UDP.
+    public var isUdpBlocked: Bool
+    /// Who accuses it.
+    public var accusers: [Int32]
+    /// How long it has had this state, in milliseconds.
+    public var forMilliseconds: Int64
+    /// When a suspect is declared dead unless it refutes, in milliseconds from the answer.
+    public var deadInMilliseconds: Int64?
+    public var lastHeardMilliseconds: Int64?
+    /// Partitions that it leads.
+    public var leads: Int
+}
+
+/// A broker's own part in the mesh.
+public struct InfoReport: Codable, Sendable, Equatable {
+    public var nodeId: Int32
+    public var clusterId: String
+    public var publicKey: String
+    public var storeId: String
+    public var bootEpoch: UInt64
+    public var incarnation: UInt32
+    public var health: Int
+    public var isSelfIsolated: Bool
+    public var members: Int
+    public var alive: Int
+    public var tableEntries: Int
+    public var tableRoot: String
+    public var membersRoot: String
+    public var rosterGeneration: UInt64
+    public var voters: [Int32]
+    public var rumours: RumourReport
+    public var uptimeMilliseconds: Int64
+    public var version: String
+}
+
+/// What waits to be passed on, and what was dropped, by class.
+public struct RumourReport: Codable, Sendable, Equatable {
+    public var members: Int
+    public var table: Int
+    public var marks: Int
+    public var droppedMembers: Int
+    public var droppedTable: Int
+    public var droppedMarks: Int
+    public var transmissionsPerRumour: Int
+}
+
+/// One thing that happened, as one broker saw it.
+public struct EventReport: Codable, Sendable, Equatable {
+    public var number: UInt64
+    /// Milliseconds since the Unix epoch, by that broker's clock.
+    public var at: Int64
+    /// What happened, in one word, for programs: `probeUnanswered`, `suspected`, `valueApplied`, ..
+    public var kind: String
+    /// The member that it is about.
+    public var node: Int32?
+    /// Another member that took part: who accused, who helped, who sent.
+    public var by: Int32?
+    public var key: String?
+    /// The rest, as a sentence.
+    public var text: String
+}
+
+/// One register in one broker's table.
+public struct VersionReport: Codable, Sendable, Equatable {
+    public var key: String
+    /// `(proposer, counter)` and the proposer's boot, in the order of the ballots' digits.
+    public var proposer: Int32
+    public var counter: UInt64
+    public var boot: UInt64
+    public var hash: String
+    public var isTombstone: Bool
+}
+
+/// How long ago one broker last heard another.
+public struct HeatReport: Codable, Sendable, Equatable {
+    public var nodeId: Int32
+    public var ageMilliseconds: Int64?
+}
+
+/// Counters since the start, by name.
+public struct StatsReport: Codable, Sendable, Equatable {
+    public var gossip: [String: UInt64]
+    public var transport: [String: UInt64]
+    /// Datagrams that were dropped, by reason.
+    public var datagramDrops: [String: UInt64]
+    /// Handshakes that ended without a link, by reason.
+    public var handshakesRefused: [String: UInt64]
+    public var handshakesDeclined: [String: UInt64]
+    /// Connections that were not taken, by reason.
+    public var acceptsRefused: [String: UInt64]
+    /// What peers did against the rules of a link, by reason.
+    public var linkViolations: [String: UInt64]
+    public var paxos: [String: UInt64]
+}
+
+/// What a broker accepts as proof, without showing any of it.
+public struct KeysReport: Codable, Sendable, Equatable {
+    public var publicKey: String
+    /// Names of the admission secrets that it takes, the one that it shows first.
+    public var secrets: [String]
+    /// Links by which each admission secret was proved since the start, by the secret's name.
+    public var proofs: [String: UInt64]
+    public var admissions: [AdmissionReport]
+}
+
+/// A binding of a node id to a key and a store.
+public struct AdmissionReport: Codable, Sendable, Equatable {
+    public var nodeId: Int32
+    public var publicKey: String
+    public var storeId: String
+    public var number: UInt32
+    public var isRevoked: Bool
+}
+
+/// A datagram of the broker that answers, decrypted and explained.
+public struct PacketReport: Codable, Sendable, Equatable {
+    public var number: UInt64
+    public var at: Int64
+    public var isOutgoing: Bool
+    public var peer: Int32
+    public var bytes: Int
+    public var text: String
+    /// The payload in hexadecimal.
+    public var payload: String
+}

@@ -1,0 +1,146 @@
+public import NIOCore
+import Gossip
+import Model
+import Node
+import Transport
+
+/// Turns questions and answers into bytes and back; the command line's business, because it is
+/// text that people and programs read.
+public protocol InspectionCodec: Sendable {
+    func question(from bytes: ByteBuffer) -> InspectionQuestion?
+    func bytes(of question: InspectionQuestion) -> ByteBuffer
+    func answers(from bytes: ByteBuffer) -> InspectionAnswers?
+    func bytes(of answers: InspectionAnswers) -> ByteBuffer
+}
+
+/// Answers operators' questions about the mesh, and asks other members on their behalf.
+///
+/// Owned by the control loop. Between members a question and its answer travel as messages:
+///
+///     0   correlation, UInt64
+///     8   the question, or the answers, as the codec writes them
+///
+/// A question costs what its answer holds; nobody but an operator asks, and only so many at a time.
+final class Inspector {
+    /// A question that other members were asked too.
+    private struct Round {
+        var answers: [InspectionAnswer]
+        var waiting: [NodeID]
+        let reply: (InspectionAnswers) -> Void
+    }
+
+    /// Questions under way: an operator's terminal needs one, a dashboard a few.
+    private static let roundsMaximum = 64
+    /// How long members may take, less than a person's patience.
+    private static let patienceMilliseconds: Int64 = 2_000
+
+    unowned let reactor: Reactor
+    let codec: any InspectionCodec
+    let startedAt: Instant
+    private var rounds: [UInt64: Round] = [:]
+    private var lastRound: UInt64
+    var tap = PacketTap()
+
+    init(reactor: Reactor, codec: any InspectionCodec) {
+        self.reactor = reactor
+        self.codec = codec
+        startedAt = reactor.now.instant
+        var entropy = SystemRandomNumberGenerator()
+        lastRound = entropy.next()
+    }
+
+    /// Answers a question of a local operator, or of one at the other end of a link.
+    func ask(_ bytes: ByteBuffer, by whom: String, reply: @escaping (ByteBuffer) -> Void) {
+        guard let question = codec.question(from: bytes) else {
+            var answer = blank()
+            answer.error = "the question can't be read: are both ends of the same version?"
+            return reply(codec.bytes(of: InspectionAnswers(answers: [answer], silent: [])))
+        }
+        if question.verb.isAudited { reactor.events.audited(question, by: whom) }
+        let codec = codec
+        answer(question) { [unowned self] own in
+            guard question.everywhere, let mesh = self.reactor.mesh, mesh.transport != nil else {
+                return reply(codec.bytes(of: InspectionAnswers(answers: [own], silent: [])))
+            }
+            self.askOthers(question, own) { reply(codec.bytes(of: $0)) }
+        }
+    }
+
+    // MARK: Other members
+
+    private func askOthers(
+        _ question: InspectionQuestion, _ own: InspectionAnswer,
+        reply: @escaping (InspectionAnswers) -> Void
+    ) {
+        let others =
+            reactor.plane?.mesh.peers.values.filter(\.status.isPresent).map(\.node).sorted() ?? []
+        guard !others.isEmpty, rounds.count < Self.roundsMaximum else {
+            return reply(InspectionAnswers(answers: [own], silent: others.map(\.rawValue)))
+        }
+        lastRound &+= 1  // wraps: only equality matters
+        let round = lastRound
+        rounds[round] = Round(answers: [own], waiting: others, reply: reply)
+        var single = question
+        single.everywhere = false
+        var message = ByteBuffer(integer: round)
+        message.writeImmutableBuffer(codec.bytes(of: single))
+        for node in others { send(message, .inspect, to: .member(node)) }
+        let loop = reactor.loop
+        loop.assumeIsolated().scheduleTask(in: .milliseconds(Self.patienceMilliseconds)) {
+            self.close(round)
+        }
+    }
+
+    private func close(_ number: UInt64) {
+        guard let round = rounds.removeValue(forKey: number) else { return }
+        round.reply(
+            InspectionAnswers(
+                answers: round.answers.sorted { $0.nodeId < $1.nodeId },
+                silent: round.waiting.map(\.rawValue)))
+    }
+
+    /// A question from a link: answered over it.
+    func asked(_ message: ByteBuffer, from peer: PeerInfo) {
+        var bytes = message
+        guard let round: UInt64 = bytes.readInteger() else { return }
+        let whom = peer.node.map { "node \($0.rawValue)" } ?? "operator at \(peer.address.host)"
+        ask(bytes, by: whom) { [unowned self] answer in
+            var message = ByteBuffer(integer: round)
+            message.writeImmutableBuffer(answer)
+            self.send(message, .inspectAnswer, to: .link(peer.link))
+        }
+    }
+
+    func answered(_ message: ByteBuffer, by node: NodeID) {
+        var bytes = message
+        guard let number: UInt64 = bytes.readInteger(),
+            let place = rounds[number]?.waiting.firstIndex(of: node),
+            let answers = codec.answers(from: bytes)
+        else { return }
+        rounds[number]?.waiting.remove(at: place)
+        // Whoever answers speaks for itself only.
+        rounds[number]?.answers += answers.answers.filter { $0.nodeId == node.rawValue }
+        if rounds[number]?.waiting.isEmpty == true { close(number) }
+    }
+
+    private func send(_ message: ByteBuffer, _ kind: MeshMessageKind, to peer: PeerReference) {
+        reactor.mesh?.transport?.send(
+            message, kind: MessageKind(rawValue: kind.rawValue), to: peer)
+    }
+
+    func blank() -> InspectionAnswer {
+        InspectionAnswer(
+            nodeId: reactor.view.controller.rawValue, clusterId: reactor.view.clusterID,
+            at: reactor.now.wall.milliseconds)
+    }
+}
+
+extension InspectionQuestion.Verb {
+    /// Whether an operator should find it in the log who asked for it.
+    var isAudited: Bool {
+        switch self {
+        case .members, .info, .events, .versions, .heat, .stats, .keys: false
+        case .tap, .join, .leave, .forceLeave, .trace, .revoke, .useSecret: true
+        }
+    }
+}

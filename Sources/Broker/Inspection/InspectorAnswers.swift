@@ -1,0 +1,241 @@
+import Gossip
+import Model
+import NIOCore
+import Node
+import Paxos
+import Sodium
+import Transport
+
+/// What this broker says to each question.
+extension Inspector {
+    /// Entries of one answer: what a terminal can show, and a loop can list without a pause.
+    private static let entriesMaximum = 20_000
+
+    func answer(_ question: InspectionQuestion, then: @escaping (InspectionAnswer) -> Void) {
+        var answer = blank()
+        guard let mesh = reactor.plane?.mesh, let shell = reactor.mesh else {
+            answer.error = "the broker is still starting: ask again"
+            return then(answer)
+        }
+        let limit = min(question.limit ?? Self.entriesMaximum, Self.entriesMaximum)
+        switch question.verb {
+        case .members: answer.members = members(mesh, shell)
+        case .info: answer.info = info(mesh)
+        case .events:
+            answer.events = shell.journal.reports(after: question.after ?? 0, limit: limit)
+        case .versions:
+            answer.versions = mesh.gossip.versions(prefix: question.key ?? "").prefix(limit)
+                .map(VersionReport.init)
+        case .heat:
+            answer.heat = mesh.gossip.ages(now: reactor.now.instant).map {
+                HeatReport(nodeId: $0.node.rawValue, ageMilliseconds: $0.milliseconds)
+            }
+        case .stats: answer.stats = stats(mesh, shell)
+        case .keys: answer.keys = keys(mesh)
+        case .tap: answer.packets = packets(after: question.after ?? 0, shell)
+        case .join, .leave, .forceLeave, .trace, .revoke, .useSecret:
+            return act(question, mesh, shell, answer, then: then)
+        }
+        then(answer)
+    }
+
+    // MARK: Members
+
+    private func members(_ mesh: Mesh, _ shell: MeshShell) -> [MemberReport] {
+        let leads = leads()
+        let voters = Set(mesh.proposer.roster?.voters.map(\.node) ?? [])
+        let own = mesh.gossip.ownRecord
+        let this = NodeID(reactor.view.controller.rawValue)
+        var reports = [
+            MemberReport(
+                nodeId: this.rawValue, state: shell.hasLeft ? "left" : "alive", isSelf: true,
+                address: own.description.addresses.first.map(Self.text),
+                kafka: own.description.endpoints.map(Self.text),
+                rack: Self.present(own.description.rack),
+                version: Self.present(own.description.softwareVersion),
+                bootEpoch: own.life.boot.rawValue, incarnation: own.life.incarnation.rawValue,
+                admission: mesh.admissions[this]?.number.rawValue ?? 0,
+                isVoter: voters.contains(this), health: mesh.gossip.healthMultiplier,
+                isUdpBlocked: false, accusers: [],
+                forMilliseconds: reactor.now.instant.milliseconds(since: startedAt),
+                leads: leads[this] ?? 0)
+        ]
+        for member in mesh.gossip.memberSnapshots {
+            reports.append(report(member, leads[member.node] ?? 0, voters.contains(member.node)))
+        }
+        return reports.sorted { $0.nodeId < $1.nodeId }
+    }
+
+    private func report(_ member: MemberSnapshot, _ leads: Int, _ isVoter: Bool) -> MemberReport {
+        let now = reactor.now.instant
+        return MemberReport(
+            nodeId: member.node.rawValue, state: Self.text(member.status), isSelf: false,
+            address: member.description?.addresses.first.map(Self.text),
+            kafka: member.description?.endpoints.map(Self.text) ?? [],
+            rack: member.description.flatMap { Self.present($0.rack) },
+            version: member.description.flatMap { Self.present($0.softwareVersion) },
+            bootEpoch: member.life.boot.rawValue, incarnation: member.life.incarnation.rawValue,
+            admission: member.admission.number.rawValue, isVoter: isVoter,
+            roundTripMicrosecondsP50: member.roundTripMicrosecondsP50,
+            roundTripMicrosecondsP99: member.roundTripMicrosecondsP99,
+            isUdpBlocked: member.isDatagramBlocked, accusers: member.accusers.map(\.rawValue),
+            forMilliseconds: now.milliseconds(since: member.since),
+            deadInMilliseconds: member.deadline.map { max(0, $0.milliseconds(since: now)) },
+            lastHeardMilliseconds: member.lastHeard.map { now.milliseconds(since: $0) },
+            leads: leads)
+    }
+
+    /// How many partitions each broker leads.
+    private func leads() -> [NodeID: Int] {
+        var leads: [NodeID: Int] = [:]
+        for name in reactor.view.sortedNames {
+            for leadership in reactor.view.topic(named: name)?.partitions ?? [] {
+                leads[leadership.leader, default: 0] += 1
+            }
+        }
+        return leads
+    }
+
+    static func text(_ status: MemberStatus) -> String {
+        switch status {
+        case .unheard: "unheard"
+        case .alive: "alive"
+        case .suspect: "suspect"
+        case .dead: "dead"
+        case .left: "left"
+        }
+    }
+
+    private static func text(_ address: MeshAddress) -> String {
+        HostPort(host: address.host, port: Int(address.port)).description
+    }
+
+    private static func text(_ endpoint: ClientEndpoint) -> String {
+        HostPort(host: endpoint.host, port: Int(endpoint.port)).description
+    }
+
+    private static func present(_ text: String) -> String? { text.isEmpty ? nil : text }
+
+    // MARK: Info, keys, counters
+
+    private func info(_ mesh: Mesh) -> InfoReport {
+        let own = mesh.gossip.ownRecord
+        let load = mesh.gossip.rumourLoad
+        let store = reactor.shared.store
+        return InfoReport(
+            nodeId: store.nodeID.rawValue, clusterId: store.clusterID,
+            publicKey: Self.text(mesh.publicKey), storeId: Self.text(store.opening.storeID),
+            bootEpoch: own.life.boot.rawValue, incarnation: own.life.incarnation.rawValue,
+            health: mesh.gossip.healthMultiplier, isSelfIsolated: mesh.isIsolated,
+            members: mesh.gossip.memberSnapshots.count + 1, alive: mesh.gossip.presentMembers,
+            tableEntries: mesh.gossip.tableCount, tableRoot: Self.text(mesh.gossip.tableRoot),
+            membersRoot: Self.text(mesh.gossip.membersRoot),
+            rosterGeneration: mesh.proposer.roster?.generation.rawValue ?? 0,
+            voters: mesh.proposer.roster?.voters.map(\.node.rawValue) ?? [],
+            rumours: RumourReport(
+                members: load.members, table: load.table, marks: load.marks,
+                droppedMembers: load.droppedMembers, droppedTable: load.droppedTable,
+                droppedMarks: load.droppedMarks,
+                transmissionsPerRumour: load.transmissionsPerRumour),
+            uptimeMilliseconds: reactor.now.instant.milliseconds(since: startedAt),
+            version: own.description.softwareVersion)
+    }
+
+    private func keys(_ mesh: Mesh) -> KeysReport {
+        KeysReport(
+            publicKey: Self.text(mesh.publicKey), secrets: reactor.mesh?.secretNames ?? [],
+            proofs: reactor.mesh?.trust.proofs ?? [:],
+            admissions: mesh.admissions.values.map {
+                AdmissionReport(
+                    nodeId: $0.node.rawValue, publicKey: Self.text($0.key),
+                    storeId: Self.text($0.store), number: $0.number.rawValue,
+                    isRevoked: $0.isRevoked)
+            }.sorted { $0.nodeId < $1.nodeId })
+    }
+
+    static func text(_ key: PublicKey) -> String {
+        [key.words.a, key.words.b, key.words.c, key.words.d].map(text).joined()
+    }
+
+    static func text(_ store: StoreID) -> String { text(store.high) + text(store.low) }
+
+    /// Sixteen hexadecimal digits.
+    static func text(_ word: UInt64) -> String {
+        let digits = String(word, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+
+    private func packets(after number: UInt64, _ shell: MeshShell) -> [PacketReport] {
+        tap.keepOpen(until: reactor.now.instant.advanced(byMilliseconds: PacketTap.leaseMilliseconds))
+        shell.transport?.datagramTap = { [unowned self] direction, peer, payload in
+            self.tap.note(direction, peer, payload, now: self.reactor.now)
+            if !self.tap.isOpen(at: self.reactor.now.instant) {
+                self.reactor.mesh?.transport?.datagramTap = nil
+            }
+            return true
+        }
+        return tap.packets(after: number)
+    }
+
+    // MARK: Acts
+
+    private func act(
+        _ question: InspectionQuestion, _ mesh: Mesh, _ shell: MeshShell,
+        _ blank: InspectionAnswer, then: @escaping (InspectionAnswer) -> Void
+    ) {
+        var answer = blank
+        switch question.verb {
+        case .join:
+            guard let address = question.address.flatMap(HostPort.init(parsing:)) else {
+                answer.error = "join: expected HOST:PORT, for example 10.0.0.2:7946"
+                break
+            }
+            shell.transport?.connect(
+                to: MeshAddress(host: address.host, port: UInt16(clamping: address.port)))
+        case .leave: return shell.leave { then(answer) }
+        case .forceLeave, .revoke:
+            guard let node = question.node.map({ NodeID($0) }), mesh.admissions[node] != nil else {
+                answer.error = "no member \(question.node ?? -1): see gossamer gossip members"
+                break
+            }
+            if question.verb == .revoke { return revoke(node, answer, then: then) }
+            guard mesh.peers[node]?.status == .dead || mesh.peers[node]?.status == .suspect else {
+                let state = mesh.peers[node].map { Self.text($0.status) } ?? "this broker"
+                answer.error = "member \(node.rawValue) is \(state): only the dead are forced out"
+                break
+            }
+            reactor.post(.mesh(.forceLeave(node)), to: 0)
+        case .trace:
+            var entropy = SystemRandomNumberGenerator()
+            let id = question.after ?? entropy.next()
+            answer.info = info(mesh)
+            reactor.post(.mesh(.trace(id)), to: 0)
+        case .useSecret:
+            do throws(SecretFile.Failure) {
+                try shell.reloadSecrets()
+                answer.keys = keys(mesh)
+            } catch { answer.error = "\(error)" }
+        case .members, .info, .events, .versions, .heat, .stats, .keys, .tap: break
+        }
+        then(answer)
+    }
+
+    private func revoke(
+        _ node: NodeID, _ blank: InspectionAnswer, then: @escaping (InspectionAnswer) -> Void
+    ) {
+        let proposal = RegisterProposal(
+            key: AdmissionRecord.registerKey(of: node), operation: .member(.revoke(node)))
+        let token = reactor.expect { given in
+            guard case .decided(let decision) = given else { return }
+            var answer = blank
+            switch decision {
+            case .chosen: break
+            case .refused(.exists, _): answer.error = "member \(node.rawValue) is revoked already"
+            case .refused(let refusal, _): answer.error = "not revoked: \(refusal)"
+            case .notChosen(let reason), .unknown(let reason): answer.error = reason
+            }
+            then(answer)
+        }
+        reactor.post(.mesh(.decide(token: token, proposal)), to: 0)
+    }
+}
