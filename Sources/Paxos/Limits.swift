@@ -11,6 +11,9 @@ enum Limits {
     static let envelopeBytesMaximum =
         ChosenValue.valueBytesMaximum + Envelope.headerBytes
         + operationsRemembered * OperationID.encodedBytes
+    /// The longest message: its values, and for each register a key, two ballots and lengths.
+    static let messageBytesMaximum =
+        messageValueBytes + registersPerMessage * (ChosenValue.keyBytesMaximum + 64) + 1024
     /// A retry comes within a few changes or not at all (reference, section 3: 8 to 16).
     static let operationsRemembered = 8
     /// Five voters, and seven by flag, both old and new (reference, section 8).

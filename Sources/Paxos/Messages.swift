@@ -39,6 +39,9 @@ public struct PaxosRequest: Hashable, Sendable {
         self.body = body
     }
 
+    /// No request and no reply is longer, encoded: the bound for whoever frames them.
+    public static let encodedBytesMaximum = Limits.messageBytesMaximum
+
     /// What is asked.
     public enum Body: Hashable, Sendable {
         /// Promise to refuse lower ballots for these registers, and show what was accepted.

@@ -155,6 +155,7 @@ extension Proposer {
     /// Whether those that have not answered cannot make a quorum any more.
     private func isLost(_ member: Member) -> Bool {
         guard let roster else { return true }
+        guard !member.against.isEmpty else { return false }
         let left = roster.everyone.map(\.node).filter { !member.against.contains($0) }
         return !roster.isQuorum(left)
     }

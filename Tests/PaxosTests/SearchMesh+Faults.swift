@@ -12,11 +12,14 @@ extension SearchMesh {
         let id = OperationID(
             node: clients[index].proposer.node, boot: BootEpoch(1), sequence: UInt64(number))
         let isDelete = chance(plan.deletes)
-        let longest = chance(plan.conditional) ? random(3) : Int.max
+        let isConditional = chance(plan.conditional)
+        let parity = random(2)
         let change = RegisterChange(key: Self.key, operation: id) { current, _ in
             if isDelete { return .write(nil) }
             var list = current ?? ByteBuffer()
-            guard list.readableBytes <= longest else { return .abandon(AbandonReason(7)) }
+            guard !isConditional || list.readableBytes % 2 == parity else {
+                return .abandon(AbandonReason(7))
+            }
             list.writeInteger(UInt8(number))
             return .write(list)
         }
@@ -127,15 +130,7 @@ extension SearchMesh {
     mutating func reboot(_ index: Int) {
         guard !isHealed else { return }
         let life = clients[index].life + 1
-        var configuration = Proposer.Configuration()
-        configuration.roundTimeoutMilliseconds = 40
-        configuration.deadlineMilliseconds = 160
-        configuration.backoffMillisecondsMaximum = 40
-        let seed = UInt64(index) << 8 + UInt64(plan.sameSeeds ? 0 : life)
-        let proposer = Proposer(
-            node: clients[index].proposer.node, boot: BootEpoch(UInt64(life + 1)),
-            roster: roster, seed: seed, configuration: configuration, rules: plan.rules)
-        clients[index] = Client(proposer: proposer, life: life)
+        clients[index] = client(index, life: life)
     }
 
     mutating func heal() {

@@ -49,20 +49,26 @@ struct SearchMesh {
     var changes: [RegisterChange] = []
     var retries: [Int: Int] = [:]
     var sweeper: Sweeper?
+    /// For every path to and from a voter, when it loses everything.
+    var clogs: [Range<Int64>] = []
     var isHealed = false
     var isLive = false
+    var collected = false
     var chosen = 0
     var nextToken: UInt64 = 0
     var trace: UInt64 = 0
+    var isTracing = false
     let roster: Roster
     let nextRoster: Roster
 
-    static func run(_ plan: SearchPlan, seed: UInt64) -> SearchResult {
+    /// The trace costs more than the rest, and is 0 unless it is asked for.
+    static func run(_ plan: SearchPlan, seed: UInt64, tracing: Bool = false) -> SearchResult {
         var mesh = SearchMesh(plan, seed: seed)
+        mesh.isTracing = tracing
         mesh.run()
         return SearchResult(
             isLinearizable: mesh.history.isLinearizable, isLive: mesh.isLive, chosen: mesh.chosen,
-            trace: mesh.trace)
+            isCollected: mesh.collected, trace: mesh.trace)
     }
 
     static func voter(_ slot: Int) -> Voter {
@@ -85,7 +91,19 @@ struct SearchMesh {
             slots.append(Slot(store: Self.store(slot, 0)))
         }
         for index in 0..<plan.proposers { clients.append(client(index, life: 0)) }
-        for slot in 0..<plan.voters { restart(slot) }
+        for slot in 0..<plan.voters {
+            restart(slot)
+            feed(slot, .adopt(roster))
+        }
+        for _ in 0..<plan.voters * plan.proposers * 2 {
+            let start = chance(plan.clogged) ? time() : 0
+            clogs.append(start..<start + (start > 0 ? 20 + Int64(random(80)) : 0))
+        }
+        for index in clients.indices {
+            let counter = UInt64(random(plan.counters))
+            let ballot = Ballot(counter: counter, proposer: NodeID(1), boot: BootEpoch(1))
+            feed(client: index, .observed(ballot))
+        }
         sow()
     }
 
@@ -115,10 +133,10 @@ struct SearchMesh {
     mutating func chance(_ percent: Int) -> Bool { random(100) < percent }
     private mutating func time() -> Int64 { Int64(random(Int(plan.length))) }
 
-    private func client(_ index: Int, life: Int) -> Client {
+    func client(_ index: Int, life: Int) -> Client {
         var configuration = Proposer.Configuration()
-        configuration.roundTimeoutMilliseconds = 40
-        configuration.deadlineMilliseconds = 160
+        configuration.roundTimeoutMilliseconds = plan.roundTimeout
+        configuration.deadlineMilliseconds = 4 * plan.roundTimeout
         configuration.backoffMillisecondsMaximum = 40
         let seed = UInt64(index) << 8 + UInt64(plan.sameSeeds ? 0 : life)
         let proposer = Proposer(
@@ -175,7 +193,7 @@ struct SearchMesh {
             case .persist(let serial, let records):
                 slots[slot].unwritten = records
                 let event = Event.persisted(slot: slot, life: slots[slot].life, serial: serial)
-                schedule.add(event, at: now + 1 + Int64(random(chance(10) ? 30 : 4)))
+                schedule.add(event, at: now + 1 + Int64(random(chance(plan.slowSyncs) ? 40 : 4)))
             case .reply(let to, let requestID, let reply):
                 let from = NodeID(Int32(slot))
                 transmit(.reply(to: to, from: from, requestID: requestID, reply))
@@ -207,12 +225,25 @@ struct SearchMesh {
 
     /// Loses, doubles and delays.
     mutating func transmit(_ event: Event) {
-        if !isHealed, chance(plan.loss) { return }
+        if !isHealed, chance(plan.loss) || isClogged(event) { return }
         repeat {
             let isStuck = !isHealed && chance(plan.stuck)
             let delay = isStuck ? 20 + random(180) : 1 + random(8)
             schedule.add(event, at: now + Int64(delay))
         } while !isHealed && chance(plan.duplication)
+    }
+
+    private func isClogged(_ event: Event) -> Bool {
+        switch event {
+        case .request(let slot, let from, _, _): isClogged(from, slot, 0)
+        case .reply(let to, let from, _, _): isClogged(to, Int(from.rawValue), 1)
+        default: false
+        }
+    }
+
+    private func isClogged(_ client: NodeID, _ slot: Int, _ direction: Int) -> Bool {
+        let path = ((Int(client.rawValue) - 100) * plan.voters + slot) * 2 + direction
+        return clogs.indices.contains(path) && clogs[path].contains(now)
     }
 
     private mutating func deliver(
@@ -228,11 +259,9 @@ struct SearchMesh {
 
     /// A hash of all effects: another run from the same seed must come to the same.
     private mutating func note(_ effect: some Any) {
-        guard plan.operations < 0 || tracing else { return }
+        guard isTracing else { return }
         for byte in "\(now) \(effect)".utf8 {
             trace = (trace ^ UInt64(byte)) &* 0x0000_0100_0000_01B3
         }
     }
-
-    var tracing = false
 }
