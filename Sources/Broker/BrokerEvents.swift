@@ -88,7 +88,8 @@ struct BrokerEvents: Sendable {
 
     func adminSocketFailed(_ reason: String) {
         logger.warning(
-            "no admin socket: `gossamer gossip` has to use --via", metadata: ["reason": "\(reason)"])
+            "no admin socket: `gossamer gossip` has to use --via", metadata: ["reason": "\(reason)"]
+        )
     }
 
     func audited(_ question: InspectionQuestion, by whom: String) {

@@ -1,5 +1,5 @@
-public import NIOCore
 import Model
+public import NIOCore
 
 /// Packets in words, for whoever looks at the wire of a mesh.
 public enum GossipPackets {
@@ -9,7 +9,8 @@ public enum GossipPackets {
         do throws(GossipDecodeError) {
             let packet = try Packet(decoding: payload)
             let riders = packet.parts.map(text)
-            return text(packet.kind) + (riders.isEmpty ? "" : " | " + riders.joined(separator: ", "))
+            return text(packet.kind)
+                + (riders.isEmpty ? "" : " | " + riders.joined(separator: ", "))
         } catch {
             return "can't be read: \(error)"
         }

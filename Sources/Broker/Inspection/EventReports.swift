@@ -38,7 +38,8 @@ private struct EventWords {
     var text: String
 
     init(
-        _ kind: String, _ node: NodeID? = nil, by: NodeID? = nil, key: String? = nil, _ text: String
+        _ kind: String, about node: NodeID? = nil, by: NodeID? = nil, key: String? = nil,
+        _ text: String
     ) {
         self.kind = kind
         self.node = node
@@ -60,11 +61,12 @@ private struct EventWords {
         case .machine(.acceptorHalted(let reason)):
             self.init("acceptorHalted", "this broker votes no more: \(reason)")
         case .machine(.malformed(let from, let kind)):
-            self.init("malformed", from, "a message of kind \(kind) could not be read")
+            self.init("malformed", about: from, "a message of kind \(kind) could not be read")
         case .machine(.rosterLearned(let roster)):
             self.init("rosterLearned", "roster \(roster)")
         case .linkFailed(let address, let node, let failure):
-            self.init("linkFailed", node, "no link to \(address.host):\(address.port): \(failure)")
+            self.init(
+                "linkFailed", about: node, "no link to \(address.host):\(address.port): \(failure)")
         case .outOfPlace(let kind, let address):
             self.init(
                 "outOfPlace", "\(address.host):\(address.port) sent \(kind) and may not: ignored")
@@ -75,13 +77,14 @@ private struct EventWords {
         switch alarm {
         case .splitVersion(let key, let ballot, let ours, let theirs, let from):
             EventWords(
-                "splitVersion", from, key: key,
+                "splitVersion", about: from, key: key,
                 "SPLIT_VERSION of \(key) at (\(ballot.proposer.rawValue), \(ballot.counter)): "
                     + "\(Inspector.text(ours.rawValue)) here, "
                     + "\(Inspector.text(theirs.rawValue)) there")
         case .duplicateIdentity(let life):
             EventWords(
-                "duplicateIdentity", "somebody else runs with this identity, boot \(life.boot.rawValue)")
+                "duplicateIdentity",
+                "somebody else runs with this identity, boot \(life.boot.rawValue)")
         case .malformedAdmission(let key):
             EventWords("malformedAdmission", key: key, "\(key) can't be read")
         }
@@ -91,26 +94,26 @@ private struct EventWords {
         switch event {
         case .probeUnanswered(let node, let timeout, let health):
             EventWords(
-                "probeUnanswered", node,
+                "probeUnanswered", about: node,
                 "probed \(node.rawValue): no answer in \(timeout) ms (health \(health))")
         case .helpersAsked(let node, let helpers):
             EventWords(
-                "helpersAsked", node,
+                "helpersAsked", about: node,
                 "asked \(list(helpers)) to probe \(node.rawValue), and tried TCP")
         case .helperAnswered(let helper, let target, let answer):
             EventWords(
-                "helperAnswered", target, by: helper,
+                "helperAnswered", about: target, by: helper,
                 "\(helper.rawValue) \(answer == .reached ? "reached" : "could not reach") "
                     + "\(target.rawValue)")
         case .linkProbed(let node):
-            EventWords("linkProbed", node, "tries \(node.rawValue) by TCP")
+            EventWords("linkProbed", about: node, "tries \(node.rawValue) by TCP")
         case .linkAnswered(let node):
-            EventWords("linkAnswered", node, "reached \(node.rawValue) by TCP")
+            EventWords("linkAnswered", about: node, "reached \(node.rawValue) by TCP")
         case .linkFailed(let node, let failure):
-            EventWords("linkFailed", node, "no TCP link to \(node.rawValue): \(failure)")
+            EventWords("linkFailed", about: node, "no TCP link to \(node.rawValue): \(failure)")
         case .probeFailed(let node, let refused, let silent):
             EventWords(
-                "probeFailed", node,
+                "probeFailed", about: node,
                 "nobody reached \(node.rawValue): \(refused) helpers could not, \(silent) were "
                     + "silent themselves")
         default: lifeWords(event, now)
@@ -121,23 +124,23 @@ private struct EventWords {
         switch event {
         case .suspected(let node, let life, let by, let deadline):
             EventWords(
-                "suspected", node, by: by,
+                "suspected", about: node, by: by,
                 "\(by.rawValue) SUSPECTS \(node.rawValue) (boot \(life.boot.rawValue), incarnation "
                     + "\(life.incarnation.rawValue)): dead in \(deadline.milliseconds(since: now)) "
                     + "ms unless it refutes")
         case .confirmed(let node, let by, let count, let of, let deadline):
             EventWords(
-                "confirmed", node, by: by,
+                "confirmed", about: node, by: by,
                 "\(by.rawValue) confirms by its own probe (\(count) of \(of)): now "
                     + "\(deadline.milliseconds(since: now)) ms are left")
         case .suspicionWithheld(let node):
             EventWords(
-                "suspicionWithheld", node,
+                "suspicionWithheld", about: node,
                 "held back a suspicion of \(node.rawValue): too many of late, maybe this broker is "
                     + "the sick one")
         case .refuted(let node, let life):
             EventWords(
-                "refuted", node,
+                "refuted", about: node,
                 "\(node.rawValue) REFUTES with incarnation \(life.incarnation.rawValue)")
         case .refutedOwn(let life, let by):
             EventWords(
@@ -146,20 +149,21 @@ private struct EventWords {
                     + "incarnation \(life.incarnation.rawValue)")
         case .declaredDead(let node, _, let by, let accusers):
             EventWords(
-                "declaredDead", node, by: by,
+                "declaredDead", about: node, by: by,
                 "\(by.rawValue) declares \(node.rawValue) DEAD, accused by \(list(accusers))")
         case .restarted(let node, let boot):
-            EventWords("restarted", node, "\(node.rawValue) RESTARTED: boot \(boot.rawValue)")
-        case .rejoined(let node, _): EventWords("rejoined", node, "\(node.rawValue) is BACK")
-        case .joined(let node): EventWords("joined", node, "\(node.rawValue) JOINED")
+            EventWords(
+                "restarted", about: node, "\(node.rawValue) RESTARTED: boot \(boot.rawValue)")
+        case .rejoined(let node, _): EventWords("rejoined", about: node, "\(node.rawValue) is BACK")
+        case .joined(let node): EventWords("joined", about: node, "\(node.rawValue) JOINED")
         case .departed(let node, let by):
             EventWords(
-                "departed", node, by: by,
+                "departed", about: node, by: by,
                 by.map { "\($0.rawValue) forced \(node.rawValue) out" } ?? "\(node.rawValue) LEFT")
-        case .revoked(let node): EventWords("revoked", node, "\(node.rawValue) was REVOKED")
+        case .revoked(let node): EventWords("revoked", about: node, "\(node.rawValue) was REVOKED")
         case .datagramsBlocked(let node, let isBlocked):
             EventWords(
-                "datagramsBlocked", node,
+                "datagramsBlocked", about: node,
                 isBlocked
                     ? "UDP_BLOCKED: \(node.rawValue) answers by TCP and not by UDP"
                     : "\(node.rawValue) answers by UDP again")
@@ -188,12 +192,12 @@ private struct EventWords {
                     + (isFirst ? "" : ", again"))
         case .digestsDiffered(let node):
             EventWords(
-                "digestsDiffered", node, "tables differ from \(node.rawValue)'s: exchanging")
+                "digestsDiffered", about: node, "tables differ from \(node.rawValue)'s: exchanging")
         case .refusedBytes(let from, let error):
-            EventWords("refusedBytes", from, "bytes of \(from.rawValue) refused: \(error)")
+            EventWords("refusedBytes", about: from, "bytes of \(from.rawValue) refused: \(error)")
         case .forged(let from, let about):
             EventWords(
-                "forged", about, by: from,
+                "forged", about: about, by: from,
                 "\(from.rawValue) passed on a forged statement about \(about.rawValue)")
         default: EventWords("other", "\(event)")
         }

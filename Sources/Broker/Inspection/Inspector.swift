@@ -1,7 +1,8 @@
-public import NIOCore
 import Gossip
 import Model
+public import NIOCore
 import Node
+import OrderedCollections
 import Transport
 
 /// Turns questions and answers into bytes and back; the command line's business, because it is

@@ -2,7 +2,9 @@ import Gossip
 import Model
 import NIOCore
 import Node
+import OrderedCollections
 import Paxos
+import Replication
 import Sodium
 import Transport
 
@@ -166,7 +168,8 @@ extension Inspector {
     }
 
     private func packets(after number: UInt64, _ shell: MeshShell) -> [PacketReport] {
-        tap.keepOpen(until: reactor.now.instant.advanced(byMilliseconds: PacketTap.leaseMilliseconds))
+        tap.keepOpen(
+            until: reactor.now.instant.advanced(byMilliseconds: PacketTap.leaseMilliseconds))
         shell.transport?.datagramTap = { [unowned self] direction, peer, payload in
             self.tap.note(direction, peer, payload, now: self.reactor.now)
             if !self.tap.isOpen(at: self.reactor.now.instant) {

@@ -6,21 +6,23 @@ import Transport
 /// Counters by name: what happened since the start.
 extension Inspector {
     func stats(_ mesh: Mesh, _ shell: MeshShell) -> StatsReport {
-        let transport = shell.transport?.statistics ?? TransportStatistics()
+        let transport = shell.transport?.statistics
         return StatsReport(
-            gossip: Self.counters(mesh.gossip.counters), transport: Self.counters(transport),
-            datagramDrops: Self.reasons(transport.datagramDrops),
-            handshakesRefused: Self.reasons(transport.handshakesRefused),
-            handshakesDeclined: Self.reasons(transport.handshakesDeclined),
-            acceptsRefused: Self.reasons(transport.acceptsRefused),
-            linkViolations: Self.reasons(transport.linkViolations),
+            gossip: Self.counters(mesh.gossip.counters),
+            transport: transport.map(Self.counters) ?? [:],
+            datagramDrops: Self.reasons(transport?.datagramDrops),
+            handshakesRefused: Self.reasons(transport?.handshakesRefused),
+            handshakesDeclined: Self.reasons(transport?.handshakesDeclined),
+            acceptsRefused: Self.reasons(transport?.acceptsRefused),
+            linkViolations: Self.reasons(transport?.linkViolations),
             paxos: Self.counters(mesh.proposer.statistics, mesh.acceptor?.statistics))
     }
 
     private static func reasons<Reason: CaseIterable & RawRepresentable & Sendable>(
-        _ tally: Tally<Reason>
+        _ tally: Tally<Reason>?
     ) -> [String: UInt64] where Reason.RawValue == UInt8 {
-        Dictionary(
+        guard let tally else { return [:] }
+        return Dictionary(
             Reason.allCases.map { ("\($0)", tally[$0]) }, uniquingKeysWith: { first, _ in first })
     }
 

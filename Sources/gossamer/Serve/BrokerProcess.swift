@@ -11,9 +11,12 @@ enum BrokerProcess {
         let (level, format) = (settings.logLevel, settings.logFormat)
         LoggingSystem.bootstrap { _ in StreamLogHandler(level: level, format: format) }
         let logger = Logger(label: "gossamer")
+        var configuration = settings.broker
+        configuration.softwareVersion = Version.number
         let server: BrokerServer
         do {
-            server = try await BrokerServer.start(settings.broker, logger: logger)
+            server = try await BrokerServer.start(
+                configuration, logger: logger, inspection: InspectionJSON())
         } catch {
             throw CommandFailure("\(error)")
         }
