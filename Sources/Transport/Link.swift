@@ -152,6 +152,7 @@ final class Link: ChannelInboundHandler {
     private func perform(_ event: IncomingMessages.Event) {
         switch event {
         case .nothing: break
+        case .kept: lastMessage = lastHeard
         case .message(let stream, let kind, let message):
             lastMessage = lastHeard
             transport.deliver(message, kind: kind, stream: stream, from: self)
@@ -383,11 +384,12 @@ final class Link: ChannelInboundHandler {
                 leave(.idle, saying: .idle)
             } else if now.milliseconds(since: lastSent) >= Limits.pingMilliseconds {
                 var wire = ByteBuffer()
-                seal(.ping, into: &wire)
+                seal(.ping(isKept: isKept), into: &wire)
                 write(wire)
             }
         case .leaving(let since):
-            if now.milliseconds(since: since) >= Limits.goodbyeMilliseconds {
+            // Whoever still takes what is queued gets more time.
+            if now.milliseconds(since: max(since, lastSent)) >= Limits.goodbyeMilliseconds {
                 abort(reason ?? .broken, saying: .asked)
             }
         case .closed: break

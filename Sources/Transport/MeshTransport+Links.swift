@@ -156,10 +156,11 @@ extension MeshTransport {
         guard links.count < limits.links else { throw refuse(.tooManyLinks) }
         let halfOpen = statistics.handshakesOpen - dialling.count
         guard halfOpen < limits.halfOpenHandshakes else { throw refuse(.tooManyHalfOpen) }
-        let host = channel.remoteAddress?.ipAddress ?? ""
-        guard buckets.take(host, now: now()) else { throw refuse(.sourceTooFast) }
+        let source = TokenBuckets.source(of: channel.remoteAddress)
+        guard buckets.take(source, now: now()) else { throw refuse(.sourceTooFast) }
         let address = MeshAddress(
-            host: host, port: UInt16(truncatingIfNeeded: channel.remoteAddress?.port ?? 0))
+            host: channel.remoteAddress?.ipAddress ?? "",
+            port: UInt16(truncatingIfNeeded: channel.remoteAddress?.port ?? 0))
         let link = makeLink(isInitiator: false, address: address, expecting: nil)
         statistics.handshakesOpen += 1
         try channel.pipeline.syncOperations.addHandler(link)
@@ -206,8 +207,9 @@ extension MeshTransport {
                 link.waitingSession = session
             }
         }
-        delegate?.linkOpened(info)
+        // Before the owner hears of it, so that it may answer by the member's id.
         if let node = info.node { settle(link, node) }
+        delegate?.linkOpened(info)
     }
 
     private func stillTrusts(_ info: PeerInfo) -> Bool {

@@ -172,6 +172,7 @@ public final class MeshTransport {
         let port = listener.localAddress?.port ?? 0
         let me = NIOLoopBound(self, eventLoop: loop)
         DatagramBootstrap(group: loop)
+            .channelOption(.socketOption(.so_rcvbuf), value: Limits.receiveBufferBytes)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
@@ -227,9 +228,8 @@ public final class MeshTransport {
     func tick() {
         let now = now()
         for link in links.values {
-            let isKept = link.info?.node.map { kept[$0] != nil } ?? false
-            link.tick(
-                now, isKept: isKept && memberLinks[link.info?.claim.nodeID ?? NodeID(-1)] === link)
+            let isKept = link.info?.node.map { kept[$0] != nil && memberLinks[$0] === link }
+            link.tick(now, isKept: isKept ?? false)
         }
         table.expire(now: now)
         statistics.datagramPeers = table.peers
