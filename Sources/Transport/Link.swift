@@ -33,7 +33,7 @@ final class Link: ChannelInboundHandler {
     private(set) var info: PeerInfo?
     private(set) var opened: Instant?
     private(set) var reason: CloseReason?
-    /// Keys for datagrams of a peer that isn't a member yet.
+    /// Keys for datagrams of a peer that isn't a member yet, or that may not have them.
     var waitingSession: DatagramSession?
     /// Whether the transport will flush this link at the end of the turn.
     var isDirty = false
@@ -139,6 +139,7 @@ final class Link: ChannelInboundHandler {
         do throws(LinkViolation) {
             content = try opener?.next(&gathered)
             guard let content else { return false }
+            if waitingSession != nil { transport.confirm(self) }
             let event = try incoming.take(LinkRecord(content))
             perform(event)
             return true
@@ -227,6 +228,8 @@ final class Link: ChannelInboundHandler {
             now: now, into: &wire)
         opener = RecordOpener(
             suite: info.suite, mode: info.mode, key: established.linkReceive.duplicate())
+        // The first record of the side that connected tells the other that it has the keys.
+        if isInitiator { seal(.ping(isKept: false), into: &wire) }
         if wire.readableBytes > 0 { write(wire) }
         let keyID = handshake?.keyID ?? 0
         handshake = nil
@@ -309,7 +312,14 @@ final class Link: ChannelInboundHandler {
         guard let context else { return }
         let promise = context.eventLoop.makePromise(of: Void.self)
         let channel = context.channel
-        promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        // A peer that takes nothing does not hold the socket.
+        let deadline = context.eventLoop.scheduleTask(
+            in: .milliseconds(Limits.goodbyeMilliseconds)
+        ) { channel.close(promise: nil) }
+        promise.futureResult.whenComplete { _ in
+            deadline.cancel()
+            channel.close(promise: nil)
+        }
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }
 

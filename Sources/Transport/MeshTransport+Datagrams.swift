@@ -61,13 +61,15 @@ extension MeshTransport {
     func received(datagram: ByteBuffer) {
         var wire = datagram
         statistics.datagramBytesReceived += UInt64(wire.readableBytes)
-        let node: NodeID
+        let session: DatagramSession
         do throws(DatagramRefusal) {
-            node = try table.open(&wire, now: now())
+            session = try table.open(&wire, now: now())
         } catch {
             statistics.datagramDrops.add(error.drop)
             return
         }
+        let node = session.peer
+        if session.isUnconfirmed { confirm(session) }
         statistics.datagramsReceived += 1
         if let datagramTap, !datagramTap(.incoming, node, wire) {
             statistics.datagramDrops.add(.tapped)

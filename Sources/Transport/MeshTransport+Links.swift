@@ -12,6 +12,7 @@ struct KeptLink {
 
 /// Messages to a member that wait for a link that is being opened: bounded in bytes.
 struct WaitingMessages {
+    /// What `send` was given.
     struct Message {
         let bytes: ByteBuffer
         let kind: MessageKind
@@ -201,10 +202,10 @@ extension MeshTransport {
             let session = DatagramSession(
                 keys: keys, receiveKeyID: keyID, isInitiator: link.isInitiator,
                 own: identity.claim(), peer: node, now: now)
-            if info.standing == .member {
-                install(session, link, now: now)
-            } else if info.standing == .candidate {
+            if info.standing == .candidate {
                 link.waitingSession = session
+            } else if info.standing == .member {
+                installOrWait(session, link, now: now)
             }
         }
         // Before the owner hears of it, so that it may answer by the member's id.
@@ -219,6 +220,34 @@ extension MeshTransport {
         case .operator: info.standing == .operator
         case .refuse: false
         }
+    }
+
+    /// The side that connected knows that both have the keys; the other side learns it by the first
+    /// record, or datagram, that is sealed with them. Until then it goes on with the keys that
+    /// work: had the peer not got our last message, new ones would reach nobody for an hour.
+    private func installOrWait(_ session: DatagramSession, _ link: Link, now: Instant) {
+        if !link.isInitiator, let old = table.session(with: session.peer),
+            old.claim.isSameBoot(as: session.claim), old.mayStillSend(now: now),
+            table.insertUnconfirmed(session)
+        {
+            link.waitingSession = session
+        } else {
+            install(session, link, now: now)
+        }
+    }
+
+    /// The peer has shown that it has a link's keys.
+    func confirm(_ link: Link) {
+        guard let session = link.waitingSession, session.isUnconfirmed else { return }
+        link.waitingSession = nil
+        table.discard(session)
+        session.isUnconfirmed = false
+        install(session, link, now: now())
+    }
+
+    /// The same, shown by a datagram.
+    func confirm(_ session: DatagramSession) {
+        for link in links.values where link.waitingSession === session { confirm(link) }
     }
 
     /// New keys for datagrams with a member, and where it takes them.
@@ -320,6 +349,7 @@ extension MeshTransport {
         links[link.id] = nil
         statistics.linksOpen -= 1
         for _ in 0..<link.unsentMessages { statistics.messageDrops.add(.linkLost) }
+        if let session = link.waitingSession, session.isUnconfirmed { table.discard(session) }
         guard let info = link.info else { return }
         linkLeaves(link)
         if !isClosed, let node = info.node, memberLinks[node] == nil { scheduleKept(node) }

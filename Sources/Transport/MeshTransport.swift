@@ -9,7 +9,7 @@ import Sodium
 public protocol MeshTransportDelegate: AnyObject {
     /// A handshake is complete; messages may be sent and will be received.
     func linkOpened(_ peer: PeerInfo)
-    /// A link that was open is open no more. Keys for datagrams stay, unless the peer was forgotten.
+    /// A link that was open is open no more. Keys for datagrams stay, unless we forgot the peer.
     func linkClosed(_ peer: PeerInfo, reason: CloseReason)
     /// A link that we asked for did not come about.
     func linkFailed(_ address: MeshAddress, expecting: NodeID?, failure: LinkFailure)
@@ -127,7 +127,7 @@ public final class MeshTransport {
 
     // MARK: Opening and closing
 
-    /// Takes links and datagrams at the address. With port 0 a port is chosen that is free for both.
+    /// Takes links and datagrams at the address. With port 0 one is chosen that is free for both.
     public func bind(to address: MeshAddress) -> EventLoopFuture<MeshAddress> {
         loop.preconditionInEventLoop()
         let promise = loop.makePromise(of: MeshAddress.self)
