@@ -46,11 +46,7 @@ final class Link: ChannelInboundHandler {
     private var outgoing: OutgoingMessages
     private var incoming = IncomingMessages(standing: .candidate)
     private var gathered = ByteBuffer()
-    private var begun: Instant
-    private var flightSent: Instant
-    private var lastHeard: Instant
-    private var lastSent: Instant
-    private var lastMessage: Instant
+    private var times: LinkTimes
     private var goodbye: LinkRecord.Goodbye?
     private var saidGoodbye = false
     private var heardGoodbye = false
@@ -65,11 +61,7 @@ final class Link: ChannelInboundHandler {
         self.address = address
         self.expecting = expecting
         outgoing = OutgoingMessages(bytesMaximum: transport.limits.outgoingBytes)
-        begun = now
-        flightSent = now
-        lastHeard = now
-        lastSent = now
-        lastMessage = now
+        times = LinkTimes(now: now)
     }
 
     var isBeginning: Bool { if case .beginning = phase { true } else { false } }
@@ -86,8 +78,8 @@ final class Link: ChannelInboundHandler {
         guard !isClosed else { return context.close(promise: nil) }
         remote = context.channel.remoteAddress
         let now = transport.now()
-        flightSent = now
-        lastHeard = now
+        times.flightSent = now
+        times.lastHeard = now
         let keyID = transport.freshKeyID()
         if isInitiator {
             var out = ByteBuffer()
@@ -103,7 +95,7 @@ final class Link: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         guard !isClosed else { return }
-        lastHeard = transport.now()
+        times.lastHeard = transport.now()
         transport.statistics.linkBytesReceived += UInt64(bytes.readableBytes)
         if gathered.readableBytes == 0 {
             gathered = bytes
@@ -153,9 +145,9 @@ final class Link: ChannelInboundHandler {
     private func perform(_ event: IncomingMessages.Event) {
         switch event {
         case .nothing: break
-        case .kept: lastMessage = lastHeard
+        case .kept: times.lastMessage = times.lastHeard
         case .message(let stream, let kind, let message):
-            lastMessage = lastHeard
+            times.lastMessage = times.lastHeard
             transport.deliver(message, kind: kind, stream: stream, from: self)
         case .credit(let stream, let bytes):
             guard outgoing.grant(bytes, to: stream) else {
@@ -193,8 +185,8 @@ final class Link: ChannelInboundHandler {
             return false
         }
         let now = transport.now()
-        let roundTrip = now.nanoseconds - flightSent.nanoseconds
-        flightSent = now
+        let roundTrip = now.nanoseconds - times.flightSent.nanoseconds
+        times.flightSent = now
         if out.readableBytes > 0 { write(out) }
         switch consume result {
         case .some(let established): open(established, roundTrip: firstTrip ?? roundTrip)
@@ -214,7 +206,7 @@ final class Link: ChannelInboundHandler {
     private func open(_ established: consuming Established, roundTrip: Int64) {
         let now = transport.now()
         opened = now
-        lastMessage = now
+        times.lastMessage = now
         phase = .open
         let info = PeerInfo(
             link: id, claim: established.claim, standing: established.standing,
@@ -244,7 +236,7 @@ final class Link: ChannelInboundHandler {
             if drop == .queueFull, !kind.isDroppable { abort(.queueFull, saying: .queueFull) }
             return drop
         }
-        lastMessage = transport.now()
+        times.lastMessage = transport.now()
         transport.markDirty(self)
         return nil
     }
@@ -295,7 +287,7 @@ final class Link: ChannelInboundHandler {
     }
 
     private func put(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        lastSent = transport.now()
+        times.lastSent = transport.now()
         transport.statistics.linkBytesSent += UInt64(bytes.readableBytes)
         context.write(wrapOutboundOut(bytes), promise: nil)
     }
@@ -380,29 +372,19 @@ final class Link: ChannelInboundHandler {
 
     /// Looks at the deadlines.
     func tick(_ now: Instant, isKept: Bool) {
-        switch phase {
-        case .beginning:
-            if now.milliseconds(since: begun) >= Limits.handshakeMilliseconds {
-                failHandshake(HandshakeFailure(.timedOut), sending: ByteBuffer())
-            }
-        case .open:
-            if now.milliseconds(since: lastHeard) >= Limits.silenceMilliseconds {
-                abort(.silent, saying: .asked)
-            } else if !isKept, outgoing.isEmpty,
-                now.milliseconds(since: lastMessage) >= transport.limits.idleMilliseconds
-            {
-                leave(.idle, saying: .idle)
-            } else if now.milliseconds(since: lastSent) >= Limits.pingMilliseconds {
-                var wire = ByteBuffer()
-                seal(.ping(isKept: isKept), into: &wire)
-                write(wire)
-            }
-        case .leaving(let since):
-            // Whoever still takes what is queued gets more time.
-            if now.milliseconds(since: max(since, lastSent)) >= Limits.goodbyeMilliseconds {
-                abort(reason ?? .broken, saying: .asked)
-            }
-        case .closed: break
+        let due = times.due(
+            phase, mayIdle: !isKept && outgoing.isEmpty,
+            idleMilliseconds: transport.limits.idleMilliseconds, now: now)
+        switch due {
+        case .nothing: break
+        case .timedOut: failHandshake(HandshakeFailure(.timedOut), sending: ByteBuffer())
+        case .silent: abort(.silent, saying: .asked)
+        case .idle: leave(.idle, saying: .idle)
+        case .ping:
+            var wire = ByteBuffer()
+            seal(.ping(isKept: isKept), into: &wire)
+            write(wire)
+        case .abandoned: abort(reason ?? .broken, saying: .asked)
         }
     }
 }
