@@ -35,6 +35,8 @@ final class Link: ChannelInboundHandler {
     private(set) var reason: CloseReason?
     /// Keys for datagrams of a peer that isn't a member yet, or that may not have them.
     var waitingSession: DatagramSession?
+    /// Whether the owner has heard of the link.
+    var isAnnounced = false
     /// Whether the transport will flush this link at the end of the turn.
     var isDirty = false
 

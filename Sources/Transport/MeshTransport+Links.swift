@@ -210,6 +210,7 @@ extension MeshTransport {
         }
         // Before the owner hears of it, so that it may answer by the member's id.
         if let node = info.node { settle(link, node) }
+        link.isAnnounced = true
         delegate?.linkOpened(info)
     }
 
@@ -353,7 +354,12 @@ extension MeshTransport {
         guard let info = link.info else { return }
         linkLeaves(link)
         if !isClosed, let node = info.node, memberLinks[node] == nil { scheduleKept(node) }
-        delegate?.linkClosed(info, reason: reason)
+        if link.isAnnounced {
+            delegate?.linkClosed(info, reason: reason)
+        } else if link.isInitiator {
+            delegate?.linkFailed(
+                link.address, expecting: link.expecting, failure: .refused(.unwelcome))
+        }
     }
 
     func deliver(_ message: ByteBuffer, kind: MessageKind, stream: StreamID, from link: Link) {

@@ -89,6 +89,11 @@ public final class MeshTransport {
         self.delegate = delegate
         clock = MonotonicClock.now
         buckets = TokenBuckets(burst: limits.sourceBurst, perSecond: limits.sourcePerSecond)
+        let me = NIOLoopBound(self, eventLoop: loop)
+        ticking = loop.scheduleRepeatedTask(
+            initialDelay: .milliseconds(Limits.tickMilliseconds),
+            delay: .milliseconds(Limits.tickMilliseconds)
+        ) { _ in if me.value.ticksByItself { me.value.tick() } }
     }
 
     func now() -> Instant { clock() }
@@ -132,11 +137,6 @@ public final class MeshTransport {
         loop.preconditionInEventLoop()
         let promise = loop.makePromise(of: MeshAddress.self)
         bindListener(address, triesLeft: Limits.portTries, promise)
-        let me = NIOLoopBound(self, eventLoop: loop)
-        ticking = loop.scheduleRepeatedTask(
-            initialDelay: .milliseconds(Limits.tickMilliseconds),
-            delay: .milliseconds(Limits.tickMilliseconds)
-        ) { _ in if me.value.ticksByItself { me.value.tick() } }
         return promise.futureResult
     }
 

@@ -1,6 +1,5 @@
 import Model
 import NIOCore
-import NIOPosix
 import Sodium
 import Testing
 
@@ -127,58 +126,9 @@ private let bob = Person(number: 2)
         try await end(one, two)
     }
 
-    /// Connects as the person does, and is gone before it has the answer to its identity.
-    private final class HalfInitiator: ChannelInboundHandler {
-        typealias InboundIn = ByteBuffer
-        typealias OutboundOut = ByteBuffer
-
-        private let person: Person
-        private let trust = TableOfMembers()
-        private let gone: EventLoopPromise<Void>
-        private var handshake: Handshake?
-
-        init(_ person: Person, knows other: Person, _ gone: EventLoopPromise<Void>) {
-            self.person = person
-            self.gone = gone
-            trust.members[other.publicKey] = NodeID(other.number)
-        }
-
-        func channelActive(context: ChannelHandlerContext) {
-            var out = ByteBuffer()
-            handshake = Handshake(
-                initiatingWith: KeyAgreement(), keyID: 77, local: person.identity, into: &out)
-            context.writeAndFlush(wrapOutboundOut(out), promise: nil)
-        }
-
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            var bytes = unwrapInboundIn(data)
-            bytes.moveReaderIndex(forwardBy: 4)
-            var out = ByteBuffer()
-            _ = try? handshake?.receive(
-                bytes, local: person.identity, secrets: person.secrets,
-                party: .init(trust: trust), into: &out)
-            let channel = context.channel
-            context.writeAndFlush(wrapOutboundOut(out)).whenComplete { _ in
-                channel.close(promise: nil)
-            }
-        }
-
-        func channelInactive(context: ChannelHandlerContext) { gone.succeed() }
-    }
-
     @Test func keysThatThePeerNeverGotReplaceNothing() async throws {
         let (one, two) = try await linked()
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let gone = loop.makePromise(of: Void.self)
-        _ = try await ClientBootstrap(group: loop)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        HalfInitiator(alice, knows: bob, gone))
-                }
-            }
-            .connect(host: two.address.host, port: Int(two.address.port)).get()
-        try await gone.futureResult.get()
+        _ = try await HalfInitiator.connect(alice, knows: bob, to: two.address)
         try await two.wait { $0.closed.count == 2 && $0.opened.count == 2 }
         try await two.on {
             $0.aheadMilliseconds = Limits.datagramGraceMilliseconds + 1

@@ -106,18 +106,43 @@ private let joiner = Person(number: 3, cluster: "", role: .joiner, claimsNode: -
         try await two.end()
     }
 
-    @Test func aRecordedLinkReplayedWholeIsRefused() async throws {
-        // A relay records what the initiator says, and says it again to the same broker.
-        let (one, two) = try await linked()
-        let said = hello()
-        let stranger = try await Stranger.connect(to: two.address)
-        try await stranger.channel.writeAndFlush(said)
-        var identity = ByteBuffer(integer: UInt32(40))
-        identity.writeInteger(UInt8(3))
-        identity.writeRepeatingByte(1, count: 39)
-        try await stranger.channel.writeAndFlush(identity)
-        #expect(try await stranger.received.get() > 0)
-        try await two.wait { $0.statistics.handshakesRefused[.notAuthentic] == 1 }
+    @Test func aRecordedLinkReplayedWholeIsRefusedAlsoAfterARestart() async throws {
+        let two = try await Running.start(bob, knows: [alice])
+        let said = try await HalfInitiator.connect(alice, knows: bob, to: two.address)
+        #expect(said.count == 2)
+        try await two.wait { $0.opened.count == 1 && $0.closed.count == 1 }
+        func replay(to broker: Running) async throws {
+            let stranger = try await Stranger.connect(to: broker.address)
+            for flight in said { try await stranger.channel.writeAndFlush(flight) }
+            // The answer to the hello, and a refusal.
+            #expect(try await stranger.received.get() > 250)
+            try await broker.wait { $0.statistics.handshakesRefused[.notAuthentic] == 1 }
+        }
+        try await replay(to: two)
+        #expect(try await two.on { $0.opened.count } == 1)
+        try await two.end()
+        let again = try await Running.start(
+            bob.with {
+                $0.boot = 2
+                $0.nonce = 2
+            }, knows: [alice])
+        try await replay(to: again)
+        #expect(try await again.on { $0.opened.isEmpty })
+        try await again.end()
+    }
+
+    @Test func anOwnerThatChangedItsMindHearsOfNoLink() async throws {
+        let one = try await Running.start(alice, knows: [bob])
+        let two = try await Running.start(bob, knows: [alice])
+        let (address, key) = (two.address, bob.publicKey)
+        try await one.on {
+            // Judged once before the identity is shown, and once more when all is done.
+            $0.trust.afterJudging = { table in table.revoked.insert(key) }
+            $0.transport?.connect(to: address)
+        }
+        try await one.wait { $0.failures == [.refused(.unwelcome)] }
+        #expect(try await one.on { $0.opened.isEmpty && $0.closed.isEmpty })
+        #expect(try await one.statistics().linksOpen == 0)
         try await end(one, two)
     }
 
