@@ -141,6 +141,30 @@ private let bob = Person(number: 2)
         try await end(one, two)
     }
 
+    @Test(arguments: [true, false])
+    func theForgottenMayComeBackAtOnce(theFirstForgets: Bool) async throws {
+        let (one, two) = try await linked()
+        let (from, to) = theFirstForgets ? (one, two) : (two, one)
+        let (address, node) = (to.address, NodeID(theFirstForgets ? 2 : 1))
+        try await from.use { transport in
+            transport.forget(node)
+            #expect(transport.sendDatagram(ByteBuffer(), to: node) == .noKeys)
+        }
+        try await to.wait { $0.closed.count == 1 }
+        try await from.use { _ = $0.connect(to: address, expecting: node) }
+        try await from.wait { $0.opened.count == 2 }
+        try await to.wait { $0.opened.count == 2 }
+        try await from.use {
+            _ = $0.send(ByteBuffer(), kind: .init(rawValue: 1), to: .member(node))
+        }
+        try await to.wait { $0.messages.count == 1 }
+        for (from, to, node) in [(one, two, NodeID(2)), (two, one, NodeID(1))] {
+            try await from.use { #expect($0.sendDatagram(ByteBuffer(), to: node) == nil) }
+            try await to.wait { $0.datagrams.count == 1 }
+        }
+        try await end(one, two)
+    }
+
     @Test func aTapSeesBothWaysAndMayHoldBack() async throws {
         let (one, two) = try await linked()
         try await two.on { broker in
