@@ -33,12 +33,13 @@ extension Handshake {
         }
     }
 
+    /// Anybody can write a clear refusal, so it may only say what no proof could be given for.
     static func clearRefusal(_ message: ByteBuffer) -> HandshakeFailure {
         var bytes = message
-        guard let refusal = bytes.readInteger(as: UInt8.self).flatMap(HandshakeRefusal.init),
-            bytes.readableBytes == 1
+        guard let (reason, _) = bytes.readMultipleIntegers(as: (UInt8, UInt8).self),
+            reason == HandshakeRefusal.versionMismatch.rawValue, bytes.readableBytes == 0
         else { return HandshakeFailure(.malformed) }
-        return HandshakeFailure(refusal, isRemote: true)
+        return HandshakeFailure(.versionMismatch, isRemote: true)
     }
 
     static func sealRefusal(

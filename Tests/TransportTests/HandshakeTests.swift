@@ -200,6 +200,16 @@ private let bob = Person(number: 2)
         #expect(outcome.initiatorFailure == HandshakeFailure(.versionMismatch, isRemote: true))
     }
 
+    @Test func aClearRefusalSaysNothingElse() {
+        for reason in HandshakeRefusal.allCases where reason != .versionMismatch {
+            let outcome = shake(Side(alice), Side(bob)) { turn, wire in
+                guard turn == 1 else { return }
+                wire = ByteBuffer(bytes: [0, 0, 0, 3, 5, reason.rawValue, 1])
+            }
+            #expect(outcome.initiatorFailure == HandshakeFailure(.malformed))
+        }
+    }
+
     // MARK: Whoever stands in between
 
     @Test func everyFlippedByteOfEveryMessageIsRefused() {
