@@ -67,7 +67,7 @@ extension GossipMachine {
         counters.messagesReceived += 1
         do {
             let message = try LinkMessage(decoding: bytes)
-            if let index = members.index(forKey: peer) { members.values[index].lastHeard = now }
+            members[peer]?.lastHeard = now
             accept(message, from: peer)
         } catch {
             counters.refusedPackets += 1

@@ -61,7 +61,7 @@ extension GossipMachine {
         setStatus(subject, .unheard)
         members[subject]?.record = nil
         refreshDigest(of: subject)
-        members.removeValue(forKey: subject)
+        members[subject] = nil
         if probe?.target == subject { probe = nil }
         membersChanged = true
         weighIsolation()

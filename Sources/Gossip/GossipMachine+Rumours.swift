@@ -163,11 +163,9 @@ extension GossipMachine {
 
     mutating func accept(_ packet: Packet, from peer: NodeID, overLink: Bool) {
         guard isStarted else { return }
-        if let index = members.index(forKey: peer) {
-            members.values[index].lastHeard = now
-            if !overLink, members.values[index].keyedBoot == nil {
-                members.values[index].keyedBoot = members.values[index].life.boot
-            }
+        members[peer]?.lastHeard = now
+        if !overLink, let member = members[peer], member.keyedBoot == nil {
+            members[peer]?.keyedBoot = member.life.boot
         }
         var tellsOwnRecord = false
         for part in packet.parts {

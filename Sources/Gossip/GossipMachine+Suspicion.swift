@@ -175,7 +175,9 @@ extension GossipMachine {
             let life = members[subject]?.life
         else { return }
         weighIsolation()
-        if isIsolated {
+        let late = now.milliseconds(since: suspicion.deadline)
+        let wasPaused = rules.distrustsLateTimers && late > profile.probeTimeoutMilliseconds
+        if isIsolated || wasPaused {
             let wait = now.advanced(byMilliseconds: Int64(suspicion.minimum))
             members[subject]?.suspicion?.deadline = wait
             timers.set(.suspicion(subject), at: wait)

@@ -34,7 +34,7 @@ public struct GossipMachine: Sendable {
     /// What this member says of itself.
     var record: SelfRecord
     var ownAdmission: AdmissionRecord?
-    var members: OrderedDictionary<NodeID, Member> = [:]
+    var members = MemberTable()
     var memberTree = DigestTree()
     var ownFingerprint: UInt64 = 0
     var presentCount = 0
