@@ -96,9 +96,9 @@ extension GossipMachine {
         self.probe = probe
     }
 
-    /// After a pause (SIGSTOP, a hypervisor, a full disk) the answers to this member's probe and the
-    /// refutations of whom it suspects wait behind the timer that fired. Beyond Lifeguard, which
-    /// can only infer a pause from missed answers; here the timer itself tells.
+    /// After a pause (SIGSTOP, a hypervisor, a full disk) the answers to this member's probe and
+    /// the refutations of whom it suspects wait behind the timer that fired. Beyond Lifeguard,
+    /// which can only infer a pause from missed answers; here the timer itself tells.
     private mutating func forgiveLateness() {
         counters.latePeriods += 1
         changeHealth(by: 1)

@@ -49,8 +49,8 @@ extension GossipMachine {
             hearAccusationOfSelf(accusation, from: source)
             return
         }
-        guard let member = members[subject], accusation.life.boot == member.life.boot,
-            accusation.life >= member.life
+        guard let life = members[subject]?.life, accusation.life.boot == life.boot,
+            accusation.life >= life, let member = members[subject]
         else { return }
         if accusation.accuser == subject, rules.ignoresSelfAccusation {
             counters.selfAccusations += 1

@@ -79,7 +79,7 @@ public struct GossipMachine: Sendable {
     var applied: [ChosenValue] = []
     var confirming: OrderedDictionary<String, Instant> = [:]
     var toConfirm: [String] = []
-    var wants: OrderedDictionary<String, Want> = [:]
+    var wants = WantQueue()
     var wantsDue: Instant?
 
     // MARK: Links

@@ -52,6 +52,11 @@ struct FigureReport {
         print("\(verdict): \(name) \(Self.text(figure, 3)), at most \(Self.text(bound, 3))")
     }
 
+    /// What is under way, beside the report.
+    func progress(_ text: String) {
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+    }
+
     func finish() {
         guard format == .json else { return }
         let encoder = JSONEncoder()

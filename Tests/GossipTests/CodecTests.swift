@@ -37,7 +37,8 @@ import Testing
     static let messages: [ByteBuffer] =
         [
             LinkMessage.hello(
-                Roots(table: 1, members: 2), state, accusations: [Fixture.accusation(of: 4, by: 2)]),
+                Roots(table: 1, members: 2), state,
+                accusations: [Fixture.accusation(of: 4, by: 2)]),
             .branches(.members, [UInt64](repeating: 5, count: 32)),
             .leaves(.table, mask: 0b101, [UInt64](repeating: 6, count: 64)),
             .entries(

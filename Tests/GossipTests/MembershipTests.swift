@@ -112,6 +112,36 @@ import Testing
         #expect(fixture.machine.presentMembers == 3)
         fixture.hear(.record(Fixture.record(3, boot: 7)), from: 2)
         #expect(fixture.status(3) == nil)
+        let ping = Fixture.packet(.ping(1), [.value(Fixture.value("topic/a", 9, "x"))])
+        let answer = fixture.give(.datagram(from: NodeID(3), ping))
+        #expect(answer.packets.isEmpty && answer.messages.isEmpty)
+        #expect(fixture.machine.value("topic/a") == nil)
+    }
+
+    @Test("A stranger that is not admitted yet may fetch the table, and is no member")
+    func aStrangerMayJoin() throws {
+        var fixture = try Fixture(members: 3)
+        let effects = fixture.give(.linkOpened(LinkUp(peer: NodeID(9), boot: BootEpoch(1))))
+        guard case .hello? = effects.messages.first?.message else {
+            Issue.record("no greeting")
+            return
+        }
+        let branches = LinkMessage.branches(.table, [UInt64](repeating: 0, count: 32))
+        let answer = fixture.message(branches, from: 9)
+        #expect(answer.messages.map(\.to) == [NodeID(9)])
+        #expect(fixture.status(9) == nil)
+    }
+
+    @Test("Accusations of one accuser are capped, whatever it says")
+    func accusersAreCapped() throws {
+        for isOn in [true, false] {
+            var fixture = try Fixture(members: 80, rules: .with(\.capsSuspicions, isOn))
+            for subject in Int32(3)...80 {
+                fixture.hear(.accusation(Fixture.accusation(of: subject, by: 2)), from: 2)
+            }
+            let suspects = (3...80).filter { fixture.status(Int32($0)) == .suspect }.count
+            #expect(suspects == (isOn ? 24 : 78))
+        }
     }
 
     @Test func aMalformedAdmissionIsAlarmed() throws {

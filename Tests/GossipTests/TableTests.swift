@@ -120,6 +120,20 @@ import Testing
         #expect(asked == [NodeID(2), NodeID(3)])
     }
 
+    @Test func anOlderValueDoesNotEndAPull() throws {
+        var fixture = try Fixture(members: 4)
+        let advert = Advert(
+            key: "topic/a", ballot: Fixture.value("", 9, nil).ballot,
+            hash: ContentHash(rawValue: 1), size: 9_000)
+        fixture.hear(.advert(advert), from: 2)
+        fixture.hear(.value(Fixture.value("topic/a", 8, "old")), from: 3)
+        let asked = fixture.pass(50).messages.contains {
+            if case .want(["topic/a"]) = $0.message { return true }
+            return false
+        }
+        #expect(asked)
+    }
+
     @Test("Quotas: members never starve the table, nor the reverse (memberlist#299)")
     func classesHaveQuotas() throws {
         for isOn in [true, false] {
