@@ -128,6 +128,9 @@ struct LifeguardTable {
                     counts[cell.anomalies, default: 0] += result.falsePositives
                 }
             }
+            report.progress(
+                "  FP \(total.falsePositives), FP- \(total.falsePositivesAtHealthy), "
+                    + "messages \(total.messages)")
             let base = plain ?? total
             plain = base
             let falsePart = part(total.falsePositives, base.falsePositives)
@@ -142,7 +145,7 @@ struct LifeguardTable {
                 row.paper, "\(total.anomalousDeclared)",
             ])
             byAnomalies.append(
-                [row.name] + [1, 4, 8, 16, 32].map { "\(counts[$0] ?? 0)" })
+                [row.name] + LifeguardExperiment.anomalyCounts.map { "\(counts[$0] ?? 0)" })
             if row.parts == .all {
                 report.require("Lifeguard: FP in % of SWIM", falsePart, atMost: 3)
                 report.require("Lifeguard: FP- in % of SWIM", healthyPart, atMost: 4)
@@ -155,7 +158,9 @@ struct LifeguardTable {
                 "", "FP", "FP-", "msgs M", "GB", "FP %", "FP- %", "msgs %", "bytes %",
                 "paper FP/FP-/msgs %", "slow declared",
             ], lines)
-        report.add("FP by concurrent anomalies", ["", "1", "4", "8", "16", "32"], byAnomalies)
+        report.add(
+            "FP by concurrent anomalies", [""] + LifeguardExperiment.anomalyCounts.map { "\($0)" },
+            byAnomalies)
     }
 
     private func part(_ value: Int, _ base: Int) -> Double {

@@ -218,7 +218,7 @@ import Testing
         mesh.observe = { member, effect, _ in
             if case .event(.declaredDead) = effect { box.hops[member] = 1 }
         }
-        mesh.run(milliseconds: 120_000)
+        mesh.run(milliseconds: 40_000)
         #expect(box.hops.isEmpty)
         #expect(allAlive(mesh))
     }
