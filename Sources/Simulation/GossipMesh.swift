@@ -140,6 +140,7 @@ public struct GossipMesh {
             configuration: configuration, identity: identity,
             signer: SimulatedSigner(key: SimulatedSigner.key(of: nodes[index].node)),
             generator: generator)
+        nodes[index].isUp = true
         for peer in nodes.indices { keys[index * count + peer] = 0 }
         nodes[index].nextWake = nil
         nodes[index].inbox = []
@@ -150,6 +151,7 @@ public struct GossipMesh {
     /// As by SIGKILL: its links break, and what is on the way is lost.
     public mutating func crash(_ index: Int) {
         nodes[index].machine = nil
+        nodes[index].isUp = false
         nodes[index].inbox = []
         nodes[index].outbox = []
         for peer in nodes.indices where links.remove(pair(index, peer)) != nil {
@@ -175,7 +177,7 @@ public struct GossipMesh {
     }
 
     public mutating func freeze(_ index: Int, _ kind: FreezeKind, until end: Instant) {
-        guard nodes[index].machine != nil else { return }
+        guard nodes[index].isUp else { return }
         nodes[index].freeze = (kind, max(end, nodes[index].freeze?.until ?? end))
         timeline.schedule(.thaw(index), at: end)
     }
@@ -212,7 +214,7 @@ public struct GossipMesh {
 
     /// Gives one member an input now.
     public mutating func handle(_ input: GossipInput, at index: Int) {
-        guard nodes[index].machine != nil else { return }
+        guard nodes[index].isUp else { return }
         var effects = scratch
         scratch = []
         let now = now

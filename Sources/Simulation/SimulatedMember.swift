@@ -8,6 +8,8 @@ public struct SimulatedMember {
     public internal(set) var address: MeshAddress
     /// Nil while it is down.
     public internal(set) var machine: GossipMachine?
+    /// Stored, because asking the machine would copy the member.
+    public internal(set) var isUp = false
     public internal(set) var boot: UInt64 = 0
     public internal(set) var traffic = TrafficCount()
     var freeze: (kind: FreezeKind, until: Instant)?
@@ -18,7 +20,6 @@ public struct SimulatedMember {
     /// While it is put into a state without having talked.
     var isMuted = false
 
-    public var isUp: Bool { machine != nil }
     public var isFrozen: Bool { freeze != nil }
 
     init(node: NodeID, address: MeshAddress) {
