@@ -236,10 +236,11 @@ extension GossipMesh {
         for effect in outbox { transmit(effect, of: index) }
         let inbox = nodes[index].inbox
         nodes[index].inbox = []
-        for delivery in inbox where nodes[index].isUp { receive(delivery, at: index) }
+        // The harsher order, which some loops have: overdue timers fire before the queue is read.
         if nodes[index].isWakeDue {
             nodes[index].isWakeDue = false
             handle(.wake, at: index)
         }
+        for delivery in inbox where nodes[index].isUp { receive(delivery, at: index) }
     }
 }

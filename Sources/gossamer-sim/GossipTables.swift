@@ -55,7 +55,7 @@ struct GossipTables: ParsableCommand {
     func run() throws {
         var report = FigureReport(format: format)
         let all = table == .all
-        if all || table == .detection { DetectionTable(runs: runs ?? 100).fill(&report, seed) }
+        if all || table == .detection { DetectionTable(runs: runs ?? 300).fill(&report, seed) }
         if all || table == .convergence { ConvergenceTable(runs: runs).fill(&report, seed) }
         if all || table == .lifeguard { LifeguardTable(runs: runs ?? 1).fill(&report, seed) }
         if all || table == .scale { ScaleTable(members: members).fill(&report, seed) }
