@@ -12,6 +12,7 @@ extension GossipMesh {
         observe?(index, effect, now)
         switch effect {
         case .sendDatagram, .sendMessage, .connect, .contactSeeds:
+            stopBeforeSend(index)
             if nodes[index].freeze != nil {
                 nodes[index].outbox.append(effect)
             } else {
@@ -29,6 +30,16 @@ extension GossipMesh {
             .selfIsolated, .left, .event:
             break
         }
+    }
+
+    private mutating func stopBeforeSend(_ index: Int) {
+        guard nodes[index].freeze == nil, let anomaly = nodes[index].anomaly,
+            now >= anomaly.armedAt, now < anomaly.end
+        else { return }
+        let thaw = now.advanced(byMilliseconds: anomaly.durationMilliseconds)
+        freeze(index, .process, until: thaw)
+        nodes[index].anomaly?.armedAt = thaw.advanced(
+            byMilliseconds: anomaly.intervalMilliseconds)
     }
 
     private mutating func setWake(_ at: Instant, of index: Int) {

@@ -17,8 +17,8 @@ public struct LifeguardParts: OptionSet, Hashable, Sendable {
 /// dead, and how many healthy ones are declared dead for it.
 ///
 /// 128 members, probes every 1 s with 500 ms, alpha 5, beta 6, gossip to 3 every 200 ms. An
-/// anomaly stops a member's loop for D, lets it run for I, and so on: inputs queue, outputs are
-/// late, and overdue timers fire before the queue is read. A false positive is counted where a
+/// anomaly stops a member's loop right before a send for D, lets it run for I, and so on: inputs
+/// queue, outputs are late, and overdue timers fire before the queue is read. A false positive is counted where a
 /// suspicion ran out, as the paper's logs do, not at everybody who is told.
 public struct LifeguardExperiment: Sendable {
     /// One cell of the grid.
@@ -76,12 +76,9 @@ public struct LifeguardExperiment: Sendable {
         let end = mesh.now.advanced(byMilliseconds: seconds * 1_000)
         for index in slow {
             watch.isSlow[index] = true
-            var start = mesh.now
-            while start < end {
-                let thaw = start.advanced(byMilliseconds: cell.durationMilliseconds)
-                mesh.scheduleFreeze(index, .process, at: start, until: min(thaw, end))
-                start = thaw.advanced(byMilliseconds: cell.intervalMilliseconds)
-            }
+            mesh.setAnomaly(
+                index, durationMilliseconds: cell.durationMilliseconds,
+                intervalMilliseconds: cell.intervalMilliseconds, until: end)
         }
         watch.result = Result()
         let before = mesh.traffic
