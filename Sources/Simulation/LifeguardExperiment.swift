@@ -18,8 +18,9 @@ public struct LifeguardParts: OptionSet, Hashable, Sendable {
 ///
 /// 128 members, probes every 1 s with 500 ms, alpha 5, beta 6, gossip to 3 every 200 ms. An
 /// anomaly stops a member's loop right before a send for D, lets it run for I, and so on: inputs
-/// queue, outputs are late, and overdue timers fire before the queue is read. A false positive is counted where a
-/// suspicion ran out, as the paper's logs do, not at everybody who is told.
+/// queue, outputs are late, and overdue timers fire before the queue is read. A false positive is
+/// counted where a suspicion ran out, not at everybody who is told. The paper's set-up is from
+/// memory, and receiving does not block again after each packet as it did there.
 public struct LifeguardExperiment: Sendable {
     /// One cell of the grid.
     public struct Cell: Hashable, Sendable {
