@@ -189,6 +189,15 @@ public struct GossipMesh {
         timeline.schedule(.freeze(index, kind, until: end), at: start)
     }
 
+    /// Stops a member for `duration` before a send, then lets it run for `interval`, until `end`.
+    public mutating func setAnomaly(
+        _ index: Int, durationMilliseconds: Int64, intervalMilliseconds: Int64, until end: Instant
+    ) {
+        nodes[index].anomaly = SendAnomaly(
+            durationMilliseconds: durationMilliseconds,
+            intervalMilliseconds: intervalMilliseconds, end: end, armedAt: now)
+    }
+
     // MARK: Faults between groups
 
     /// Cuts both directions between two groups.

@@ -1,4 +1,4 @@
-/// The order statistics of a sample; costs one sort.
+/// The order statistics of a sample, by nearest rank; costs one sort.
 public struct Percentiles: Hashable, Sendable {
     private let sorted: [Double]
 
@@ -9,7 +9,8 @@ public struct Percentiles: Hashable, Sendable {
     /// Nil where there is no sample.
     public func at(_ part: Double) -> Double? {
         guard !sorted.isEmpty else { return nil }
-        return sorted[min(sorted.count - 1, Int(Double(sorted.count) * part))]
+        let rank = Int((Double(sorted.count) * part).rounded(.up))
+        return sorted[min(sorted.count, max(1, rank)) - 1]
     }
 
     public var maximum: Double? { sorted.last }

@@ -13,6 +13,7 @@ public struct SimulatedMember {
     public internal(set) var boot: UInt64 = 0
     public internal(set) var traffic = TrafficCount()
     var freeze: (kind: FreezeKind, until: Instant)?
+    var anomaly: SendAnomaly?
     var inbox: [Delivery] = []
     var outbox: [GossipEffect] = []
     var nextWake: Instant?
@@ -26,6 +27,16 @@ public struct SimulatedMember {
         self.node = node
         self.address = address
     }
+}
+
+/// Stops a member right before it sends, for a while, again and again: the anomaly of the Lifeguard
+/// paper. A probe is then on its way as far as the member knows, and its time runs.
+struct SendAnomaly {
+    let durationMilliseconds: Int64
+    let intervalMilliseconds: Int64
+    let end: Instant
+    /// From when the next send stops it.
+    var armedAt: Instant
 }
 
 /// What arrives at a member.

@@ -37,7 +37,7 @@ struct GossipTables: ParsableCommand {
     @Option(help: "Runs of each cell; as many as the table's default where absent.")
     var runs: Int?
 
-    @Option(help: "Members of the scale table.")
+    @Option(help: "Members of the scale table, and of the largest mesh of convergence.")
     var members = 1_000
 
     @Option(name: [.customShort("o"), .customLong("output")], help: "Form of the report.")
@@ -55,8 +55,10 @@ struct GossipTables: ParsableCommand {
     func run() throws {
         var report = FigureReport(format: format)
         let all = table == .all
-        if all || table == .detection { DetectionTable(runs: runs ?? 100).fill(&report, seed) }
-        if all || table == .convergence { ConvergenceTable(runs: runs).fill(&report, seed) }
+        if all || table == .detection { DetectionTable(runs: runs ?? 300).fill(&report, seed) }
+        if all || table == .convergence {
+            ConvergenceTable(runs: runs, largest: members).fill(&report, seed)
+        }
         if all || table == .lifeguard { LifeguardTable(runs: runs ?? 1).fill(&report, seed) }
         if all || table == .scale { ScaleTable(members: members).fill(&report, seed) }
         report.finish()
