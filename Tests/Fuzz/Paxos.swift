@@ -1,0 +1,69 @@
+// A libFuzzer target, built by scripts/fuzz and not by the package.
+
+import Model
+import NIOCore
+import Paxos
+
+/// What a member may send to a voter and to a proposer, and what a disk may hold. The first byte
+/// chooses; what is read is written again and read to the same.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzPaxos(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
+    guard count >= 1 else { return 0 }
+    let all = UnsafeBufferPointer(start: data, count: count)
+    let bytes = ByteBuffer(bytes: all.dropFirst())
+    switch all[0] % 5 {
+    case 0:
+        guard let request = try? PaxosRequest(decoding: bytes) else { return 0 }
+        var again = ByteBuffer()
+        request.encode(into: &again)
+        precondition((try? PaxosRequest(decoding: again)) == request)
+        serve(request)
+    case 1:
+        guard let reply = try? PaxosReply(decoding: bytes) else { return 0 }
+        var again = ByteBuffer()
+        reply.encode(into: &again)
+        precondition((try? PaxosReply(decoding: again)) == reply)
+        hear(reply)
+    case 2:
+        guard let record = try? AcceptorRecord(decoding: bytes) else { return 0 }
+        var again = ByteBuffer()
+        record.encode(into: &again)
+        precondition((try? AcceptorRecord(decoding: again)) == record)
+    case 3:
+        guard let roster = try? Roster(decoding: bytes) else { return 0 }
+        precondition((try? Roster(decoding: roster.encoded())) == roster)
+    default:
+        guard let envelope = try? Envelope(decoding: bytes) else { return 0 }
+        precondition((try? Envelope(decoding: envelope.encoded())) == envelope)
+    }
+    return 0
+}
+
+private let voter = Voter(
+    node: NodeID(1), store: StoreID(high: 1, low: 1),
+    key: PublicKey(words: InlineWords4(1, 0, 0, 0)))
+private let roster = Roster(
+    generation: RosterGeneration(1), voters: [voter], cluster: "cluster")
+
+private func serve(_ request: PaxosRequest) {
+    var acceptor = Acceptor(cluster: "cluster", store: voter.store)
+    var effects: [Acceptor.Effect] = []
+    acceptor.handle(.loaded([]), into: &effects)
+    acceptor.handle(.persisted(serial: 1), into: &effects)
+    acceptor.handle(.adopt(roster), into: &effects)
+    acceptor.handle(.persisted(serial: 2), into: &effects)
+    acceptor.handle(.request(from: NodeID(2), requestID: 1, request), into: &effects)
+    acceptor.handle(.persisted(serial: 3), into: &effects)
+}
+
+private func hear(_ reply: PaxosReply) {
+    var proposer = Proposer(node: NodeID(2), boot: BootEpoch(1), roster: roster, seed: 1)
+    var effects: [Proposer.Effect] = []
+    let now = Instant(nanoseconds: 1)
+    proposer.handle(.read(token: 1, ["a", "b"]), now: now, into: &effects)
+    for case .send(let node, let id, _) in effects {
+        var more: [Proposer.Effect] = []
+        proposer.handle(
+            .reply(from: node, requestID: id, reply), now: now, into: &more)
+    }
+}
