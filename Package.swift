@@ -119,7 +119,9 @@ let package = Package(
         tests(
             "NodeTests",
             ["Node", "Simulation", "Gossip", "Paxos", "Storage", "Model", nioCore]),
-        tests("BrokerTests", ["Broker", "Client", "KafkaProtocol", "Model", nioCore, nioPosix]),
+        tests(
+            "BrokerTests",
+            ["Broker", "Transport", "Client", "KafkaProtocol", "Model", nioCore, nioPosix]),
         tests(
             "CommandTests",
             [

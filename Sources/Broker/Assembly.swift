@@ -159,7 +159,10 @@ extension Assembly {
             member: member)
         let gossip = GossipConfiguration(
             profile: configuration.mesh.profile.times,
-            seeds: configuration.mesh.seeds.map {
+            // A list that all brokers have alike has this one in it.
+            seeds: configuration.mesh.seeds.filter {
+                $0 != address && $0 != configuration.mesh.listen
+            }.map {
                 MeshAddress(host: $0.host, port: UInt16(clamping: $0.port))
             })
         let mesh = try Mesh(

@@ -117,6 +117,9 @@ public struct MeshConfiguration: Sendable, Equatable {
     public var advertise: HostPort?
     /// Brokers of the mesh to join or to find again; resolved anew at each attempt.
     public var seeds: [HostPort] = []
+    /// How many blank brokers, all with the same seeds, form a mesh together; nil where one was
+    /// begun by `cluster init`.
+    public var expect: Int?
     /// The file with the admission secret, by which a broker is let in the first time.
     public var secretFile: String?
     public var profile = MeshProfile.lan

@@ -66,6 +66,12 @@ struct BrokerEvents: Sendable {
             metadata: ["node": "\(node.rawValue)", "cluster": "\(cluster)"])
     }
 
+    func formed(node: NodeID, cluster: String) {
+        logger.notice(
+            "all expected brokers agreed that this one begins the mesh",
+            metadata: ["node": "\(node.rawValue)", "cluster": "\(cluster)"])
+    }
+
     func founded(node: NodeID, cluster: String) {
         logger.notice(
             "development mode: an empty directory and no seeds began a mesh of one",

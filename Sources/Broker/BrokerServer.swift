@@ -117,6 +117,11 @@ public final class BrokerServer: Sendable {
         var identity = DataStore.founding(nodeID: configuration.nodeID)
         if opening.isBlank, !configuration.mesh.seeds.isEmpty {
             let grant = try await JoinClient.run(opening, configuration, on: loop, events: events)
+            guard grant.identity.hasJoined else {
+                events.formed(node: grant.identity.nodeID, cluster: grant.identity.clusterID)
+                return try DataStore(
+                    opening, identity: grant.identity, nodeID: configuration.nodeID)
+            }
             // First whom to trust, then who it is: a crash in between asks again.
             try DataStore.remember(grant.values, in: opening)
             identity = grant.identity

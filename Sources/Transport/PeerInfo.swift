@@ -12,7 +12,7 @@ public enum Standing: UInt8, Sendable, CaseIterable {
 public struct LinkID: Hashable, Comparable, Sendable {
     public let rawValue: UInt64
 
-    init(_ rawValue: UInt64) { self.rawValue = rawValue }
+    public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
     public static func < (left: LinkID, right: LinkID) -> Bool { left.rawValue < right.rawValue }
 }

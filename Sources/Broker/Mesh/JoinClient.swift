@@ -5,7 +5,8 @@ import Sodium
 import Storage
 import Transport
 
-/// Asks a mesh to let a blank broker in: by the admission secret, at any seed that answers.
+/// Asks a mesh to let a blank broker in: by the admission secret, at any seed that answers. Where
+/// the configuration expects a number of brokers, blank ones find out among themselves who begins.
 ///
 /// Owned by one loop, alive until it was admitted or refused for good. Seeds that do not answer are
 /// tried again for ever, because in many places all brokers are started at once; a refusal that no
@@ -22,12 +23,18 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
     private let events: BrokerEvents
     private let outcome: EventLoopPromise<Grant>
     private var transport: MeshTransport?
+    private var forming: Forming?
+    /// Open links to other blank brokers, by the seed that was dialled.
+    private var dialled: [MeshAddress: LinkID] = [:]
+    private var redial: Scheduled<Void>?
     private var pause: Int64 = 250
     private var isDone = false
     /// Kept until the end: the transport does not retain its delegate.
     private var itself: JoinClient?
 
     private static let pauseMaximum: Int64 = 5_000
+    /// Those who form a mesh look for each other more often: they are all there, or soon will be.
+    private static let formingPause: Int64 = 500
 
     private init(
         settings: MeshConfiguration, nodeID: Int32?, events: BrokerEvents,
@@ -66,11 +73,24 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
                 signingKey: opening.signingKey(), clusterID: .none, nodeID: nil,
                 storeID: opening.storeID, bootEpoch: opening.bootEpoch, role: .joiner,
                 mode: settings.links.mode)
-            transport = MeshTransport(
+            let transport = MeshTransport(
                 loop: loop, identity: identity, secrets: try MeshSecrets.ring(settings.secretFile),
                 trust: self, delegate: self)
+            self.transport = transport
             itself = self
-            dial()
+            guard let expected = settings.expect, let listen = settings.listen else {
+                return dial()
+            }
+            forming = Forming(
+                expected: expected, seeds: settings.seeds, own: transport.claim.publicKey)
+            let address = MeshAddress(host: listen.host, port: UInt16(clamping: listen.port))
+            transport.bind(to: address).assumeIsolated().whenComplete { result in
+                switch result {
+                case .success: self.dial()
+                case .failure(let error):
+                    self.end(.failure(.mesh("\(listen): can't listen there: \(error)")))
+                }
+            }
         } catch {
             outcome.fail(BrokerStartError.mesh("\(error)"))
         }
@@ -79,20 +99,48 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
     private func dial() {
         guard !isDone else { return }
         for seed in settings.seeds {
-            transport?.connect(to: MeshAddress(host: seed.host, port: UInt16(clamping: seed.port)))
+            let address = MeshAddress(host: seed.host, port: UInt16(clamping: seed.port))
+            if dialled[address] == nil { transport?.connect(to: address) }
+        }
+        guard forming != nil else { return }
+        perform(forming?.askIfComplete() ?? [])
+        dialLater()
+    }
+
+    /// One timer, however many seeds failed.
+    private func dialLater() {
+        guard !isDone, redial == nil, let loop = transport?.loop else { return }
+        let delay = forming == nil ? pause : Self.formingPause
+        pause = min(pause * 2, Self.pauseMaximum)
+        redial = loop.assumeIsolated().scheduleTask(in: .milliseconds(delay)) {
+            self.redial = nil
+            self.dial()
         }
     }
 
-    private func dialLater() {
-        guard !isDone, let loop = transport?.loop else { return }
-        let delay = TimeAmount.milliseconds(pause)
-        pause = min(pause * 2, Self.pauseMaximum)
-        loop.assumeIsolated().scheduleTask(in: delay) { self.dial() }
+    private func perform(_ actions: [Forming.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let message, let link):
+                transport?.send(
+                    message.encoded(),
+                    kind: MessageKind(rawValue: MeshMessageKind.form.rawValue), to: .link(link))
+            case .found:
+                end(.success(Grant(identity: DataStore.founding(nodeID: nodeID), values: [])))
+            case .disagree(let reason):
+                end(
+                    .failure(
+                        .mesh(
+                            "another broker can't form a mesh with this one: \(reason). Give all "
+                                + "brokers that form a mesh the same --expect and --seed list")))
+            }
+        }
     }
 
     private func end(_ result: Result<Grant, BrokerStartError>) {
         guard !isDone, let transport else { return }
         isDone = true
+        redial?.cancel()
         // Not from within the transport's own call.
         let outcome = outcome
         transport.close().assumeIsolated().whenComplete { _ in
@@ -107,21 +155,37 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
 
     /// Whoever answers has to know the secret too: else anybody could take a newcomer in.
     func judge(_ claim: PeerClaim) -> Verdict {
+        if claim.role == .joiner, settings.expect != nil {
+            return claim.admission.isValid ? .candidate : .refuse(.wrongSecret)
+        }
         guard let node = claim.nodeID, claim.role == .broker else { return .refuse(.unwelcome) }
         return claim.admission.isValid ? .member(node) : .refuse(.wrongSecret)
     }
 
     func linkOpened(_ peer: PeerInfo) {
         guard !isDone else { return }
+        guard peer.claim.role == .broker else {
+            if peer.isInitiator { dialled[peer.address] = peer.link }
+            return perform(forming?.opened(peer.link, peer.claim.publicKey) ?? [])
+        }
         transport?.send(
             ByteBuffer(integer: nodeID ?? -1),
             kind: MessageKind(rawValue: MeshMessageKind.join.rawValue), to: .link(peer.link))
     }
 
-    func linkClosed(_ peer: PeerInfo, reason: CloseReason) { dialLater() }
+    func linkClosed(_ peer: PeerInfo, reason: CloseReason) {
+        forming?.closed(peer.link)
+        if dialled[peer.address] == peer.link { dialled[peer.address] = nil }
+        dialLater()
+    }
 
     func linkFailed(_ address: MeshAddress, expecting: NodeID?, failure: LinkFailure) {
-        events.seedFailed(address, failure)
+        switch failure {
+        case .refused(.ownAddress), .declined(.ownAddress):
+            // A list that all have alike has this broker in it.
+            return
+        default: events.seedFailed(address, failure)
+        }
         switch failure {
         case .refused(.wrongSecret), .declined(.wrongSecret):
             end(
@@ -145,7 +209,12 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
     func received(
         _ message: ByteBuffer, kind: MessageKind, stream: StreamID, from peer: PeerInfo
     ) {
-        guard kind.rawValue == MeshMessageKind.joinAnswer.rawValue, !isDone else { return }
+        guard !isDone else { return }
+        if kind.rawValue == MeshMessageKind.form.rawValue {
+            guard let said = Forming.Message(decoding: message) else { return }
+            return perform(forming?.received(said, on: peer.link) ?? [])
+        }
+        guard kind.rawValue == MeshMessageKind.joinAnswer.rawValue else { return }
         guard let answer = try? JoinAnswer(decoding: message) else { return dialLater() }
         switch answer {
         case .admitted(let node, let cluster, let values):

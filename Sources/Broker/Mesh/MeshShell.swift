@@ -147,7 +147,7 @@ final class MeshShell: MeshTransportDelegate {
     ) {
         journal.note(.linkFailed(address, expecting, failure), at: reactor.now)
         guard let node = expecting else {
-            reactor.events.seedFailed(address, failure)
+            if failure != .refused(.ownAddress) { reactor.events.seedFailed(address, failure) }
             return tell(.seedFailed(address, Self.reason(failure)))
         }
         if let next = untried[node]?.first {

@@ -214,7 +214,7 @@ public struct Mesh {
             guard let id: UInt64 = body.readInteger(), let reply = try? PaxosReply(decoding: body)
             else { return out.append(.event(.malformed(from: from, kind))) }
             drive(proposer: .reply(from: from, requestID: id, reply))
-        case .join, .joinAnswer, .inspect, .inspectAnswer:
+        case .join, .joinAnswer, .inspect, .inspectAnswer, .form:
             // The shell's: none of them comes here.
             return
         }

@@ -13,6 +13,8 @@ public enum MeshMessageKind: UInt8, Hashable, Sendable, CaseIterable {
     /// A question of an operator, and its answer.
     case inspect = 6
     case inspectAnswer = 7
+    /// Blank brokers find out which of them begins a mesh.
+    case form = 8
 }
 
 /// Who asks to be let in; key, store and boot are those that its handshake proved.

@@ -138,6 +138,14 @@ struct ConfigurationLayers {
                 "mesh.listen \(listen): other brokers can't connect to a wildcard: "
                     + "add --mesh-advertise HOST:PORT with an address of this machine")
         }
+        if let expected = mesh.expect {
+            guard mesh.seeds.count == expected, mesh.secretFile != nil else {
+                throw UsageError(
+                    "mesh.expect \(expected): expected the same list of \(expected) seeds on every "
+                        + "broker, with its own address in it, and a secret file; "
+                        + "\(mesh.seeds.count) seeds are given")
+            }
+        }
         let defaults = settings.broker.defaults
         guard defaults.minInsyncReplicas <= Int(defaults.replicas) else {
             throw UsageError(

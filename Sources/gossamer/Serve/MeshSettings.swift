@@ -26,6 +26,12 @@ extension Setting {
             settings.broker.mesh.seeds = seeds
         },
         Setting(
+            "mesh.expect", flag: "--expect",
+            show: { $0.broker.mesh.expect.map(String.init) ?? "" }
+        ) { value, settings throws(Expectation) in
+            settings.broker.mesh.expect = try Quantities.integer(word(value), in: 1...99)
+        },
+        Setting(
             "mesh.secretFile", flag: "--secret-file", show: { $0.broker.mesh.secretFile ?? "" }
         ) { value, settings throws(Expectation) in
             let path = try word(value)

@@ -72,6 +72,11 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Form a mesh of so many blank brokers, all with the same --seed list.", valueName: "n"))
+    var expect: String?
+
+    @Option(
+        help: ArgumentHelp(
             "File with the admission secret that `gossamer cluster init` made.",
             valueName: "file"))
     var secretFile: String?
@@ -107,6 +112,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let mesh { flags["mesh.listen"] = .text(mesh) }
         if let meshAdvertise { flags["mesh.advertise"] = .text(meshAdvertise) }
         if !seed.isEmpty { flags["mesh.seeds"] = .list(seed) }
+        if let expect { flags["mesh.expect"] = .text(expect) }
         if let secretFile { flags["mesh.secretFile"] = .text(secretFile) }
         if let logLevel { flags["log.level"] = .text(logLevel) }
         if let logFormat { flags["log.format"] = .text(logFormat) }
