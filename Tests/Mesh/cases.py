@@ -74,13 +74,37 @@ def refused(broker, *words, deadline=20):
 QUIET = {"log_level": 0}
 
 
-def admin(broker):
-    return AdminClient({"bootstrap.servers": broker.bootstrap, **QUIET})
+class Administrator:
+    """An admin client that lives until its futures were answered; destroyed ones never are."""
+
+    def __init__(self, broker):
+        self.client = AdminClient({"bootstrap.servers": broker.bootstrap, **QUIET})
+
+    def create(self, name, partitions=3, **config):
+        values = {key.replace("_", "."): value for key, value in config.items()}
+        self.client.create_topics([NewTopic(name, partitions, 1, config=values)])[name].result(20)
+
+    def grow(self, name, partitions):
+        self.client.create_partitions([NewPartitions(name, partitions)])[name].result(20)
+
+    def delete(self, name):
+        self.client.delete_topics([name])[name].result(20)
+
+    def alter(self, name, key, value):
+        entry = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        change = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])
+        self.client.incremental_alter_configs([change])[change].result(20)
+
+    def config(self, name, key):
+        resource = ConfigResource(ResourceType.TOPIC, name)
+        return self.client.describe_configs([resource])[resource].result(20)[key].value
+
+    def groups(self):
+        return [row.group_id for row in self.client.list_consumer_groups().result(20).valid]
 
 
 def create_topic(broker, name, partitions=3, **config):
-    topic = NewTopic(name, partitions, 1, config={k.replace("_", "."): v for k, v in config.items()})
-    admin(broker).create_topics([topic])[name].result(20)
+    Administrator(broker).create(name, partitions, **config)
 
 
 def publish(broker, topic, values, partitions=3):
@@ -139,7 +163,7 @@ def committed(broker, group, topic, partitions=3):
 
 def metadata(broker, topic=None):
     """What one broker's Metadata says: brokers and partitions, in a form that can be compared."""
-    answer = admin(broker).list_topics(topic, 10)
+    answer = Administrator(broker).client.list_topics(topic, 10)
     brokers = {row.id: (row.host, row.port) for row in answer.brokers.values()}
     topics = {
         name: {row.id: (row.leader, row.error.name() if row.error else None)
