@@ -146,6 +146,7 @@ final class MeshShell: MeshTransportDelegate {
         _ address: MeshAddress, expecting: NodeID?, failure: Transport.LinkFailure
     ) {
         journal.note(.linkFailed(address, expecting, failure), at: reactor.now)
+        if let reason = Self.fence(failure) { reactor.shared.progress.fenced(reason) }
         guard let node = expecting else {
             reactor.events.seedFailed(address, failure)
             return tell(.seedFailed(address, Self.reason(failure)))
@@ -157,6 +158,18 @@ final class MeshShell: MeshTransportDelegate {
         }
         untried[node] = nil
         tell(.linkFailed(node, Self.reason(failure)))
+    }
+
+    /// Refusals that no later try can change: some other process is this member now, or nobody may
+    /// be. A broker that served on would take writes that its mesh never sees.
+    private static func fence(_ failure: Transport.LinkFailure) -> String? {
+        switch failure {
+        case .declined(.staleBoot):
+            "the mesh has seen a later start of this data directory: it is a copy, or was rolled "
+                + "back, or a copy of it runs. Start on an empty directory, or stop the copy"
+        case .declined(.revoked): "the mesh has revoked this broker's key: it can't come back"
+        default: nil
+        }
     }
 
     private static func reason(_ failure: Transport.LinkFailure) -> Gossip.LinkFailure {
