@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 
-from broker import wait_until
+from broker import BrokerError, wait_until
 from cases import Failure, Skip, case, check
 from mesh import Mesh, free_port
 
@@ -255,6 +255,8 @@ class Sniffer:
     def capture(self, source, target, count, deadline=20):
         """`count` datagrams' payloads that went from port `source` to port `target`."""
         payloads = []
+        while select.select([self.tap], [], [], 0)[0]:
+            self.tap.recv(65_536)  # what was on the wire before
         end = time.monotonic() + deadline
         while len(payloads) < count:
             if time.monotonic() > end:
@@ -305,7 +307,12 @@ def recorded_datagrams(stage):
             def rise():
                 now = broker.stats()["datagramDrops"]
                 return sum(now[reason] - before[reason] for reason in reasons)
-            wait_until(lambda: rise() >= expected, 5, f"{name}: {expected} counted under {reasons}")
+            try:
+                wait_until(lambda: rise() >= expected, 5, f"{name}: {expected} counted in {reasons}")
+            except BrokerError as error:
+                now = broker.stats()["datagramDrops"]
+                changes = {key: now[key] - before[key] for key in now if now[key] != before[key]}
+                raise Failure(f"{error}: {changes}") from None
             check(broker.stats()["gossip"]["forged"] == good, f"{name}: reached the gossip machine")
             results[name] = rise()
 
