@@ -91,7 +91,7 @@ class MeshBroker(Broker):
         self.mesh_port = mesh_port or free_port()
         self.namespace, self.arguments = namespace, list(arguments)
         self.environment = dict(os.environ, **{
-            "GOSSAMER_EVENT_LOOPS": "1", "GOSSAMER_OFFSETS_TOPIC_PARTITIONS": "4",
+            "GOSSAMER_EVENT_LOOPS": "1",
             **(environment or {})})
         self.admin = Admin(self.data / "admin.sock")
         self.ready_at = None
