@@ -43,6 +43,21 @@ def join_five(stage):
 
 
 @case
+def founder_is_met_while_it_starts(stage):
+    """Brokers that wait for their seed meet it in the first moment that it listens."""
+    rounds, others = 4, 12
+    for _ in range(rounds):
+        with Mesh(1 + others, stage.binary) as mesh:
+            mesh.found()
+            for broker in mesh.brokers[1:]:
+                broker.spawn()
+            for broker in mesh.brokers[1:]:
+                wait_until(lambda: "can't be reached yet" in broker.log(), 20, "a try in vain", 0.02)
+            mesh.start()
+    return f"{rounds} times {others} brokers that had waited"
+
+
+@case
 def assigned_id(stage):
     """A broker with no --node-id gets one, and has it still after a restart."""
     with Mesh(2, stage.binary) as mesh:

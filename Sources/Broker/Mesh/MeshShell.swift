@@ -56,7 +56,11 @@ final class MeshShell: MeshTransportDelegate {
         return transport.bind(to: address)
     }
 
-    private func tell(_ input: Mesh.Input) { reactor.post(.mesh(input), to: 0) }
+    /// Until the machine is made nobody is trusted, so there is nothing yet that it has to know.
+    private func tell(_ input: Mesh.Input) {
+        guard reactor.plane != nil else { return }
+        reactor.post(.mesh(input), to: 0)
+    }
 
     // MARK: Effects
 
@@ -201,8 +205,11 @@ final class MeshShell: MeshTransportDelegate {
         guard let node: Int32 = bytes.readInteger(), bytes.readableBytes == 0, node >= -1 else {
             return
         }
-        guard joins.count < Self.joinsMaximum else {
-            let answer = JoinAnswer.refused("too many brokers join at once", canRetry: true)
+        guard reactor.plane != nil, joins.count < Self.joinsMaximum else {
+            let reason =
+                reactor.plane == nil
+                ? "the broker is still starting" : "too many brokers join at once"
+            let answer = JoinAnswer.refused(reason, canRetry: true)
             transport?.send(
                 answer.encoded(), kind: MessageKind(rawValue: MeshMessageKind.joinAnswer.rawValue),
                 to: .link(peer.link))
