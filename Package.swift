@@ -116,7 +116,9 @@ let package = Package(
         tests("StorageTests", ["Storage", "Simulation", "Model", "Compression", nioCore]),
         tests("ReplicationTests", ["Replication", "Model"]),
         tests("CoordinationTests", ["Coordination", "Model", nioCore]),
-        tests("NodeTests", ["Node", "Simulation", "Storage", "Model", nioCore]),
+        tests(
+            "NodeTests",
+            ["Node", "Simulation", "Gossip", "Paxos", "Storage", "Model", nioCore]),
         tests("BrokerTests", ["Broker", "Client", "KafkaProtocol", "Model", nioCore, nioPosix]),
         tests(
             "CommandTests",

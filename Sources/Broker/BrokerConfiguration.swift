@@ -165,7 +165,7 @@ public struct BrokerConfiguration: Sendable, Equatable {
         throw .mesh(
             "\(dataDirectory) is empty and no --seed was given: such a broker begins a mesh of its "
                 + "own, for development, on loopback addresses only, and not on \(open). To begin "
-                + "a real one: gossamer cluster init --data-dir \(dataDirectory) --secret-file FILE. "
-                + "To join one: --seed HOST:PORT --secret-file FILE")
+                + "a real one: gossamer cluster init --data-dir \(dataDirectory) "
+                + "--secret-file FILE. To join one: --seed HOST:PORT --secret-file FILE")
     }
 }

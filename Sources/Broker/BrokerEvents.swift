@@ -107,6 +107,10 @@ struct BrokerEvents: Sendable {
             metadata: ["error": "\(reason)"])
     }
 
+    func registersWait() {
+        logger.warning("the disk is full: this voter's answers wait until there is room")
+    }
+
     func registersFailed(_ reason: String) {
         logger.critical(
             "the voter's records were not written: it does not vote until a restart",

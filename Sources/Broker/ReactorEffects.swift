@@ -64,7 +64,30 @@ extension Reactor {
         let shared = shared
         let index = index
         shared.tables.write(changes, to: shared.store.table) { failure in
-            shared.mailboxes[index].post(.control(.persisted(number, failure: failure)))
+            let reason = failure.map { "the table was not written: \($0)" }
+            shared.mailboxes[index].post(.control(.persisted(number, failure: reason)))
+        }
+    }
+
+    /// How long a voter waits for room on its disk before it tries to write again.
+    private static let fullDiskPauseMilliseconds: Int64 = 500
+
+    /// Writes what this broker promised as a voter. A full disk has taken nothing: the write is
+    /// tried again until there is room, and those who wait for the answer give up by themselves.
+    /// After any other failure nobody knows what is on the disk, and the acceptor halts.
+    private func persistRegisters(_ serial: UInt64, _ changes: [TableChange]) {
+        let shared = shared
+        let mailbox = shared.mailboxes[index]
+        shared.registers.write(changes, to: shared.store.registers) { failure in
+            guard case .disk(.noSpace)? = failure else {
+                if let failure { shared.events.registersFailed("\(failure)") }
+                return mailbox.post(
+                    .mesh(.registersPersisted(serial: serial, isDurable: failure == nil)))
+            }
+            shared.events.registersWait()
+            mailbox.eventLoop.scheduleTask(
+                in: .milliseconds(Self.fullDiskPauseMilliseconds)
+            ) { mailbox.reactorOnLoop?.persistRegisters(serial, changes) }
         }
     }
 
@@ -73,18 +96,14 @@ extension Reactor {
         let shared = shared
         switch effect {
         case .persistRegisters(let serial, let changes):
-            shared.registers.write(changes, to: shared.store.registers) { failure in
-                if let failure { shared.events.registersFailed(failure) }
-                shared.mailboxes[0].post(
-                    .mesh(.registersPersisted(serial: serial, isDurable: failure == nil)))
-            }
+            persistRegisters(serial, changes)
         case .persistChosen(let changes):
             shared.tables.write(changes, to: shared.store.chosen) { failure in
-                if let failure { shared.events.tableFailed(failure) }
+                if let failure { shared.events.tableFailed("\(failure)") }
             }
         case .persistMembers(let changes):
             shared.tables.write(changes, to: shared.store.table) { failure in
-                if let failure { shared.events.tableFailed(failure) }
+                if let failure { shared.events.tableFailed("\(failure)") }
             }
         case .wake(let moment): wakeMesh(at: moment)
         default: mesh?.perform(effect)

@@ -102,6 +102,8 @@ package struct GossipRules: Hashable, Sendable {
     package var contactsSeeds = true
     package var selfIsolation = true
     package var capsSuspicions = true
+    /// A timer that fires late tells of a pause of this member, and proves nothing about others.
+    package var distrustsLateTimers = true
 
     package init() {}
 }

@@ -63,11 +63,11 @@ extension GossipMachine {
     }
 
     mutating func receiveMessage(_ bytes: ByteBuffer, from peer: NodeID) {
-        guard isStarted else { return }
+        guard isStarted, !isRevoked(peer) else { return }
         counters.messagesReceived += 1
         do {
             let message = try LinkMessage(decoding: bytes)
-            if let index = members.index(forKey: peer) { members.values[index].lastHeard = now }
+            members[peer]?.lastHeard = now
             accept(message, from: peer)
         } catch {
             counters.refusedPackets += 1
@@ -94,8 +94,9 @@ extension GossipMachine {
             if wantsAnswer { sendStates(leaves, wantsAnswer: false, to: peer) }
         case .want(let keys): send(keys.compactMap { table[$0]?.value }, to: peer)
         case .values(let values):
-            for value in values { offer(value, from: peer) }
-            if wants.values.contains(where: { $0.askedAt == nil }) { retryWants() }
+            let isNews = values.count <= GossipLimits.valuesThatAreNews
+            for value in values { offer(value, from: peer, isNews: isNews) }
+            if !wants.isEmpty { retryWants() }
         case .doubt(let keys):
             for key in keys.prefix(GossipLimits.wantsPerMessage) {
                 if let entry = table[key], entry.value.ballot <= floor { doubt(key) }
@@ -197,7 +198,7 @@ extension GossipMachine {
         var doubted: [String] = []
         for advert in adverts {
             let isUnknown = table[advert.key] == nil
-            weigh(advert, from: peer)
+            weigh(advert, from: peer, isRumour: adverts.count <= GossipLimits.valuesThatAreNews)
             let isOld = isUnknown && advert.ballot <= floor && advert.size != nil
             if isOld, doubted.count < GossipLimits.wantsPerMessage { doubted.append(advert.key) }
         }

@@ -55,13 +55,23 @@ extension GossipMachine {
         out.append(.memberRemoved(subject))
     }
 
+    /// Whether a peer was a member and may be no more; one that is not admitted yet may join. What
+    /// it sent before its links were closed has no effect.
+    func isRevoked(_ peer: NodeID) -> Bool {
+        guard members[peer] == nil, peer != node,
+            let entry = table[AdmissionRecord.registerKey(of: peer)]
+        else { return false }
+        guard let bytes = entry.value.value else { return true }
+        return (try? AdmissionRecord(decoding: bytes))?.isRevoked == true
+    }
+
     private mutating func forget(_ subject: NodeID) {
         stopAccusing(subject)
         memberRumours.remove(.record(subject))
         setStatus(subject, .unheard)
         members[subject]?.record = nil
         refreshDigest(of: subject)
-        members.removeValue(forKey: subject)
+        members[subject] = nil
         if probe?.target == subject { probe = nil }
         membersChanged = true
         weighIsolation()
@@ -75,16 +85,16 @@ extension GossipMachine {
             hearOwnRecord(record, from: source)
             return
         }
-        guard let member = members[subject] else {
+        guard let life = members[subject]?.life else {
             keepWaiting(record)
             return
         }
-        if member.record != nil {
-            if rules.ordersBoots {
-                guard record.life >= member.life else { return }
-            }
-            if record.life == member.life, member.record?.life == record.life { return }
+        // Most of what is heard is known already: a member is copied only for news.
+        if let known = members[subject]?.record?.life {
+            if rules.ordersBoots, record.life < life { return }
+            if record.life == life, known == record.life { return }
         }
+        guard let member = members[subject] else { return }
         if rules.checksSignatures, !record.isSigned(by: member.admission.key, signer) {
             counters.forged += 1
             if let peer = source.peer { note(.forged(from: peer, about: subject)) }

@@ -36,8 +36,12 @@ extension GossipMachine {
     }
 
     mutating func nextProbe() {
-        concludeProbe()
+        let late = probeDue.map { now.milliseconds(since: $0) } ?? 0
         probeDue = nil
+        if rules.distrustsLateTimers, late > profile.probeTimeoutMilliseconds {
+            forgiveLateness()
+        }
+        concludeProbe()
         guard leftAt == nil else { return }
         let at = now.advanced(byMilliseconds: scaled(profile.probeIntervalMilliseconds))
         probeDue = at
@@ -90,6 +94,15 @@ extension GossipMachine {
             sendMessage(LinkMessage.wrap(bytes), to: probe.target)
         }
         self.probe = probe
+    }
+
+    /// After a pause (SIGSTOP, a hypervisor, a full disk) the answers to this member's probe and
+    /// the refutations of whom it suspects wait behind the timer that fired. Beyond Lifeguard,
+    /// which can only infer a pause from missed answers; here the timer itself tells.
+    private mutating func forgiveLateness() {
+        counters.latePeriods += 1
+        changeHealth(by: 1)
+        if probe?.isAnswered == false { probe = nil }
     }
 
     /// At the end of the period: alive by whatever way it answered, or suspected.

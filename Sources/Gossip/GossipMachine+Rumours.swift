@@ -38,6 +38,7 @@ extension GossipMachine {
             parts += 1
         }
         if hasRumours {
+            bytes.reserveCapacity(GossipLimits.datagramPayloadBytes)
             let room = GossipLimits.datagramPayloadBytes - bytes.readableBytes
             let shares = shares(of: room)
             let limit = transmissionLimit
@@ -162,12 +163,10 @@ extension GossipMachine {
     }
 
     mutating func accept(_ packet: Packet, from peer: NodeID, overLink: Bool) {
-        guard isStarted else { return }
-        if let index = members.index(forKey: peer) {
-            members.values[index].lastHeard = now
-            if !overLink, members.values[index].keyedBoot == nil {
-                members.values[index].keyedBoot = members.values[index].life.boot
-            }
+        guard isStarted, !isRevoked(peer) else { return }
+        members[peer]?.lastHeard = now
+        if !overLink, let member = members[peer], member.keyedBoot == nil {
+            members[peer]?.keyedBoot = member.life.boot
         }
         var tellsOwnRecord = false
         for part in packet.parts {
@@ -198,8 +197,8 @@ extension GossipMachine {
         switch part {
         case .record(let record): hear(record, from: .rumour(peer))
         case .accusation(let accusation): accuse(accusation, from: .rumour(peer))
-        case .value(let value): offer(value, from: peer)
-        case .advert(let advert): weigh(advert, from: peer)
+        case .value(let value): offer(value, from: peer, isNews: true)
+        case .advert(let advert): weigh(advert, from: peer, isRumour: true)
         case .mark(let mark): hear(mark)
         case .trace(let trace):
             let next = TraceMark(id: trace.id, origin: trace.origin, hop: trace.hop &+ 1)

@@ -49,8 +49,8 @@ extension GossipMachine {
             hearAccusationOfSelf(accusation, from: source)
             return
         }
-        guard let member = members[subject], accusation.life.boot == member.life.boot,
-            accusation.life >= member.life
+        guard let life = members[subject]?.life, accusation.life.boot == life.boot,
+            accusation.life >= life, let member = members[subject]
         else { return }
         if accusation.accuser == subject, rules.ignoresSelfAccusation {
             counters.selfAccusations += 1
@@ -175,7 +175,9 @@ extension GossipMachine {
             let life = members[subject]?.life
         else { return }
         weighIsolation()
-        if isIsolated {
+        let late = now.milliseconds(since: suspicion.deadline)
+        let wasPaused = rules.distrustsLateTimers && late > profile.probeTimeoutMilliseconds
+        if isIsolated || wasPaused {
             let wait = now.advanced(byMilliseconds: Int64(suspicion.minimum))
             members[subject]?.suspicion?.deadline = wait
             timers.set(.suspicion(subject), at: wait)

@@ -2,16 +2,6 @@ internal import Model
 internal import NIOCore
 internal import OrderedCollections
 
-/// A value that a peer has and this member pulls.
-struct Want {
-    var advert: Advert
-    /// Who has it, the last to say so first.
-    var sources: [NodeID]
-    /// Whom it was asked of, and when.
-    var asked: NodeID?
-    var askedAt: Instant?
-}
-
 /// Merging chosen values: by ballot, never by arrival; doubting what may have been deleted.
 extension GossipMachine {
     /// What a peer's claim about a key means here.
@@ -38,14 +28,17 @@ extension GossipMachine {
         return ballot > entry.value.ballot || !rules.ordersByBallot ? .news : .old
     }
 
-    /// A whole value from a peer.
-    mutating func offer(_ value: ChosenValue, from peer: NodeID) {
+    /// A whole value from a peer; `isNews` where it came as a rumour or with few others.
+    mutating func offer(_ value: ChosenValue, from peer: NodeID, isNews: Bool) {
         let hash = value.contentHash
-        wants.removeValue(forKey: value.key)
+        var spreads = isNews
+        if let want = wants[value.key], want.advert.ballot <= value.ballot {
+            if wants.remove(value.key) { spreads = true }
+        }
         let verdict = verdict(
             key: value.key, ballot: value.ballot, hash: hash, isTombstone: value.value == nil)
         switch verdict {
-        case .news: store(value, hash, from: peer)
+        case .news: store(value, hash, from: peer, spreads: spreads)
         case .known: counters.duplicateValues += 1
         case .old: counters.oldValues += 1
         case .spentTombstone: counters.spentTombstones += 1
@@ -55,12 +48,12 @@ extension GossipMachine {
     }
 
     /// A fingerprint of a value that a peer has.
-    mutating func weigh(_ advert: Advert, from peer: NodeID) {
+    mutating func weigh(_ advert: Advert, from peer: NodeID, isRumour: Bool) {
         let verdict = verdict(
             key: advert.key, ballot: advert.ballot, hash: advert.hash,
             isTombstone: advert.size == nil)
         switch verdict {
-        case .news: want(advert, from: peer)
+        case .news: want(advert, from: peer, isRumour: isRumour)
         case .known: counters.duplicateValues += 1
         case .old: counters.oldValues += 1
         case .spentTombstone: counters.spentTombstones += 1
@@ -83,7 +76,10 @@ extension GossipMachine {
         store(value, hash, from: peer)
     }
 
-    private mutating func store(_ value: ChosenValue, _ hash: ContentHash, from peer: NodeID?) {
+    /// What a newcomer fetches in bulk is no news to others, and is not passed on.
+    private mutating func store(
+        _ value: ChosenValue, _ hash: ContentHash, from peer: NodeID?, spreads: Bool = true
+    ) {
         table.set(value, hash: hash)
         applied.append(value)
         note(.valueApplied(key: value.key, value.ballot, from: peer))
@@ -95,7 +91,7 @@ extension GossipMachine {
                     key: value.key, ballot: value.ballot, hash: hash,
                     size: value.value?.readableBytes))
             : Part.value(value)
-        if !isLarge || rules.adverts {
+        if spreads, !isLarge || rules.adverts {
             tableRumours.insert(.value(value.key), part.encoded())
             rumourAdded()
         }
@@ -168,63 +164,20 @@ extension GossipMachine {
 
     // MARK: Pulling
 
-    private mutating func want(_ advert: Advert, from peer: NodeID) {
-        if var known = wants[advert.key] {
-            if known.advert.ballot == advert.ballot {
-                if !known.sources.contains(peer), known.sources.count < 4 {
-                    known.sources.append(peer)
-                    wants[advert.key] = known
-                }
-                return
-            }
-            guard advert.ballot > known.advert.ballot else { return }
-        }
-        guard wants.count < GossipLimits.wants else { return }
-        wants[advert.key] = Want(advert: advert, sources: [peer])
-        if wantsDue == nil {
-            wantsDue = schedule(.wants, after: GossipLimits.batchingMilliseconds)
-        }
+    private mutating func want(_ advert: Advert, from peer: NodeID, isRumour: Bool) {
+        wants.add(advert, from: peer, isRumour: isRumour)
+        let soon = now.advanced(byMilliseconds: GossipLimits.batchingMilliseconds)
+        if let due = wantsDue, due <= soon { return }
+        wantsDue = schedule(.wants, after: GossipLimits.batchingMilliseconds)
     }
 
-    /// Asks for what was not asked or not answered in time, each of the next that has it, and
-    /// from none more at a time than its bounds.
+    /// Asks for what was not asked or not answered in time.
     mutating func retryWants() {
         wantsDue = nil
-        var asked: OrderedDictionary<NodeID, (keys: [String], bytes: Int)> = [:]
-        var hopeless: [String] = []
-        for (key, want) in wants {
-            if let askedAt = want.askedAt, let peer = want.asked,
-                now.milliseconds(since: askedAt) < GossipLimits.wantTimeoutMilliseconds
-            {
-                asked[peer, default: ([], 0)].bytes += want.advert.size ?? 0
-                continue
-            }
-            if want.sources.isEmpty { hopeless.append(key) }
-        }
-        for key in hopeless { wants.removeValue(forKey: key) }
-        for index in wants.values.indices {
-            let want = wants.values[index]
-            if let askedAt = want.askedAt,
-                now.milliseconds(since: askedAt) < GossipLimits.wantTimeoutMilliseconds
-            {
-                continue
-            }
-            guard let peer = want.sources.first else { continue }
-            var batch = asked[peer, default: ([], 0)]
-            guard batch.keys.count < GossipLimits.wantsPerMessage,
-                batch.bytes == 0
-                    || batch.bytes + (want.advert.size ?? 0) <= GossipLimits.wantedBytesPerPeer
-            else { continue }
-            batch.keys.append(want.advert.key)
-            batch.bytes += want.advert.size ?? 0
-            asked[peer] = batch
-            wants.values[index].sources.removeFirst()
-            wants.values[index].asked = peer
-            wants.values[index].askedAt = now
-        }
-        for (peer, batch) in asked where !batch.keys.isEmpty {
-            if batch.keys.count == 1 { note(.valueWanted(key: batch.keys[0], from: peer)) }
-            sendMessage(LinkMessage.want(batch.keys).encoded(), to: peer)
+        wants.expire(now)
+        for (peer, keys) in wants.next(now) {
+            if keys.count == 1 { note(.valueWanted(key: keys[0], from: peer)) }
+            sendMessage(LinkMessage.want(keys).encoded(), to: peer)
         }
         if !wants.isEmpty {
             wantsDue = schedule(.wants, after: GossipLimits.wantTimeoutMilliseconds / 2)

@@ -34,7 +34,7 @@ public struct GossipMachine: Sendable {
     /// What this member says of itself.
     var record: SelfRecord
     var ownAdmission: AdmissionRecord?
-    var members: OrderedDictionary<NodeID, Member> = [:]
+    var members = MemberTable()
     var memberTree = DigestTree()
     var ownFingerprint: UInt64 = 0
     var presentCount = 0
@@ -79,7 +79,7 @@ public struct GossipMachine: Sendable {
     var applied: [ChosenValue] = []
     var confirming: OrderedDictionary<String, Instant> = [:]
     var toConfirm: [String] = []
-    var wants: OrderedDictionary<String, Want> = [:]
+    var wants = WantQueue()
     var wantsDue: Instant?
 
     // MARK: Links

@@ -6,6 +6,8 @@ public struct GossipCounters: Hashable, Sendable {
     public var probes: UInt64 = 0
     public var relayedProbes: UInt64 = 0
     public var lateAnswers: UInt64 = 0
+    /// Periods that ended late because this member was paused.
+    public var latePeriods: UInt64 = 0
     public var suspicions: UInt64 = 0
     public var suspicionsWithheld: UInt64 = 0
     public var accusationsOverLimit: UInt64 = 0

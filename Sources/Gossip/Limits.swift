@@ -40,9 +40,12 @@ public enum GossipLimits {
     static let relays = 256
     /// Keys whose Paxos read is under way: one batch of the proposer.
     static let confirmations = 4_096
-    /// Keys that are being pulled from peers.
-    static let wants = 16_384
-    /// Keys asked of one peer in one message.
+    /// Keys that are being pulled from peers: the table of a mesh with 100,000 partitions, twice.
+    static let wants = 262_144
+    /// So few values in one message of an exchange are passed on as rumours, because others may
+    /// lack them too; more are a newcomer's table.
+    static let valuesThatAreNews = 32
+    /// Keys asked of one peer at a time.
     static let wantsPerMessage = 256
     /// Bytes of values that one peer is asked for at a time: two of the largest.
     static let wantedBytesPerPeer = 8 * 1024 * 1024

@@ -7,9 +7,9 @@ import Replication
 /// The control half of a broker: which topics there are, who leads, which groups consume.
 ///
 /// Takes requests, values that were chosen anywhere in the mesh, and the outcomes of its own
-/// effects; says what to propose, what to open, what to publish and what to answer. It changes its picture
-/// only by chosen values, whoever proposed them. Reads no clock and no file; owned by one event
-/// loop. Data never passes through it.
+/// effects; says what to propose, what to open, what to publish and what to answer. It changes its
+/// picture only by chosen values, whoever proposed them. Reads no clock and no file; owned by one
+/// event loop. Data never passes through it.
 public struct Control {
     /// What the shell tells the control machine.
     public enum Input: Sendable {

@@ -12,6 +12,7 @@ extension GossipMesh {
         observe?(index, effect, now)
         switch effect {
         case .sendDatagram, .sendMessage, .connect, .contactSeeds:
+            stopBeforeSend(index)
             if nodes[index].freeze != nil {
                 nodes[index].outbox.append(effect)
             } else {
@@ -29,6 +30,16 @@ extension GossipMesh {
             .selfIsolated, .left, .event:
             break
         }
+    }
+
+    private mutating func stopBeforeSend(_ index: Int) {
+        guard nodes[index].freeze == nil, let anomaly = nodes[index].anomaly,
+            now >= anomaly.armedAt, now < anomaly.end
+        else { return }
+        let thaw = now.advanced(byMilliseconds: anomaly.durationMilliseconds)
+        freeze(index, .process, until: thaw)
+        nodes[index].anomaly?.armedAt = thaw.advanced(
+            byMilliseconds: anomaly.intervalMilliseconds)
     }
 
     private mutating func setWake(_ at: Instant, of index: Int) {
@@ -236,10 +247,11 @@ extension GossipMesh {
         for effect in outbox { transmit(effect, of: index) }
         let inbox = nodes[index].inbox
         nodes[index].inbox = []
-        for delivery in inbox where nodes[index].isUp { receive(delivery, at: index) }
+        // The harsher order, which some loops have: overdue timers fire before the queue is read.
         if nodes[index].isWakeDue {
             nodes[index].isWakeDue = false
             handle(.wake, at: index)
         }
+        for delivery in inbox where nodes[index].isUp { receive(delivery, at: index) }
     }
 }

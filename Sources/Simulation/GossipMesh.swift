@@ -140,6 +140,7 @@ public struct GossipMesh {
             configuration: configuration, identity: identity,
             signer: SimulatedSigner(key: SimulatedSigner.key(of: nodes[index].node)),
             generator: generator)
+        nodes[index].isUp = true
         for peer in nodes.indices { keys[index * count + peer] = 0 }
         nodes[index].nextWake = nil
         nodes[index].inbox = []
@@ -150,6 +151,7 @@ public struct GossipMesh {
     /// As by SIGKILL: its links break, and what is on the way is lost.
     public mutating func crash(_ index: Int) {
         nodes[index].machine = nil
+        nodes[index].isUp = false
         nodes[index].inbox = []
         nodes[index].outbox = []
         for peer in nodes.indices where links.remove(pair(index, peer)) != nil {
@@ -175,7 +177,7 @@ public struct GossipMesh {
     }
 
     public mutating func freeze(_ index: Int, _ kind: FreezeKind, until end: Instant) {
-        guard nodes[index].machine != nil else { return }
+        guard nodes[index].isUp else { return }
         nodes[index].freeze = (kind, max(end, nodes[index].freeze?.until ?? end))
         timeline.schedule(.thaw(index), at: end)
     }
@@ -185,6 +187,15 @@ public struct GossipMesh {
         _ index: Int, _ kind: FreezeKind, at start: Instant, until end: Instant
     ) {
         timeline.schedule(.freeze(index, kind, until: end), at: start)
+    }
+
+    /// Stops a member for `duration` before a send, then lets it run for `interval`, until `end`.
+    public mutating func setAnomaly(
+        _ index: Int, durationMilliseconds: Int64, intervalMilliseconds: Int64, until end: Instant
+    ) {
+        nodes[index].anomaly = SendAnomaly(
+            durationMilliseconds: durationMilliseconds,
+            intervalMilliseconds: intervalMilliseconds, end: end, armedAt: now)
     }
 
     // MARK: Faults between groups
@@ -212,7 +223,7 @@ public struct GossipMesh {
 
     /// Gives one member an input now.
     public mutating func handle(_ input: GossipInput, at index: Int) {
-        guard nodes[index].machine != nil else { return }
+        guard nodes[index].isUp else { return }
         var effects = scratch
         scratch = []
         let now = now

@@ -8,9 +8,12 @@ public struct SimulatedMember {
     public internal(set) var address: MeshAddress
     /// Nil while it is down.
     public internal(set) var machine: GossipMachine?
+    /// Stored, because asking the machine would copy the member.
+    public internal(set) var isUp = false
     public internal(set) var boot: UInt64 = 0
     public internal(set) var traffic = TrafficCount()
     var freeze: (kind: FreezeKind, until: Instant)?
+    var anomaly: SendAnomaly?
     var inbox: [Delivery] = []
     var outbox: [GossipEffect] = []
     var nextWake: Instant?
@@ -18,13 +21,22 @@ public struct SimulatedMember {
     /// While it is put into a state without having talked.
     var isMuted = false
 
-    public var isUp: Bool { machine != nil }
     public var isFrozen: Bool { freeze != nil }
 
     init(node: NodeID, address: MeshAddress) {
         self.node = node
         self.address = address
     }
+}
+
+/// Stops a member right before it sends, for a while, again and again: the anomaly of the Lifeguard
+/// paper. A probe is then on its way as far as the member knows, and its time runs.
+struct SendAnomaly {
+    let durationMilliseconds: Int64
+    let intervalMilliseconds: Int64
+    let end: Instant
+    /// From when the next send stops it.
+    var armedAt: Instant
 }
 
 /// What arrives at a member.

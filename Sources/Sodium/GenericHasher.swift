@@ -82,10 +82,6 @@ public struct GenericHasher: ~Copyable {
         unsafe withUnsafeBytes(of: integer.bigEndian) { unsafe update($0) }
     }
 
-    public mutating func update(_ secret: borrowing SecretBytes) {
-        unsafe update(UnsafeRawBufferPointer(start: secret.pointer, count: secret.count))
-    }
-
     /// The hash, where it is no secret.
     public consuming func finish() -> Digest {
         let bytes = finishSecret()

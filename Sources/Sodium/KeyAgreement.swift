@@ -12,13 +12,6 @@ public struct AgreementKey: Hashable, Sendable {
 public struct SessionKeys: ~Copyable, Sendable {
     public let transmit: SecretBytes
     public let receive: SecretBytes
-
-    /// Gives both keys to a new owner.
-    public consuming func split<R: ~Copyable>(
-        _ body: (consuming SecretBytes, consuming SecretBytes) -> R
-    ) -> R {
-        body(transmit, receive)
-    }
 }
 
 /// An ephemeral X25519 key pair (`crypto_kx`), for one handshake and never for two.

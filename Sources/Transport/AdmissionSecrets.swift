@@ -5,7 +5,7 @@ import Sodium
 /// The ring of admission secrets: one that is shown, and one more that is still taken.
 ///
 /// A secret proves that whoever set up a broker may do so; members are known by their keys and need
-/// none, so that rotating it disturbs nobody. Kept in guarded memory as BLAKE2b of the file's bytes.
+/// none, so that rotating it disturbs nobody. Kept in guarded memory, as BLAKE2b of the bytes.
 public struct AdmissionSecrets: ~Copyable {
     /// Which secret of a ring a proof is of: the first eight bytes of its hash.
     typealias SecretID = UInt64

@@ -18,6 +18,8 @@ final class DatagramSession {
     let established: Instant
     /// When another session took over; opens what is on its way until the grace ends.
     var replaced: Instant?
+    /// Whether the peer may not have these keys: it opens with them, and nothing is sealed.
+    var isUnconfirmed = false
     private let sealing: AEADKey
     private let opening: AEADKey
     private var sendData: ByteBuffer

@@ -58,6 +58,20 @@ struct DatagramTable {
         current[session.peer] = session
     }
 
+    /// Takes keys that the peer may not have: they open, and nothing is sealed with them. False
+    /// where their id is taken.
+    mutating func insertUnconfirmed(_ session: DatagramSession) -> Bool {
+        guard byKeyID[session.receiveKeyID] == nil else { return false }
+        session.isUnconfirmed = true
+        byKeyID[session.receiveKeyID] = session
+        return true
+    }
+
+    /// Destroys keys that never became current, or takes them out to be inserted.
+    mutating func discard(_ session: DatagramSession) {
+        if byKeyID[session.receiveKeyID] === session { byKeyID[session.receiveKeyID] = nil }
+    }
+
     /// Destroys all keys of a peer at once.
     mutating func remove(_ peer: NodeID) {
         current[peer] = nil
@@ -79,8 +93,9 @@ struct DatagramTable {
         }
     }
 
-    /// Checks and decrypts a datagram where it lies, leaving its payload. Who sent it is returned.
-    func open(_ wire: inout ByteBuffer, now: Instant) throws(DatagramRefusal) -> NodeID {
+    /// Checks and decrypts a datagram where it lies, leaving its payload. The keys that it was
+    /// sealed with, and so its sender, are returned.
+    func open(_ wire: inout ByteBuffer, now: Instant) throws(DatagramRefusal) -> DatagramSession {
         guard wire.readableBytes <= Limits.datagramBytes else { throw .oversized }
         guard wire.readableBytes >= Self.overhead,
             let (type, keyID, number) = wire.readMultipleIntegers(
@@ -91,7 +106,7 @@ struct DatagramTable {
             throw .unknownKey
         }
         try session.open(&wire, number: number)
-        return session.peer
+        return session
     }
 }
 

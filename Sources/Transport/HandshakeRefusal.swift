@@ -20,8 +20,6 @@ public enum HandshakeRefusal: UInt8, Error, Sendable, CaseIterable {
     case unexpectedPeer = 9
     /// The address is our own.
     case ownAddress = 10
-    /// The peer has no room for another link.
-    case busy = 11
     /// The peer did not finish in time.
     case timedOut = 12
     /// The connection ended first.

@@ -141,7 +141,8 @@ public enum Verdict: Hashable, Sendable {
 /// Called on the loop, synchronously, after the peer's key, cluster and proof were checked. The
 /// transport holds the owner to it: a member has the id that it claims, and nobody else passes
 /// without a valid proof. What the owner judges is revocation, the binding of node ids to keys, and
-/// boot epochs (`BootLedger`).
+/// boot epochs (`BootLedger`). The side that connected asks again when the handshake is complete,
+/// so the answer must not depend on how often it was given. It must not call the transport.
 public protocol TrustStore: AnyObject {
     func judge(_ claim: PeerClaim) -> Verdict
 }

@@ -8,6 +8,8 @@ struct IncomingMessages {
     /// What a record led to.
     enum Event: Equatable {
         case nothing
+        /// The peer wants the link to stay although nothing is said.
+        case kept
         case message(StreamID, MessageKind, ByteBuffer)
         case credit(StreamID, bytes: Int)
         case goodbye(LinkRecord.Goodbye)
@@ -44,7 +46,8 @@ struct IncomingMessages {
 
     mutating func take(_ record: LinkRecord) throws(LinkViolation) -> Event {
         switch record {
-        case .ping, .rekey: return .nothing
+        case .ping(let isKept): return isKept ? .kept : .nothing
+        case .rekey: return .nothing
         case .goodbye(let reason): return .goodbye(reason)
         case .credit(let stream, let bytes): return .credit(stream, bytes: bytes)
         case .whole(let stream, let kind, let bytes):

@@ -83,6 +83,8 @@ enum Limits {
     static let datagramGraceMilliseconds: Int64 = 30_000
     /// Counters that a receiver remembers behind the highest: far beyond what a path reorders.
     static let replayWindow: UInt64 = 1_024
+    /// Asked of the kernel for the UDP socket: bursts on a busy loop lost 4 to 9 % without.
+    static let receiveBufferBytes = 1 << 20
     /// Tries to find a port that is free for both TCP and UDP.
     static let portTries = 32
 }

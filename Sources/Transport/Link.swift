@@ -33,8 +33,10 @@ final class Link: ChannelInboundHandler {
     private(set) var info: PeerInfo?
     private(set) var opened: Instant?
     private(set) var reason: CloseReason?
-    /// Keys for datagrams of a peer that isn't a member yet.
+    /// Keys for datagrams of a peer that isn't a member yet, or that may not have them.
     var waitingSession: DatagramSession?
+    /// Whether the owner has heard of the link.
+    var isAnnounced = false
     /// Whether the transport will flush this link at the end of the turn.
     var isDirty = false
 
@@ -46,11 +48,7 @@ final class Link: ChannelInboundHandler {
     private var outgoing: OutgoingMessages
     private var incoming = IncomingMessages(standing: .candidate)
     private var gathered = ByteBuffer()
-    private var begun: Instant
-    private var flightSent: Instant
-    private var lastHeard: Instant
-    private var lastSent: Instant
-    private var lastMessage: Instant
+    private var times: LinkTimes
     private var goodbye: LinkRecord.Goodbye?
     private var saidGoodbye = false
     private var heardGoodbye = false
@@ -65,11 +63,7 @@ final class Link: ChannelInboundHandler {
         self.address = address
         self.expecting = expecting
         outgoing = OutgoingMessages(bytesMaximum: transport.limits.outgoingBytes)
-        begun = now
-        flightSent = now
-        lastHeard = now
-        lastSent = now
-        lastMessage = now
+        times = LinkTimes(now: now)
     }
 
     var isBeginning: Bool { if case .beginning = phase { true } else { false } }
@@ -86,8 +80,8 @@ final class Link: ChannelInboundHandler {
         guard !isClosed else { return context.close(promise: nil) }
         remote = context.channel.remoteAddress
         let now = transport.now()
-        flightSent = now
-        lastHeard = now
+        times.flightSent = now
+        times.lastHeard = now
         let keyID = transport.freshKeyID()
         if isInitiator {
             var out = ByteBuffer()
@@ -103,7 +97,7 @@ final class Link: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         guard !isClosed else { return }
-        lastHeard = transport.now()
+        times.lastHeard = transport.now()
         transport.statistics.linkBytesReceived += UInt64(bytes.readableBytes)
         if gathered.readableBytes == 0 {
             gathered = bytes
@@ -139,6 +133,7 @@ final class Link: ChannelInboundHandler {
         do throws(LinkViolation) {
             content = try opener?.next(&gathered)
             guard let content else { return false }
+            if waitingSession != nil { transport.confirm(self) }
             let event = try incoming.take(LinkRecord(content))
             perform(event)
             return true
@@ -152,8 +147,9 @@ final class Link: ChannelInboundHandler {
     private func perform(_ event: IncomingMessages.Event) {
         switch event {
         case .nothing: break
+        case .kept: times.lastMessage = times.lastHeard
         case .message(let stream, let kind, let message):
-            lastMessage = lastHeard
+            times.lastMessage = times.lastHeard
             transport.deliver(message, kind: kind, stream: stream, from: self)
         case .credit(let stream, let bytes):
             guard outgoing.grant(bytes, to: stream) else {
@@ -191,8 +187,8 @@ final class Link: ChannelInboundHandler {
             return false
         }
         let now = transport.now()
-        let roundTrip = now.nanoseconds - flightSent.nanoseconds
-        flightSent = now
+        let roundTrip = now.nanoseconds - times.flightSent.nanoseconds
+        times.flightSent = now
         if out.readableBytes > 0 { write(out) }
         switch consume result {
         case .some(let established): open(established, roundTrip: firstTrip ?? roundTrip)
@@ -212,7 +208,7 @@ final class Link: ChannelInboundHandler {
     private func open(_ established: consuming Established, roundTrip: Int64) {
         let now = transport.now()
         opened = now
-        lastMessage = now
+        times.lastMessage = now
         phase = .open
         let info = PeerInfo(
             link: id, claim: established.claim, standing: established.standing,
@@ -226,6 +222,8 @@ final class Link: ChannelInboundHandler {
             now: now, into: &wire)
         opener = RecordOpener(
             suite: info.suite, mode: info.mode, key: established.linkReceive.duplicate())
+        // The first record of the side that connected tells the other that it has the keys.
+        if isInitiator { seal(.ping(isKept: false), into: &wire) }
         if wire.readableBytes > 0 { write(wire) }
         let keyID = handshake?.keyID ?? 0
         handshake = nil
@@ -240,7 +238,7 @@ final class Link: ChannelInboundHandler {
             if drop == .queueFull, !kind.isDroppable { abort(.queueFull, saying: .queueFull) }
             return drop
         }
-        lastMessage = transport.now()
+        times.lastMessage = transport.now()
         transport.markDirty(self)
         return nil
     }
@@ -291,7 +289,7 @@ final class Link: ChannelInboundHandler {
     }
 
     private func put(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
-        lastSent = transport.now()
+        times.lastSent = transport.now()
         transport.statistics.linkBytesSent += UInt64(bytes.readableBytes)
         context.write(wrapOutboundOut(bytes), promise: nil)
     }
@@ -308,7 +306,14 @@ final class Link: ChannelInboundHandler {
         guard let context else { return }
         let promise = context.eventLoop.makePromise(of: Void.self)
         let channel = context.channel
-        promise.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        // A peer that takes nothing does not hold the socket.
+        let deadline = context.eventLoop.scheduleTask(
+            in: .milliseconds(Limits.goodbyeMilliseconds)
+        ) { channel.close(promise: nil) }
+        promise.futureResult.whenComplete { _ in
+            deadline.cancel()
+            channel.close(promise: nil)
+        }
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }
 
@@ -369,28 +374,19 @@ final class Link: ChannelInboundHandler {
 
     /// Looks at the deadlines.
     func tick(_ now: Instant, isKept: Bool) {
-        switch phase {
-        case .beginning:
-            if now.milliseconds(since: begun) >= Limits.handshakeMilliseconds {
-                failHandshake(HandshakeFailure(.timedOut), sending: ByteBuffer())
-            }
-        case .open:
-            if now.milliseconds(since: lastHeard) >= Limits.silenceMilliseconds {
-                abort(.silent, saying: .asked)
-            } else if !isKept, outgoing.isEmpty,
-                now.milliseconds(since: lastMessage) >= transport.limits.idleMilliseconds
-            {
-                leave(.idle, saying: .idle)
-            } else if now.milliseconds(since: lastSent) >= Limits.pingMilliseconds {
-                var wire = ByteBuffer()
-                seal(.ping, into: &wire)
-                write(wire)
-            }
-        case .leaving(let since):
-            if now.milliseconds(since: since) >= Limits.goodbyeMilliseconds {
-                abort(reason ?? .broken, saying: .asked)
-            }
-        case .closed: break
+        let due = times.due(
+            phase, mayIdle: !isKept && outgoing.isEmpty,
+            idleMilliseconds: transport.limits.idleMilliseconds, now: now)
+        switch due {
+        case .nothing: break
+        case .timedOut: failHandshake(HandshakeFailure(.timedOut), sending: ByteBuffer())
+        case .silent: abort(.silent, saying: .asked)
+        case .idle: leave(.idle, saying: .idle)
+        case .ping:
+            var wire = ByteBuffer()
+            seal(.ping(isKept: isKept), into: &wire)
+            write(wire)
+        case .abandoned: abort(reason ?? .broken, saying: .asked)
         }
     }
 }

@@ -2,7 +2,7 @@ import NIOCore
 
 /// What a record holds, once opened. One byte says what follows:
 ///
-///     ping    0
+///     ping    0 | kept u8                (1: the sender wants the link to stay, idle or not)
 ///     whole   1 | stream u16 | kind u8 | message
 ///     first   2 | stream u16 | kind u8 | message length u32 | its first bytes
 ///     more    3 | stream u16 | bytes
@@ -10,7 +10,7 @@ import NIOCore
 ///     rekey   5                          (the next record has the next key)
 ///     goodbye 6 | reason u8
 enum LinkRecord: Equatable {
-    case ping
+    case ping(isKept: Bool)
     case whole(StreamID, MessageKind, ByteBuffer)
     case first(StreamID, MessageKind, length: Int, ByteBuffer)
     case more(StreamID, ByteBuffer)
@@ -39,7 +39,11 @@ enum LinkRecord: Equatable {
     init(_ content: ByteBuffer) throws(LinkViolation) {
         var bytes = content
         switch bytes.readInteger(as: UInt8.self) {
-        case 0: self = .ping
+        case 0:
+            guard let kept = bytes.readInteger(as: UInt8.self), kept <= 1 else {
+                throw .malformed
+            }
+            self = .ping(isKept: kept == 1)
         case 1:
             guard let (stream, kind) = bytes.readMultipleIntegers(as: (UInt16, UInt8).self) else {
                 throw .malformed
@@ -75,7 +79,7 @@ enum LinkRecord: Equatable {
 
     func write(into out: inout ByteBuffer) {
         switch self {
-        case .ping: out.writeInteger(UInt8(0))
+        case .ping(let isKept): out.writeMultipleIntegers(UInt8(0), UInt8(isKept ? 1 : 0))
         case .whole(let stream, let kind, let bytes):
             out.writeMultipleIntegers(UInt8(1), stream.rawValue, kind.rawValue)
             out.writeImmutableBuffer(bytes)

@@ -61,18 +61,79 @@ extension MeshTransport {
     func received(datagram: ByteBuffer) {
         var wire = datagram
         statistics.datagramBytesReceived += UInt64(wire.readableBytes)
-        let node: NodeID
+        let session: DatagramSession
         do throws(DatagramRefusal) {
-            node = try table.open(&wire, now: now())
+            session = try table.open(&wire, now: now())
         } catch {
             statistics.datagramDrops.add(error.drop)
             return
         }
+        let node = session.peer
+        if session.isUnconfirmed { confirm(session) }
         statistics.datagramsReceived += 1
         if let datagramTap, !datagramTap(.incoming, node, wire) {
             statistics.datagramDrops.add(.tapped)
             return
         }
         delegate?.received(datagram: wire, from: node)
+    }
+
+    // MARK: Keys
+
+    /// The side that connected knows that both have the keys; the other side learns it by the first
+    /// record, or datagram, that is sealed with them. Until then it goes on with the keys that
+    /// work: had the peer not got our last message, new ones would reach nobody for an hour.
+    func installOrWait(_ session: DatagramSession, _ link: Link, now: Instant) {
+        if !link.isInitiator, let old = table.session(with: session.peer),
+            old.claim.isSameBoot(as: session.claim), old.mayStillSend(now: now),
+            table.insertUnconfirmed(session)
+        {
+            link.waitingSession = session
+        } else {
+            install(session, link, now: now)
+        }
+    }
+
+    /// The peer has shown that it has a link's keys.
+    func confirm(_ link: Link) {
+        guard let session = link.waitingSession, session.isUnconfirmed else { return }
+        link.waitingSession = nil
+        table.discard(session)
+        session.isUnconfirmed = false
+        install(session, link, now: now())
+    }
+
+    /// The same, shown by a datagram.
+    func confirm(_ session: DatagramSession) {
+        for link in links.values where link.waitingSession === session { confirm(link) }
+    }
+
+    /// New keys for datagrams with a member, and where it takes them.
+    func install(_ session: DatagramSession, _ link: Link, now: Instant) {
+        guard !table.has(session.receiveKeyID) else { return }
+        var keepsCurrent = false
+        if let old = table.session(with: session.peer),
+            old.claim.isSameBoot(as: session.claim),
+            old.isInitiator != session.isInitiator,
+            now.milliseconds(since: old.established) < Limits.simultaneousMilliseconds,
+            // Else the peer has ended the other link, and may have no more of its keys.
+            let other = memberLinks[session.peer], other !== link, other.isOpen
+        {
+            keepsCurrent = !isPreferred(session.isInitiator, session.claim)
+        }
+        table.insert(session, keepsCurrent: keepsCurrent, now: now)
+        statistics.datagramPeers = table.peers
+        if var remote = link.remote, session.claim.meshPort != 0 {
+            remote.port = Int(session.claim.meshPort)
+            datagramAddresses[session.peer] = remote
+            if addresses[session.peer] == nil, let host = remote.ipAddress {
+                addresses[session.peer] = MeshAddress(host: host, port: session.claim.meshPort)
+            }
+        }
+    }
+
+    /// Of two handshakes made at once both sides prefer the one that the lower key began.
+    func isPreferred(_ isInitiator: Bool, _ claim: PeerClaim) -> Bool {
+        isInitiator == (identity.signingKey.publicKey < claim.publicKey)
     }
 }

@@ -12,6 +12,7 @@ struct KeptLink {
 
 /// Messages to a member that wait for a link that is being opened: bounded in bytes.
 struct WaitingMessages {
+    /// What `send` was given.
     struct Message {
         let bytes: ByteBuffer
         let kind: MessageKind
@@ -156,10 +157,11 @@ extension MeshTransport {
         guard links.count < limits.links else { throw refuse(.tooManyLinks) }
         let halfOpen = statistics.handshakesOpen - dialling.count
         guard halfOpen < limits.halfOpenHandshakes else { throw refuse(.tooManyHalfOpen) }
-        let host = channel.remoteAddress?.ipAddress ?? ""
-        guard buckets.take(host, now: now()) else { throw refuse(.sourceTooFast) }
+        let source = TokenBuckets.source(of: channel.remoteAddress)
+        guard buckets.take(source, now: now()) else { throw refuse(.sourceTooFast) }
         let address = MeshAddress(
-            host: host, port: UInt16(truncatingIfNeeded: channel.remoteAddress?.port ?? 0))
+            host: channel.remoteAddress?.ipAddress ?? "",
+            port: UInt16(truncatingIfNeeded: channel.remoteAddress?.port ?? 0))
         let link = makeLink(isInitiator: false, address: address, expecting: nil)
         statistics.handshakesOpen += 1
         try channel.pipeline.syncOperations.addHandler(link)
@@ -200,14 +202,16 @@ extension MeshTransport {
             let session = DatagramSession(
                 keys: keys, receiveKeyID: keyID, isInitiator: link.isInitiator,
                 own: identity.claim(), peer: node, now: now)
-            if info.standing == .member {
-                install(session, link, now: now)
-            } else if info.standing == .candidate {
+            if info.standing == .candidate {
                 link.waitingSession = session
+            } else if info.standing == .member {
+                installOrWait(session, link, now: now)
             }
         }
-        delegate?.linkOpened(info)
+        // Before the owner hears of it, so that it may answer by the member's id.
         if let node = info.node { settle(link, node) }
+        link.isAnnounced = true
+        delegate?.linkOpened(info)
     }
 
     private func stillTrusts(_ info: PeerInfo) -> Bool {
@@ -217,33 +221,6 @@ extension MeshTransport {
         case .operator: info.standing == .operator
         case .refuse: false
         }
-    }
-
-    /// New keys for datagrams with a member, and where it takes them.
-    private func install(_ session: DatagramSession, _ link: Link, now: Instant) {
-        guard !table.has(session.receiveKeyID) else { return }
-        var keepsCurrent = false
-        if let old = table.session(with: session.peer),
-            old.claim.isSameBoot(as: session.claim),
-            old.isInitiator != session.isInitiator,
-            now.milliseconds(since: old.established) < Limits.simultaneousMilliseconds
-        {
-            keepsCurrent = !isPreferred(session.isInitiator, session.claim)
-        }
-        table.insert(session, keepsCurrent: keepsCurrent, now: now)
-        statistics.datagramPeers = table.peers
-        if var remote = link.remote {
-            remote.port = Int(session.claim.meshPort)
-            datagramAddresses[session.peer] = remote
-            if addresses[session.peer] == nil, let host = remote.ipAddress {
-                addresses[session.peer] = MeshAddress(host: host, port: session.claim.meshPort)
-            }
-        }
-    }
-
-    /// Of two handshakes made at once both sides prefer the one that the lower key began.
-    private func isPreferred(_ isInitiator: Bool, _ claim: PeerClaim) -> Bool {
-        isInitiator == (identity.signingKey.publicKey < claim.publicKey)
     }
 
     /// Makes a member's link the one that its messages take, unless an equal one is preferred.
@@ -318,10 +295,16 @@ extension MeshTransport {
         links[link.id] = nil
         statistics.linksOpen -= 1
         for _ in 0..<link.unsentMessages { statistics.messageDrops.add(.linkLost) }
+        if let session = link.waitingSession, session.isUnconfirmed { table.discard(session) }
         guard let info = link.info else { return }
         linkLeaves(link)
         if !isClosed, let node = info.node, memberLinks[node] == nil { scheduleKept(node) }
-        delegate?.linkClosed(info, reason: reason)
+        if link.isAnnounced {
+            delegate?.linkClosed(info, reason: reason)
+        } else if link.isInitiator {
+            delegate?.linkFailed(
+                link.address, expecting: link.expecting, failure: .refused(.unwelcome))
+        }
     }
 
     func deliver(_ message: ByteBuffer, kind: MessageKind, stream: StreamID, from link: Link) {

@@ -9,7 +9,7 @@ import Sodium
 public protocol MeshTransportDelegate: AnyObject {
     /// A handshake is complete; messages may be sent and will be received.
     func linkOpened(_ peer: PeerInfo)
-    /// A link that was open is open no more. Keys for datagrams stay, unless the peer was forgotten.
+    /// A link that was open is open no more. Keys for datagrams stay, unless we forgot the peer.
     func linkClosed(_ peer: PeerInfo, reason: CloseReason)
     /// A link that we asked for did not come about.
     func linkFailed(_ address: MeshAddress, expecting: NodeID?, failure: LinkFailure)
@@ -89,6 +89,11 @@ public final class MeshTransport {
         self.delegate = delegate
         clock = MonotonicClock.now
         buckets = TokenBuckets(burst: limits.sourceBurst, perSecond: limits.sourcePerSecond)
+        let me = NIOLoopBound(self, eventLoop: loop)
+        ticking = loop.scheduleRepeatedTask(
+            initialDelay: .milliseconds(Limits.tickMilliseconds),
+            delay: .milliseconds(Limits.tickMilliseconds)
+        ) { _ in if me.value.ticksByItself { me.value.tick() } }
     }
 
     func now() -> Instant { clock() }
@@ -127,16 +132,11 @@ public final class MeshTransport {
 
     // MARK: Opening and closing
 
-    /// Takes links and datagrams at the address. With port 0 a port is chosen that is free for both.
+    /// Takes links and datagrams at the address. With port 0 one is chosen that is free for both.
     public func bind(to address: MeshAddress) -> EventLoopFuture<MeshAddress> {
         loop.preconditionInEventLoop()
         let promise = loop.makePromise(of: MeshAddress.self)
         bindListener(address, triesLeft: Limits.portTries, promise)
-        let me = NIOLoopBound(self, eventLoop: loop)
-        ticking = loop.scheduleRepeatedTask(
-            initialDelay: .milliseconds(Limits.tickMilliseconds),
-            delay: .milliseconds(Limits.tickMilliseconds)
-        ) { _ in if me.value.ticksByItself { me.value.tick() } }
         return promise.futureResult
     }
 
@@ -172,6 +172,7 @@ public final class MeshTransport {
         let port = listener.localAddress?.port ?? 0
         let me = NIOLoopBound(self, eventLoop: loop)
         DatagramBootstrap(group: loop)
+            .channelOption(.socketOption(.so_rcvbuf), value: Limits.receiveBufferBytes)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
@@ -227,9 +228,8 @@ public final class MeshTransport {
     func tick() {
         let now = now()
         for link in links.values {
-            let isKept = link.info?.node.map { kept[$0] != nil } ?? false
-            link.tick(
-                now, isKept: isKept && memberLinks[link.info?.claim.nodeID ?? NodeID(-1)] === link)
+            let isKept = link.info?.node.map { kept[$0] != nil && memberLinks[$0] === link }
+            link.tick(now, isKept: isKept ?? false)
         }
         table.expire(now: now)
         statistics.datagramPeers = table.peers

@@ -1,4 +1,5 @@
 import Model
+import NIOCore
 
 /// How often each source may connect: a bucket of tokens for each address, refilled over time.
 ///
@@ -17,6 +18,20 @@ struct TokenBuckets {
     init(burst: Int, perSecond: Int) {
         self.burst = Double(burst)
         self.perSecond = Double(perSecond)
+    }
+
+    /// What shares a bucket: an IPv4 address, or an IPv6 network of 64 bits, since whoever has one
+    /// address of it has them all.
+    static func source(of address: SocketAddress?) -> String {
+        guard case .v6(let six)? = address else { return address?.ipAddress ?? "" }
+        // sockaddr_in6: family u16, port u16, flow u32, address (16).
+        return unsafe withUnsafeBytes(of: six.address) { whole in
+            let bytes = unsafe Array(whole[8..<24])
+            let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
+            let isIPv4 = bytes.prefix(12).elementsEqual(mapped)
+            let part = isIPv4 ? bytes : Array(bytes.prefix(8))
+            return part.map { String($0, radix: 16) }.joined(separator: ":")
+        }
     }
 
     var sources: Int { buckets.count }

@@ -5,5 +5,11 @@ import ArgumentParser
 struct GossamerSim: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gossamer-sim",
-        abstract: "Run a mesh under virtual time, network and disk, by seed.")
+        abstract: "Run a mesh under virtual time, network and disk, by seed.",
+        discussion: """
+            EXAMPLES:
+              gossamer-sim gossip
+              gossamer-sim gossip --table lifeguard --seed 7 -o json
+            """,
+        subcommands: [GossipTables.self])
 }

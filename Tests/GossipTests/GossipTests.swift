@@ -44,6 +44,29 @@ import Testing
         #expect(Set(mesh.nodes.map { $0.machine?.membersRoot }).count == 1)
     }
 
+    @Test func thirtyMembersJoinAtOnceThroughOneSeed() {
+        var mesh = GossipMesh(
+            count: 30, faults: NetworkFaults(datagramLoss: 0.05), seed: 3)
+        let table = (0..<30).map { GossipMesh.admission($0) }
+        mesh.start(0, table: table)
+        for index in 1..<30 { mesh.start(index, seeds: [0]) }
+        mesh.run(milliseconds: 10_000)
+        #expect(mesh.nodes.allSatisfy { $0.machine?.presentMembers == 30 })
+        #expect(Set(mesh.nodes.map { $0.machine?.tableRoot }).count == 1)
+    }
+
+    @Test func aNewcomerFetchesALargeTable() {
+        let topics = (0..<20_000).map { Self.value("topic/number-\($0)", UInt64($0 + 2), "v") }
+        let large = Self.value("topic/large", 9, String(repeating: "x", count: 4_000_000))
+        var mesh = GossipMesh(count: 2, seed: 3)
+        let table = (0..<2).map { GossipMesh.admission($0) } + topics + [large]
+        mesh.start(0, table: table)
+        mesh.start(1, seeds: [0])
+        mesh.run(milliseconds: 60_000)
+        #expect(mesh.nodes[1].machine?.tableCount == table.count)
+        #expect(mesh.nodes[1].machine?.tableRoot == mesh.nodes[0].machine?.tableRoot)
+    }
+
     @Test func aCrashIsKnownToAllWithinThreeSeconds() {
         var mesh = Self.warm(10)
         mesh.run(milliseconds: 5_000)

@@ -1,4 +1,5 @@
 import Coordination
+import Gossip
 import Model
 import NIOCore
 import Node
@@ -6,7 +7,7 @@ import Replication
 import Simulation
 import Storage
 
-/// One life of a broker made of its pure parts: control machine, two shards, table and disk.
+/// One life of a broker made of its pure parts: control plane, two shards, tables and disk.
 ///
 /// Does what the event loops, the disk threads and the table's thread do, one thing at a time in
 /// an order that the seed decides: each inbox is a queue, disk jobs finish in any order, writes of
@@ -26,11 +27,12 @@ struct NodeProcess {
 
     /// What waits for the table's thread.
     private enum Write {
-        case propose(UInt64, [RegisterProposal])
-        case persist(UInt64, [TableChange])
+        case own(UInt64, [TableChange])
+        case members([TableChange])
+        case chosen([TableChange])
     }
 
-    private enum Target { case control, shard(Int) }
+    private enum Target { case control, mesh, shard(Int) }
 
     static let shardCount = 2
     /// Tokens of the broker's own appends; clients' are below.
@@ -41,13 +43,16 @@ struct NodeProcess {
     private let directory: DataDirectory
     private let files = FileHandleCache(capacity: 16)
     private let tails: [TailCache]
-    private var control: Control
+    private var plane: ControlPlane
     private var shards: [Shard]
-    private var controlInbox: [Control.Input] = []
+    private var controlInbox: [ControlPlane.Input] = []
     private var shardInboxes: [[Shard.Input]]
     private var work: [Work] = []
     private let chosen: TableFile
+    private let registers: TableFile
     private var writes: [Write] = []
+    /// The acceptor's, whose thread is another.
+    private var promises: [(serial: UInt64, changes: [TableChange])] = []
     private var timers: [(at: Instant, target: Target)] = []
     private var stoppedShards = 0
     private var random: SeededGenerator
@@ -70,32 +75,72 @@ struct NodeProcess {
             disk: disk, identity: DirectoryIdentity(clusterID: "cluster", nodeID: NodeID(1)))
         table = try TableFile(disk: disk, directory: "", name: "table")
         chosen = try TableFile(disk: disk, directory: "", name: "chosen")
-        let epoch = try Self.raiseEpoch(table, wasClean: directory.wasClean)
+        registers = try TableFile(disk: disk, directory: "", name: "registers")
+        let (epoch, boot) = try Self.raiseEpochs(table, wasClean: directory.wasClean)
         try disk.makeDirectory("logs")
+        plane = try Self.makePlane(
+            epoch, boot, cleanStart: directory.wasClean, using: &random)
+        tails = (0..<Self.shardCount).map { _ in TailCache(budgetBytes: 4_096) }
+        let files = files
+        shards = tails.map { Shard(disk: disk, files: files, tail: $0) }
+        shardInboxes = tails.map { _ in [] }
+        controlInbox = [.mesh(.start(memory()))]
+    }
+
+    private static func makePlane(
+        _ epoch: LeaderEpoch, _ boot: BootEpoch, cleanStart: Bool,
+        using random: inout SeededGenerator
+    ) throws -> ControlPlane {
         let broker = BrokerEntry(id: NodeID(1), rack: nil, endpoints: [])
-        control = Control(
+        let control = Control(
             identity: Control.Identity(
-                clusterID: "cluster", broker: broker, logEpoch: epoch,
-                cleanStart: directory.wasClean),
+                clusterID: "cluster", broker: broker, logEpoch: epoch, cleanStart: cleanStart),
             defaults: TopicDefaultsView(
                 partitions: 1, replicas: 1, autoCreateTopics: true,
                 configuration: ["flush": "sync"]),
             offsetsPartitions: 3, groups: GroupConfiguration(),
             generator: SeededGenerator(seed: random.next()))
-        tails = (0..<Self.shardCount).map { _ in TailCache(budgetBytes: 4_096) }
-        let files = files
-        shards = tails.map { Shard(disk: disk, files: files, tail: $0) }
-        shardInboxes = tails.map { _ in [] }
-        controlInbox = [
-            .start(
-                chosen.entries.map { Self.value($0.key, $0.entry.version, $0.entry.value) })
-        ]
+        let key = SimulatedSigner.key(of: NodeID(1))
+        let mesh = try Mesh(
+            identity: Mesh.Identity(
+                clusterID: "cluster", node: NodeID(1), boot: boot, store: StoreID(high: 1, low: 1),
+                key: key, isFounder: true, member: BrokerMember(entry: broker, epoch: epoch)),
+            description: SelfDescription(addresses: []), configuration: GossipConfiguration(),
+            signer: SimulatedSigner(key: key), seed: random.next())
+        return ControlPlane(control: control, mesh: mesh)
     }
 
-    private static func value(_ key: String, _ version: UInt64, _ value: ByteBuffer?) -> ChosenValue
-    {
-        let ballot = Ballot(counter: version, proposer: NodeID(1), boot: BootEpoch(1))
-        return ChosenValue(key: key, ballot: ballot, value: value)
+    /// What the tables hold, as the broker's start reads it.
+    private func memory() -> MeshMemory {
+        var memory = MeshMemory()
+        for entry in Self.changes(chosen) {
+            if let value = MeshRecords.chosen(entry) { memory.chosen.append(value) }
+            memory.version = max(memory.version, entry.version)
+        }
+        let log = Self.changes(registers)
+        memory.acceptorLog = MeshRecords.acceptorLog(log) ?? []
+        memory.version = log.reduce(memory.version) { max($0, $1.version) }
+        return memory
+    }
+
+    private static func changes(_ file: TableFile) -> [TableChange] {
+        file.entries.map {
+            TableChange(key: $0.key, version: $0.entry.version, value: $0.entry.value)
+        }
+    }
+
+    private static func raiseEpochs(
+        _ table: TableFile, wasClean: Bool
+    ) throws -> (LeaderEpoch, BootEpoch) {
+        let epoch = try raiseEpoch(table, wasClean: wasClean)
+        let stored = table.entry(for: "boot-epoch")
+        var value = stored?.value ?? ByteBuffer(integer: UInt64(0))
+        let boot = (value.readInteger(as: UInt64.self) ?? 0) + 1
+        try table.put([
+            TableFile.Change(
+                key: "boot-epoch", version: boot, value: ByteBuffer(integer: boot))
+        ])
+        return (epoch, BootEpoch(boot))
     }
 
     private static func raiseEpoch(_ table: TableFile, wasClean: Bool) throws -> LeaderEpoch {
@@ -122,7 +167,7 @@ struct NodeProcess {
     // MARK: Clients
 
     mutating func ask(_ token: UInt64, _ request: ControlRequest) {
-        controlInbox.append(.request(token: token, request))
+        controlInbox.append(.control(.request(token: token, request)))
     }
 
     mutating func post(_ input: Shard.Input, to partition: TopicPartition) {
@@ -154,7 +199,8 @@ struct NodeProcess {
         for (index, timer) in timers.enumerated().reversed() where timer.at <= now.instant {
             timers.remove(at: index)
             switch timer.target {
-            case .control: controlInbox.append(.wake)
+            case .control: controlInbox.append(.control(.wake))
+            case .mesh: controlInbox.append(.mesh(.wake))
             case .shard(let shard): shardInboxes[shard].append(.wake)
             }
         }
@@ -163,20 +209,40 @@ struct NodeProcess {
         for shard in shards.indices where !shardInboxes[shard].isEmpty { choices.append(1 + shard) }
         if !work.isEmpty { choices.append(10) }
         if !writes.isEmpty { choices.append(11) }
+        if !promises.isEmpty { choices.append(12) }
         guard !choices.isEmpty else { return false }
         switch choices[Int(random.next(upperBound: UInt64(choices.count)))] {
         case 0: driveControl(controlInbox.removeFirst())
         case 10: run(work.remove(at: Int(random.next(upperBound: UInt64(work.count)))))
         case 11: write()
+        case 12: promise()
         case let choice: driveShard(choice - 1, shardInboxes[choice - 1].removeFirst())
         }
         return true
     }
 
-    private mutating func driveControl(_ input: Control.Input) {
-        var effects: [Control.Effect] = []
-        control.handle(input, now: now, into: &effects)
-        for effect in effects { perform(effect) }
+    private mutating func driveControl(_ input: ControlPlane.Input) {
+        var effects: [ControlPlane.Effect] = []
+        plane.handle(input, now: now, into: &effects)
+        for effect in effects {
+            switch effect {
+            case .control(let effect): perform(effect)
+            case .mesh(let effect): perform(effect)
+            }
+        }
+    }
+
+    /// There is nobody else in this mesh: what goes to others goes nowhere.
+    private mutating func perform(_ effect: Mesh.Effect) {
+        switch effect {
+        case .persistRegisters(let serial, let changes): promises.append((serial, changes))
+        case .persistChosen(let changes): writes.append(.chosen(changes))
+        case .persistMembers(let changes): writes.append(.members(changes))
+        case .wake(let moment):
+            timers.removeAll { if case .mesh = $0.target { true } else { false } }
+            timers.append((moment, .mesh))
+        default: return
+        }
     }
 
     private mutating func driveShard(_ index: Int, _ input: Shard.Input) {
@@ -187,11 +253,8 @@ struct NodeProcess {
 
     private mutating func perform(_ effect: Control.Effect) {
         switch effect {
-        case .persist(let number, let changes): writes.append(.persist(number, changes))
-        case .propose(let number, let proposals): writes.append(.propose(number, proposals))
-        case .read(let number, let keys):
-            let absent = Decision.refused(.absent, current: nil)
-            controlInbox.append(.decided(number, keys.map { _ in absent }))
+        case .persist(let number, let changes): writes.append(.own(number, changes))
+        case .propose, .read: preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
         case .close(let partition, let delete):
             post(.close(partition, delete: delete), to: partition)
@@ -220,7 +283,7 @@ struct NodeProcess {
         switch effect {
         case .produced(let token, let results):
             if token >= Self.ownTokens {
-                controlInbox.append(.appended(token & ~Self.ownTokens, results[0]))
+                controlInbox.append(.control(.appended(token & ~Self.ownTokens, results[0])))
             } else {
                 answers.append(.produced(token, results))
             }
@@ -229,10 +292,10 @@ struct NodeProcess {
         case .run(let job): work.append(.job(shard: index, job))
         case .wake(let moment): timers.append((moment, .shard(index)))
         case .opened(let partition, let failure):
-            controlInbox.append(.opened(partition, failure: failure))
+            controlInbox.append(.control(.opened(partition, failure: failure)))
         case .scanned(let partition, let piece):
             if case .empty = piece {
-                controlInbox.append(.slotEnd(partition))
+                controlInbox.append(.control(.slotEnd(partition)))
             } else {
                 work.append(.read(shard: index, partition, piece))
             }
@@ -252,54 +315,44 @@ struct NodeProcess {
         case .read(let shard, let partition, let piece):
             guard let records = try? piece.records(), let last = records.last else { return }
             controlInbox.append(
-                .slotRecords(
-                    partition,
-                    records.map { SlotRecord(key: $0.key ?? ByteBuffer(), value: $0.value) }))
+                .control(
+                    .slotRecords(
+                        partition,
+                        records.map { SlotRecord(key: $0.key ?? ByteBuffer(), value: $0.value) })))
             shardInboxes[shard].append(.scan(partition, from: last.offset.advanced(by: 1)))
         }
     }
 
     private mutating func write() {
         switch writes.removeFirst() {
-        case .persist(let number, let changes):
+        case .own(let number, let changes):
             let failure = put(changes, into: table)
-            controlInbox.append(.persisted(number, failure: failure))
-        case .propose(let number, let proposals): decide(number, proposals)
+            controlInbox.append(
+                .control(.persisted(number, failure: failure.map { "\($0)" })))
+        case .members(let changes): _ = put(changes, into: table)
+        case .chosen(let changes): _ = put(changes, into: chosen)
         }
     }
 
-    /// A roster of one whose acceptor is the table of chosen values itself.
-    private mutating func decide(_ number: UInt64, _ proposals: [RegisterProposal]) {
-        var decisions: [Decision] = []
-        var changes: [TableChange] = []
-        for proposal in proposals {
-            let current = chosen.entry(for: proposal.key)
-            switch proposal.operation.applied(to: current?.value) {
-            case .refuse(let refusal): decisions.append(.refused(refusal, current: nil))
-            case .write(let value):
-                let version = (current?.version ?? 0) + 1
-                changes.append(TableChange(key: proposal.key, version: version, value: value))
-                decisions.append(.chosen(Self.value(proposal.key, version, value)))
-            }
-        }
-        if let failure = put(changes, into: chosen) {
-            decisions = decisions.map { _ in .unknown(failure) }
+    /// As the broker does: a full disk is tried again, anything else halts the voter.
+    private mutating func promise() {
+        let (serial, changes) = promises.removeFirst()
+        let failure = put(changes, into: registers)
+        if case .disk(.noSpace)? = failure {
+            promises.insert((serial, changes), at: 0)
         } else {
-            let values = decisions.compactMap { decision -> ChosenValue? in
-                if case .chosen(let value) = decision { value } else { nil }
-            }
-            controlInbox.append(.learned(values))
+            controlInbox.append(
+                .mesh(.registersPersisted(serial: serial, isDurable: failure == nil)))
         }
-        controlInbox.append(.decided(number, decisions))
     }
 
-    private func put(_ changes: [TableChange], into table: TableFile) -> String? {
-        do {
+    private func put(_ changes: [TableChange], into table: TableFile) -> TableError? {
+        do throws(TableError) {
             try table.put(
                 changes.map {
                     TableFile.Change(key: $0.key, version: $0.version, value: $0.value)
                 })
             return nil
-        } catch { return "\(error)" }
+        } catch { return error }
     }
 }

@@ -10,10 +10,11 @@ final class TableOfMembers: TrustStore {
     var members: [PublicKey: NodeID] = [:]
     var revoked: Set<PublicKey> = []
     var boots = BootLedger()
-    private(set) var judged: [PeerClaim] = []
+    /// Changes the table behind a verdict.
+    var afterJudging: ((TableOfMembers) -> Void)?
 
     func judge(_ claim: PeerClaim) -> Verdict {
-        judged.append(claim)
+        defer { afterJudging?(self) }
         if revoked.contains(claim.publicKey) { return .refuse(.revoked) }
         if claim.role == .operator { return .operator }
         guard let node = members[claim.publicKey] else {

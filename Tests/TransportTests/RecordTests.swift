@@ -165,7 +165,8 @@ struct LinkCipher: Sendable {
 
 @Suite struct LinkRecordTests {
     static let samples: [LinkRecord] = [
-        .ping, .whole(StreamID(rawValue: 1), MessageKind(rawValue: 2), ByteBuffer(string: "x")),
+        .ping(isKept: true),
+        .whole(StreamID(rawValue: 1), MessageKind(rawValue: 2), ByteBuffer(string: "x")),
         .first(.control, MessageKind(rawValue: 255), length: 9, ByteBuffer(string: "yz")),
         .more(StreamID(rawValue: 65_535), ByteBuffer(string: "rest")),
         .credit(StreamID(rawValue: 3), bytes: 1_000), .rekey, .goodbye(.idle), .goodbye(.queueFull),
@@ -180,7 +181,7 @@ struct LinkCipher: Sendable {
     }
 
     @Test func everyStrictPrefixOfAHeaderIsRefused() {
-        let headers = [1, 4, 8, 3, 7, 1, 2, 2]
+        let headers = [2, 4, 8, 3, 7, 1, 2, 2]
         for (record, header) in zip(Self.samples, headers) {
             var wire = ByteBuffer()
             record.write(into: &wire)
@@ -192,7 +193,9 @@ struct LinkCipher: Sendable {
     }
 
     @Test func whatFollowsARecordIsRefused() {
-        for record in [LinkRecord.ping, .credit(.control, bytes: 1), .rekey, .goodbye(.asked)] {
+        for record in [
+            LinkRecord.ping(isKept: false), .credit(.control, bytes: 1), .rekey, .goodbye(.asked),
+        ] {
             var wire = ByteBuffer()
             record.write(into: &wire)
             wire.writeInteger(UInt8(0))

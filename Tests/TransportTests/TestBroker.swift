@@ -236,3 +236,62 @@ final class Stranger: Sendable {
         try await socket.close()
     }
 }
+
+/// Connects as the person does, and is gone before it has the answer to its identity: what it said
+/// is known afterwards.
+final class HalfInitiator: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let person: Person
+    private let trust = TableOfMembers()
+    private let said: EventLoopPromise<[ByteBuffer]>
+    private var flights: [ByteBuffer] = []
+    private var handshake: Handshake?
+
+    private init(_ person: Person, knows other: Person, _ said: EventLoopPromise<[ByteBuffer]>) {
+        self.person = person
+        self.said = said
+        trust.members[other.publicKey] = NodeID(other.number)
+    }
+
+    static func connect(_ person: Person, knows other: Person, to address: MeshAddress)
+        async throws -> [ByteBuffer]
+    {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let said = loop.makePromise(of: [ByteBuffer].self)
+        _ = try await ClientBootstrap(group: loop)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        HalfInitiator(person, knows: other, said))
+                }
+            }
+            .connect(host: address.host, port: Int(address.port)).get()
+        return try await said.futureResult.get()
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        var out = ByteBuffer()
+        handshake = Handshake(
+            initiatingWith: KeyAgreement(), keyID: 77, local: person.identity, into: &out)
+        flights.append(out)
+        context.writeAndFlush(wrapOutboundOut(out), promise: nil)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        bytes.moveReaderIndex(forwardBy: 4)
+        var out = ByteBuffer()
+        _ = try? handshake?.receive(
+            bytes, local: person.identity, secrets: person.secrets, party: .init(trust: trust),
+            into: &out)
+        flights.append(out)
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(out)).whenComplete { _ in
+            channel.close(promise: nil)
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { said.succeed(flights) }
+}

@@ -19,7 +19,7 @@ final class TableWriter: Sendable {
     /// Makes the changes durable, then says so, or says why not; on the writer's thread.
     func write(
         _ changes: [TableChange], to table: TableFile,
-        then: @escaping @Sendable (String?) -> Void
+        then: @escaping @Sendable (TableError?) -> Void
     ) {
         thread.submit { state in
             guard case .active = state else { return }
@@ -30,7 +30,7 @@ final class TableWriter: Sendable {
                     })
                 then(nil)
             } catch {
-                then("the table was not written: \(error)")
+                then(error)
             }
         }
     }

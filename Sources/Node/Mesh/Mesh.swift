@@ -139,6 +139,9 @@ public struct Mesh {
             node: identity.node, boot: identity.boot, roster: nil, seed: generator.next())
     }
 
+    /// Which key and store a node id is bound to; nil where it was never given.
+    public func admission(of node: NodeID) -> AdmissionRecord? { admissions[node] }
+
     /// By which this broker is known.
     public var publicKey: PublicKey { identity.key }
 

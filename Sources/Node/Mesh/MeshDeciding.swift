@@ -185,8 +185,29 @@ extension Mesh {
         out.append(
             .joinAnswer(
                 token: token,
-                .admitted(
-                    node: node, cluster: identity.clusterID, values: Array(charter.values))))
+                .admitted(node: node, cluster: identity.clusterID, values: charter(for: node))))
+    }
+
+    /// What one answer to a newcomer may hold: links of those who are not members yet carry no
+    /// more than 16 KiB.
+    private static let charterBytesMaximum = 12 * 1024
+
+    /// The roster and the admissions that a newcomer needs first: its own, this broker's, those of
+    /// the voters, and as many others as fit. Gossip brings the rest.
+    private func charter(for newcomer: NodeID) -> [ChosenValue] {
+        let voters = proposer.roster?.voters.map(\.node) ?? []
+        let first =
+            [Roster.key]
+            + ([newcomer, identity.node] + voters).map(AdmissionRecord.registerKey)
+        var values: OrderedDictionary<String, ChosenValue> = [:]
+        var bytes = 0
+        for key in first + charter.keys where values[key] == nil {
+            guard let value = charter[key] else { continue }
+            bytes += key.utf8.count + (value.value?.readableBytes ?? 0) + 32
+            guard bytes <= Self.charterBytesMaximum else { break }
+            values[key] = value
+        }
+        return Array(values.values)
     }
 
     private mutating func refuse(_ token: UInt64, _ reason: String, canRetry: Bool) {

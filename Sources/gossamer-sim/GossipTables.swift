@@ -1,0 +1,67 @@
+import ArgumentParser
+import Model
+import Simulation
+
+/// `gossamer-sim gossip`: the figures of membership and dissemination, under virtual time.
+struct GossipTables: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gossip",
+        abstract: "Measure membership and dissemination under virtual time.",
+        discussion: """
+            The machine is the one that brokers run; network, keys and clock are simulated. The \
+            same seed gives the same figures. Exit code 1 when an acceptance bound is missed.
+
+            EXAMPLES:
+              gossamer-sim gossip
+              gossamer-sim gossip --table detection --runs 200
+              gossamer-sim gossip --table convergence --seed 3 -o json
+              gossamer-sim gossip --table lifeguard
+              gossamer-sim gossip --table scale --members 1000
+            """)
+
+    /// Which figures.
+    enum Table: String, ExpressibleByArgument, CaseIterable {
+        case detection
+        case convergence
+        case lifeguard
+        case scale
+        case all
+    }
+
+    @Option(help: "Which figures: detection, convergence, lifeguard, scale or all.")
+    var table = Table.all
+
+    @Option(help: "What the run is repeated by.")
+    var seed: UInt64 = 1
+
+    @Option(help: "Runs of each cell; as many as the table's default where absent.")
+    var runs: Int?
+
+    @Option(help: "Members of the scale table, and of the largest mesh of convergence.")
+    var members = 1_000
+
+    @Option(name: [.customShort("o"), .customLong("output")], help: "Form of the report.")
+    var format = ReportFormat.table
+
+    func validate() throws {
+        if let runs, runs < 1 {
+            throw ValidationError("--runs \(runs): expected at least 1")
+        }
+        if !(20...5_000).contains(members) {
+            throw ValidationError("--members \(members): expected 20 to 5000")
+        }
+    }
+
+    func run() throws {
+        var report = FigureReport(format: format)
+        let all = table == .all
+        if all || table == .detection { DetectionTable(runs: runs ?? 300).fill(&report, seed) }
+        if all || table == .convergence {
+            ConvergenceTable(runs: runs, largest: members).fill(&report, seed)
+        }
+        if all || table == .lifeguard { LifeguardTable(runs: runs ?? 1).fill(&report, seed) }
+        if all || table == .scale { ScaleTable(members: members).fill(&report, seed) }
+        report.finish()
+        if !report.missed.isEmpty { throw ExitCode(1) }
+    }
+}

@@ -1,0 +1,242 @@
+import Gossip
+import Model
+import NIOCore
+import Node
+import Paxos
+import Testing
+
+/// Gossip, Paxos and admissions put together: what a broker is to its mesh.
+@Suite struct MeshTests {
+    private func mesh(of count: Int32) throws -> MeshBench {
+        var bench = MeshBench()
+        try bench.start(1, isFounder: true)
+        bench.run(milliseconds: 100)
+        for node in 2...max(2, count) where node <= count {
+            _ = try bench.join(node, at: 1, seeds: [1])
+        }
+        bench.run(milliseconds: 2_000)
+        return bench
+    }
+
+    private func broker(_ node: Int32, of bench: MeshBench) throws -> MeshBench.Broker {
+        try #require(bench.brokers[NodeID(node)])
+    }
+
+    private let topic = TopicRecord(
+        id: TopicID(high: 1, low: 1), placement: [[NodeID(2)]], overrides: [:])
+
+    @Test func aFounderDecidesAlone() throws {
+        let bench = try mesh(of: 1)
+        let founder = try broker(1, of: bench)
+        #expect(founder.isLoaded)
+        #expect(founder.mesh.proposer.roster?.voters.map(\.node) == [NodeID(1)])
+        #expect(founder.mesh.admission(of: NodeID(1))?.number == AdmissionNumber(1))
+        #expect(founder.chosen.keys.sorted() == ["members/1", "roster"])
+    }
+
+    @Test func everybodyKnowsEverybodyWithinASecondOrTwo() throws {
+        let bench = try mesh(of: 4)
+        for node: Int32 in 1...4 {
+            let known = try broker(node, of: bench)
+            #expect(known.members.map(\.entry.id.rawValue) == [1, 2, 3, 4])
+            #expect(known.members.map(\.entry.rack) == ["r1", "r2", "r3", "r4"])
+            #expect(known.mesh.proposer.roster?.voters.map(\.node) == [NodeID(1)])
+        }
+        let roots = try (1...4).map { try broker($0, of: bench).mesh.gossip.tableRoot }
+        #expect(Set(roots).count == 1)
+    }
+
+    @Test func whoeverIsAskedProposesAndAllLearn() throws {
+        var bench = try mesh(of: 3)
+        let create = RegisterProposal(key: "topic/a", operation: .createTopic(topic))
+        bench.tell(3, .propose(7, [create]))
+        bench.run(milliseconds: 500)
+        let asked = try broker(3, of: bench)
+        guard case .chosen(let value)? = asked.decisions[7]?.first else {
+            Issue.record("not chosen: \(String(describing: asked.decisions[7]))")
+            return
+        }
+        #expect(value.ballot > .zero && value.ballot.proposer == NodeID(3))
+        for node: Int32 in 1...3 {
+            #expect(try broker(node, of: bench).learned.contains(value))
+            #expect(try broker(node, of: bench).chosen["topic/a"] == value)
+        }
+        bench.tell(2, .propose(8, [create]))
+        bench.run(milliseconds: 500)
+        #expect(
+            try broker(2, of: bench).decisions[8] == [.refused(.exists, current: value)])
+    }
+
+    @Test func aReadFindsWhatGossipDidNotBring() throws {
+        var bench = try mesh(of: 2)
+        bench.tell(
+            1, .propose(1, [RegisterProposal(key: "topic/a", operation: .createTopic(topic))]))
+        // Too soon for any rumour: only the register knows.
+        bench.tell(2, .read(5, ["topic/a", "topic/none"]))
+        bench.run(milliseconds: 50)
+        let decisions = try #require(try broker(2, of: bench).decisions[5])
+        #expect(decisions.count == 2)
+        if case .chosen(let value) = decisions[0] {
+            #expect(value.key == "topic/a")
+        } else {
+            Issue.record("the read did not find it: \(decisions[0])")
+        }
+        #expect(decisions[1] == .refused(.absent, current: nil))
+    }
+
+    @Test func withoutTheVoterNothingIsDecidedAndNothingIsClaimed() throws {
+        var bench = try mesh(of: 3)
+        bench.kill(1)
+        bench.tell(
+            2, .propose(1, [RegisterProposal(key: "topic/a", operation: .createTopic(topic))]))
+        bench.run(milliseconds: 15_000)
+        switch try broker(2, of: bench).decisions[1]?.first {
+        case .notChosen, .unknown: break
+        case let other: Issue.record("decided without a voter: \(String(describing: other))")
+        }
+        #expect(try broker(2, of: bench).members.map(\.entry.id.rawValue) == [2, 3])
+        #expect(try broker(3, of: bench).chosen["topic/a"] == nil)
+    }
+
+    @Test func aNodeIDIsGivenOnce() throws {
+        var bench = try mesh(of: 2)
+        func ask(_ token: UInt64, key: PublicKey, store: UInt64, node: Int32?) {
+            bench.tell(
+                1,
+                .join(
+                    token: token,
+                    JoinClaim(
+                        key: key, store: StoreID(high: 9, low: store), boot: BootEpoch(1),
+                        node: node.map { NodeID($0) })))
+            bench.run(milliseconds: 100)
+        }
+        ask(100, key: MeshBench.key(2, 1), store: 1, node: 2)
+        guard case .refused(let reason, canRetry: false)? = try broker(1, of: bench).joins[100]
+        else {
+            Issue.record("a second broker 2 was let in")
+            return
+        }
+        #expect(reason.contains("node id 2"))
+        ask(101, key: MeshBench.key(9), store: 2, node: nil)
+        guard case .admitted(let node, "cluster", let values)? = try broker(1, of: bench).joins[101]
+        else {
+            Issue.record("not admitted")
+            return
+        }
+        #expect(node == NodeID(3), "the lowest that was never given")
+        #expect(values.map(\.key).sorted() == ["members/1", "members/2", "members/3", "roster"])
+        ask(102, key: MeshBench.key(9), store: 2, node: nil)
+        guard case .admitted(NodeID(3), _, _)? = try broker(1, of: bench).joins[102] else {
+            Issue.record("a question that is asked again has the same answer")
+            return
+        }
+    }
+
+    @Test func theIDOfTheDeadIsGivenToAWipedDiskUnderAHigherNumber() throws {
+        var bench = try mesh(of: 3)
+        bench.kill(3)
+        bench.run(milliseconds: 5_000)
+        bench.tell(
+            1,
+            .join(
+                token: 50,
+                JoinClaim(
+                    key: MeshBench.key(3, 1), store: StoreID(high: 1, low: 1), boot: BootEpoch(1),
+                    node: NodeID(3))))
+        bench.run(milliseconds: 1_000)
+        guard case .admitted(NodeID(3), _, _)? = try broker(1, of: bench).joins[50] else {
+            Issue.record("\(String(describing: try broker(1, of: bench).joins[50]))")
+            return
+        }
+        let record = try broker(2, of: bench).mesh.admission(of: NodeID(3))
+        #expect(record?.number == AdmissionNumber(2) && record?.key == MeshBench.key(3, 1))
+    }
+
+    @Test func aRevokedMemberIsForgottenEverywhereAtOnce() throws {
+        var bench = try mesh(of: 3)
+        let revoke = RegisterProposal(key: "members/3", operation: .member(.revoke(NodeID(3))))
+        bench.tell(2, .decide(token: 4, revoke))
+        bench.run(milliseconds: 500)
+        for node: Int32 in 1...2 {
+            let other = try broker(node, of: bench)
+            #expect(other.forgotten == [NodeID(3)])
+            #expect(other.members.map(\.entry.id.rawValue) == [1, 2])
+        }
+        let again = try bench.join(3, at: 1, seeds: [1])
+        #expect(again == .refused("this broker's key was revoked", canRetry: false))
+    }
+
+    @Test func aMeshThatWasStoppedKnowsWhatItKnew() throws {
+        var bench = try mesh(of: 3)
+        bench.tell(
+            2, .propose(1, [RegisterProposal(key: "topic/a", operation: .createTopic(topic))]))
+        bench.run(milliseconds: 1_000)
+        for node: Int32 in 1...3 { bench.kill(node) }
+        for node: Int32 in [3, 1, 2] {
+            try bench.start(
+                node, boot: 2, isFounder: node == 1, seeds: [1], bench.memory(of: node))
+        }
+        bench.run(milliseconds: 3_000)
+        for node: Int32 in 1...3 {
+            let restarted = try broker(node, of: bench)
+            #expect(restarted.members.map(\.entry.id.rawValue) == [1, 2, 3])
+            #expect(restarted.members.map(\.epoch.rawValue) == [2, 2, 2])
+            #expect(restarted.mesh.gossip.value("topic/a") != nil)
+        }
+        bench.tell(
+            3, .propose(9, [RegisterProposal(key: "topic/a", operation: .deleteTopic(topic.id))]))
+        bench.run(milliseconds: 1_000)
+        for node: Int32 in 1...3 {
+            #expect(try broker(node, of: bench).chosen["topic/a"]?.value == nil)
+        }
+    }
+
+    @Test func aVoterThatLostItsTableFindsItInItsRegisters() throws {
+        var bench = try mesh(of: 1)
+        bench.tell(
+            1, .propose(1, [RegisterProposal(key: "topic/a", operation: .createTopic(topic))]))
+        bench.run(milliseconds: 100)
+        var memory = bench.memory(of: 1)
+        memory.chosen = []
+        bench.kill(1)
+        try bench.start(1, boot: 2, isFounder: true, memory)
+        bench.run(milliseconds: 100)
+        let restarted = try broker(1, of: bench)
+        #expect(restarted.isLoaded)
+        #expect(restarted.mesh.gossip.value("topic/a") != nil)
+        #expect(restarted.mesh.admission(of: NodeID(1)) != nil)
+    }
+}
+
+/// What travels when a broker is let in.
+@Suite struct JoinAnswerTests {
+    private let answers: [JoinAnswer] = [
+        .refused("no", canRetry: true),
+        .admitted(
+            node: NodeID(5), cluster: "abc",
+            values: [
+                ChosenValue(
+                    key: "members/5",
+                    ballot: Ballot(counter: 3, proposer: NodeID(1), boot: BootEpoch(2)),
+                    value: ByteBuffer(string: "x")),
+                ChosenValue(key: "roster", ballot: .zero, value: nil),
+            ]),
+    ]
+
+    @Test func answersAreReadAsTheyWereWritten() throws {
+        for answer in answers {
+            let bytes = answer.encoded()
+            #expect(try JoinAnswer(decoding: bytes) == answer)
+            for length in 0..<bytes.readableBytes {
+                let prefix = try #require(bytes.getSlice(at: 0, length: length))
+                #expect(throws: JoinAnswer.DecodeError.self) { try JoinAnswer(decoding: prefix) }
+            }
+        }
+    }
+
+    @Test func lengthsAreNotBelieved() {
+        var bytes = ByteBuffer()
+        bytes.writeMultipleIntegers(UInt8(1), UInt8(1), Int32(1), UInt8(0), UInt32.max)
+        #expect(throws: JoinAnswer.DecodeError.outOfRange) { try JoinAnswer(decoding: bytes) }
+    }
+}
