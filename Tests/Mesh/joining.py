@@ -167,3 +167,29 @@ def foreign_cluster_refused(stage):
                 check(broker.members()[2]["address"] == mesh[2].mesh_address, "addresses mixed up")
         count = counted()
     return f"{count} handshakes refused and counted"
+
+
+@case
+def questions_need_the_secret(stage):
+    """Operators get in by the socket of the directory's owner, or by the secret; nobody else does."""
+    with Mesh(2, stage.binary) as mesh, Mesh(1, stage.binary) as other:
+        mesh.start()
+        other.found()
+        for broker in mesh:
+            mode = (broker.data / "admin.sock").stat().st_mode & 0o777
+            check(mode == 0o600, f"admin.sock has mode {mode:o}")
+
+        def ask(secret):
+            return mesh[1].cli("gossip", "members", "--via", mesh[2].mesh_address, "--secret-file",
+                               secret, "-o", "json", check=False)
+        done = ask(mesh.secret)
+        check(done.returncode == 0, f"with the secret: {done.stderr}")
+        check(len(json.loads(done.stdout)["members"]) == 2, done.stdout)
+        refusals = mesh[2].stats()["handshakesRefused"]
+        done = ask(other.secret)
+        check(done.returncode != 0 and "secret" in done.stderr and not done.stdout,
+              f"with another secret: {done.returncode} {done.stdout}{done.stderr}")
+        now = mesh[2].stats()
+        rise = sum(now["handshakesRefused"].values()) - sum(refusals.values())
+        check(rise + sum(now["handshakesDeclined"].values()) > 0, "the refusal was not counted")
+    return done.stderr.strip()

@@ -290,7 +290,8 @@ def rolled_back_directory_is_fenced(stage):
             check(row["bootEpoch"] == boot and row["state"] in GONE, f"{node} took it in: {row}")
         refusals = sum(mesh[n].stats()["handshakesRefused"]["staleBoot"] for n in (1, 2))
         check(refusals > 0, "no refusal was counted")
-    return f"{mesh[3].tail(1)}; {refusals} handshakes refused"
+        line = next(line for line in mesh[3].log_since_start() if "error: " in line)
+    return f"{line}; {refusals} handshakes refused"
 
 
 @case
@@ -351,7 +352,8 @@ def whole_mesh_restarts(stage):
         known = fill(mesh)
         for way in ("stop", "stop one by one", "kill"):
             if way == "stop":
-                check(set(mesh.stop()) == {0}, "exit codes")
+                codes = mesh.stop()
+                check(set(codes) == {0}, f"exit codes {codes}")
             elif way == "kill":
                 mesh.kill()
             else:

@@ -69,6 +69,16 @@ class Network:
         """What `source` sends does not reach `node`: one way."""
         self.drop(node, "-s", self.hosts[source - 1], *words)
 
+    def cut_off(self, node, *words):
+        """Nothing passes between `node` and any other, as if the cable were out.
+
+        Dropped where it arrives: a rule at the sender makes its system calls fail, which is
+        another fault."""
+        self.drop(node, "-i", "eth0", *words)
+        for other in range(1, len(self.names) + 1):
+            if other != node:
+                self.drop_from(other, node, *words)
+
     def dropped(self, node):
         """Packets that the rules of a namespace have dropped."""
         listed = run("ip", "netns", "exec", self.names[node - 1], "iptables", "-w", "-nvxL").stdout
@@ -152,8 +162,7 @@ def long_cut_heals_by_itself(stage):
     """All packets of 3 are dropped for 35 s; nobody restarts anything; tables become one again."""
     with Network(4) as network, network.mesh(stage) as mesh:
         mesh.start()
-        for chain in ("INPUT", "OUTPUT"):
-            network.drop(3, "-i" if chain == "INPUT" else "-o", "eth0", chain=chain)
+        network.cut_off(3)
         begin = time.monotonic()
         rest = [mesh[n] for n in (1, 2, 4)]
         seen = mesh.await_states(3, ("dead",), among=rest, since=begin, deadline=20)
@@ -180,10 +189,8 @@ def random_loss(stage):
     with Network(5) as network, network.mesh(stage) as mesh:
         mesh.start()
         for node in range(1, 6):
-            # In and out: a packet passes two of these, so each drops 1 - sqrt(0.7).
-            for chain, side in (("INPUT", "-i"), ("OUTPUT", "-o")):
-                network.drop(node, side, "eth0", "-m", "statistic", "--mode", "random",
-                             "--probability", "0.16334", chain=chain)
+            network.drop(node, "-i", "eth0", "-m", "statistic", "--mode", "random",
+                         "--probability", "0.3")
         spread = []
 
         def act(elapsed):
@@ -213,8 +220,7 @@ def datagram_hole(stage):
     """UDP of 3 is blocked, TCP is open: flagged, not dead; the flag goes when the hole is closed."""
     with Network(4) as network, network.mesh(stage) as mesh:
         mesh.start()
-        for chain in ("INPUT", "OUTPUT"):
-            network.drop(3, "-p", "udp", chain=chain)
+        network.cut_off(3, "-p", "udp")
         rest = [mesh[n] for n in (1, 2, 4)]
         begin = time.monotonic()
 
@@ -237,6 +243,26 @@ def datagram_hole(stage):
                    "no flag after the hole is closed", 0.05)
         healed = time.monotonic() - begin
     return f"flagged at all after {took:.1f} s, 15 s not dead, flag gone {healed - took - 15:.1f} s later"
+
+
+@case
+def sending_fails_for_a_while(stage):
+    """A rule of its own host makes every datagram that 3 sends fail: TCP carries on, UDP comes back."""
+    with Network(3) as network, network.mesh(stage) as mesh:
+        mesh.start()
+        network.drop(3, "-p", "udp", chain="OUTPUT")
+        rest = [mesh[1], mesh[2]]
+        wait_until(lambda: all(b.members()[3]["isUdpBlocked"] for b in rest), 20,
+                   "isUdpBlocked at 1 and 2", 0.02)
+        fallen = watch(mesh, 5)
+        check(not fallen, f"declared dead: {fallen}")
+        network.heal()
+        received = mesh[3].stats()["transport"]["datagramsReceived"]
+        wait_until(lambda: mesh[3].stats()["transport"]["datagramsReceived"] > received + 3, 15,
+                   "datagrams at 3 after its sending works again: is its UDP socket still there?", 0.05)
+        wait_until(lambda: not any(b.members()[3]["isUdpBlocked"] for b in rest), 15,
+                   "no flag after sending works again", 0.05)
+    return "flagged, not dead, and back"
 
 
 @case
