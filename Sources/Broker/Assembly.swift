@@ -50,13 +50,14 @@ struct Assembly: Sendable {
         do {
             try await loops[0].submit {
                 try self.makePlane(broker, reachedAt: advertised, memory)
+                // In the same turn: whoever calls already must not be heard before it knows itself.
+                self.shared.mailboxes[0].reactorOnLoop?.post(.mesh(.start(memory)), to: 0)
             }.get()
         } catch {
             throw .mesh(
                 "what this broker says of itself is too long for the mesh: give it fewer or "
                     + "shorter --kafka, --advertise and rack names")
         }
-        shared.mailboxes[0].post(.mesh(.start(memory)))
         return bound.map { HostPort(host: $0.host, port: Int($0.port)) }
     }
 

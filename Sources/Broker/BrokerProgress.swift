@@ -11,12 +11,18 @@ final class BrokerProgress: Sendable {
     private let state: Mutex<State>
     private let readiness: EventLoopPromise<[String]>
     private let end: EventLoopPromise<Bool>
+    /// Why the mesh no longer takes this broker for the member that it was; the first reason counts.
+    let fences: AsyncStream<String>
+    private let fencing: AsyncStream<String>.Continuation
 
     init(shards: Int, loop: any EventLoop) {
         state = Mutex(State(openShards: shards))
         readiness = loop.makePromise()
         end = loop.makePromise()
+        (fences, fencing) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1))
     }
+
+    func fenced(_ reason: String) { fencing.yield(reason) }
 
     func ready(failures: [String]) { readiness.succeed(failures) }
 

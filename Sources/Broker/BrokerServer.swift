@@ -133,6 +133,14 @@ public final class BrokerServer: Sendable {
         return try DataStore(opening, identity: identity, nodeID: configuration.nodeID)
     }
 
+    /// Returns when the mesh shuts this broker out for good, with the reason; nil when cancelled.
+    ///
+    /// Whoever runs it has to shut it down then: another process holds its place.
+    public func whenFenced() async -> String? {
+        for await reason in shared.progress.fences { return reason }
+        return nil
+    }
+
     /// Stops accepting, answers what was begun, flushes every log and marks the directory clean.
     public func shutdown() async {
         guard !isStopping.exchange(true, ordering: .relaxed) else { return }

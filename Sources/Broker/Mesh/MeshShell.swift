@@ -56,7 +56,11 @@ final class MeshShell: MeshTransportDelegate {
         return transport.bind(to: address)
     }
 
-    private func tell(_ input: Mesh.Input) { reactor.post(.mesh(input), to: 0) }
+    /// Until the machine is made nobody is trusted, so there is nothing yet that it has to know.
+    private func tell(_ input: Mesh.Input) {
+        guard reactor.plane != nil else { return }
+        reactor.post(.mesh(input), to: 0)
+    }
 
     // MARK: Effects
 
@@ -146,6 +150,7 @@ final class MeshShell: MeshTransportDelegate {
         _ address: MeshAddress, expecting: NodeID?, failure: Transport.LinkFailure
     ) {
         journal.note(.linkFailed(address, expecting, failure), at: reactor.now)
+        if let reason = Self.fence(failure) { reactor.shared.progress.fenced(reason) }
         guard let node = expecting else {
             if failure != .refused(.ownAddress) { reactor.events.seedFailed(address, failure) }
             return tell(.seedFailed(address, Self.reason(failure)))
@@ -157,6 +162,18 @@ final class MeshShell: MeshTransportDelegate {
         }
         untried[node] = nil
         tell(.linkFailed(node, Self.reason(failure)))
+    }
+
+    /// Refusals that no later try can change: some other process is this member now, or nobody may
+    /// be. A broker that served on would take writes that its mesh never sees.
+    private static func fence(_ failure: Transport.LinkFailure) -> String? {
+        switch failure {
+        case .declined(.staleBoot):
+            "the mesh has seen a later start of this data directory: it is a copy, or was rolled "
+                + "back, or a copy of it runs. Start on an empty directory, or stop the copy"
+        case .declined(.revoked): "the mesh has revoked this broker's key: it can't come back"
+        default: nil
+        }
     }
 
     private static func reason(_ failure: Transport.LinkFailure) -> Gossip.LinkFailure {
@@ -188,8 +205,11 @@ final class MeshShell: MeshTransportDelegate {
         guard let node: Int32 = bytes.readInteger(), bytes.readableBytes == 0, node >= -1 else {
             return
         }
-        guard joins.count < Self.joinsMaximum else {
-            let answer = JoinAnswer.refused("too many brokers join at once", canRetry: true)
+        guard reactor.plane != nil, joins.count < Self.joinsMaximum else {
+            let reason =
+                reactor.plane == nil
+                ? "the broker is still starting" : "too many brokers join at once"
+            let answer = JoinAnswer.refused(reason, canRetry: true)
             transport?.send(
                 answer.encoded(), kind: MessageKind(rawValue: MeshMessageKind.joinAnswer.rawValue),
                 to: .link(peer.link))

@@ -32,27 +32,32 @@ extension Reactor {
         let wanted = request.resources.filter {
             named.insert("\($0.resourceType)/\($0.resourceName)").inserted
         }
-        let resources = wanted.map { resource in
-            switch resource.resourceType {
-            case ResourceType.topic: describeTopic(resource, request)
-            case ResourceType.broker: describeBroker(resource, request)
-            default:
-                DescribeConfigsResponse.Resource(
-                    errorCode: .invalidRequest,
-                    errorMessage: "resource type \(resource.resourceType): expected 2 (topic) or "
-                        + "4 (broker)",
-                    resourceType: resource.resourceType, resourceName: resource.resourceName)
+        let topics = wanted.filter { $0.resourceType == ResourceType.topic }.map(\.resourceName)
+        lookUp(topics) { [unowned self] isComplete in
+            let resources = wanted.map { resource in
+                switch resource.resourceType {
+                case ResourceType.topic:
+                    self.describeTopic(resource, request, isComplete: isComplete)
+                case ResourceType.broker: self.describeBroker(resource, request)
+                default:
+                    DescribeConfigsResponse.Resource(
+                        errorCode: .invalidRequest,
+                        errorMessage: "resource type \(resource.resourceType): expected 2 (topic) "
+                            + "or 4 (broker)",
+                        resourceType: resource.resourceType, resourceName: resource.resourceName)
+                }
             }
+            exchange.respond(DescribeConfigsResponse(resources: resources))
         }
-        exchange.respond(DescribeConfigsResponse(resources: resources))
     }
 
     private func describeTopic(
-        _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest
+        _ resource: DescribeConfigsRequest.Resource, _ request: DescribeConfigsRequest,
+        isComplete: Bool
     ) -> DescribeConfigsResponse.Resource {
         guard let entry = view.topic(named: resource.resourceName) else {
             return DescribeConfigsResponse.Resource(
-                errorCode: .unknownTopicOrPartition,
+                errorCode: isComplete ? .unknownTopicOrPartition : .requestTimedOut,
                 errorMessage: "no topic '\(resource.resourceName)'",
                 resourceType: resource.resourceType, resourceName: resource.resourceName)
         }
@@ -213,14 +218,15 @@ extension Reactor {
                 outcomes[place].message = refusal.message
             }
         }
-        ask(.alterTopics(topics, validateOnly: validateOnly)) { reply in
-            guard case .topics(let results) = reply else { return }
-            var outcomes = outcomes
-            for (place, result) in zip(places, results) {
-                outcomes[place].error = result.error?.code ?? .none
-                outcomes[place].message = result.message
+        lookUp(topics.map(\.name)) { [unowned self] isComplete in
+            self.ask(.alterTopics(topics, validateOnly: validateOnly)) { reply in
+                guard case .topics(let results) = reply else { return }
+                for (place, result) in zip(places, results) {
+                    outcomes[place].error = result.code(isComplete: isComplete)
+                    outcomes[place].message = result.message
+                }
+                then(outcomes)
             }
-            then(outcomes)
         }
     }
 }

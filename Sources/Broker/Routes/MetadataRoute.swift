@@ -149,6 +149,14 @@ extension Reactor {
         _ exchange: Exchange, _ body: ByteBuffer
     ) throws(WireError) {
         let request = try DescribeTopicPartitionsRequest.decode(body, version: exchange.version)
+        lookUp(request.topics.map(\.name)) { [unowned self] isComplete in
+            exchange.respond(self.describe(request, isComplete: isComplete))
+        }
+    }
+
+    private func describe(
+        _ request: DescribeTopicPartitionsRequest, isComplete: Bool
+    ) -> DescribeTopicPartitionsResponse {
         let asked =
             request.topics.isEmpty
             ? view.sortedNames : Set(request.topics.map(\.name)).sorted()
@@ -159,7 +167,8 @@ extension Reactor {
             guard let entry = view.topic(named: name) else {
                 response.topics.append(
                     DescribeTopicPartitionsResponse.Topic(
-                        errorCode: .unknownTopicOrPartition, name: name))
+                        errorCode: isComplete ? .unknownTopicOrPartition : .leaderNotAvailable,
+                        name: name))
                 continue
             }
             let first =
@@ -183,7 +192,7 @@ extension Reactor {
                 break
             }
         }
-        exchange.respond(response)
+        return response
     }
 
     private func partition(

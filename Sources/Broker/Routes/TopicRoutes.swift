@@ -82,15 +82,18 @@ extension Reactor {
                         errorMessage: "no topic has this id"))
             }
         }
-        let found = names.map { ($0, ids[$0] ?? view.topic(named: $0)?.id ?? .zero) }
-        ask(.deleteTopics(names)) { reply in
-            guard case .topics(let outcomes) = reply else { return }
-            let topics = zip(found, outcomes).map { asked, outcome in
-                DeleteTopicsResponse.Topic(
-                    name: asked.0, topicID: asked.1, errorCode: outcome.error?.code ?? .none,
-                    errorMessage: outcome.message)
+        lookUp(names) { [unowned self] isComplete in
+            let found = names.map { ($0, ids[$0] ?? self.view.topic(named: $0)?.id ?? .zero) }
+            self.ask(.deleteTopics(names)) { reply in
+                guard case .topics(let outcomes) = reply else { return }
+                let topics = zip(found, outcomes).map { asked, outcome in
+                    DeleteTopicsResponse.Topic(
+                        name: asked.0, topicID: asked.1,
+                        errorCode: outcome.code(isComplete: isComplete),
+                        errorMessage: outcome.message)
+                }
+                exchange.respond(DeleteTopicsResponse(topics: refused + topics))
             }
-            exchange.respond(DeleteTopicsResponse(topics: refused + topics))
         }
     }
 
@@ -101,15 +104,17 @@ extension Reactor {
                 name: topic.name, count: topic.count,
                 assignments: topic.assignments?.map(\.brokerIDs) ?? [])
         }
-        ask(.createPartitions(wanted, validateOnly: request.validateOnly)) { reply in
-            guard case .topics(let outcomes) = reply else { return }
-            exchange.respond(
-                CreatePartitionsResponse(
-                    topics: outcomes.map {
-                        CreatePartitionsResponse.Topic(
-                            name: $0.name, errorCode: $0.error?.code ?? .none,
-                            errorMessage: $0.message)
-                    }))
+        lookUp(wanted.map(\.name)) { [unowned self] isComplete in
+            self.ask(.createPartitions(wanted, validateOnly: request.validateOnly)) { reply in
+                guard case .topics(let outcomes) = reply else { return }
+                exchange.respond(
+                    CreatePartitionsResponse(
+                        topics: outcomes.map {
+                            CreatePartitionsResponse.Topic(
+                                name: $0.name, errorCode: $0.code(isComplete: isComplete),
+                                errorMessage: $0.message)
+                        }))
+            }
         }
     }
 }

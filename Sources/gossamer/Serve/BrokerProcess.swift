@@ -44,13 +44,25 @@ private struct BrokerService: Service {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let impatience = Task { await Self.exitOnSecondSignal(signals) }
         announce()
-        do {
-            try await gracefulShutdown()
-        } catch is CancellationError {
-            // A cancelled group ends the same way as an asked one.
-        }
+        let fence = await Self.fenceOrStop(server)
         await server.shutdown()
         impatience.cancel()
+        if let fence { throw CommandFailure(fence) }
+    }
+
+    /// Returns when the broker is asked to stop, or the reason when its mesh shuts it out.
+    private static func fenceOrStop(_ server: BrokerServer) async -> String? {
+        await withTaskGroup(of: String?.self) { group in
+            group.addTask {
+                // A cancelled group ends the same way as an asked one.
+                try? await gracefulShutdown()
+                return nil
+            }
+            group.addTask { await server.whenFenced() }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            return first
+        }
     }
 
     /// Tells on standard output what scripts wait for; the signal handlers are already in place.
