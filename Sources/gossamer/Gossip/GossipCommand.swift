@@ -13,5 +13,7 @@ struct GossipCommand: AsyncParsableCommand {
               gossamer gossip members --data-dir /var/lib/gossamer
               gossamer gossip members --via 10.0.0.1:7946 --secret-file secret -o json
             """,
-        subcommands: [GossipMembers.self])
+        subcommands: [
+            GossipMembers.self, GossipRTT.self, GossipVersions.self, GossipDiff.self,
+        ])
 }
