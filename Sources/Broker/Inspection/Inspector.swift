@@ -97,7 +97,8 @@ final class Inspector {
         message.writeImmutableBuffer(codec.bytes(of: single))
         for node in others { send(message, .inspect, to: .member(node)) }
         let range = Self.patienceMilliseconds
-        let patience = min(max(question.patience ?? range.upperBound, range.lowerBound), range.upperBound)
+        let patience = min(
+            max(question.patience ?? range.upperBound, range.lowerBound), range.upperBound)
         let loop = reactor.loop
         loop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(patience))) {
             self.close(round)

@@ -17,7 +17,9 @@ struct AdminOptions: ParsableArguments {
     var via: String?
 
     @Option(
-        help: ArgumentHelp("File with the mesh's admission secret, for --via.", valueName: "file"))
+        help: ArgumentHelp(
+            "File with the mesh's admission secret, for --via, and for what changes it.",
+            valueName: "file"))
     var secretFile: String?
 
     @Option(

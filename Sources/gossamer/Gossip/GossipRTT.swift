@@ -52,7 +52,8 @@ struct GossipRTT: AsyncParsableCommand {
             trips = trips.filter { pair == [$0.from, $0.to] }
             guard !trips.isEmpty else {
                 throw CommandFailure(
-                    "neither \(first) nor \(second) answers and knows the other: see gossip members")
+                    "neither \(first) nor \(second) answers and knows the other: see gossip members"
+                )
             }
         }
         guard output.format != .json else {

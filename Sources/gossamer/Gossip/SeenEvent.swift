@@ -36,7 +36,9 @@ struct EventMerge {
             }
         }
         events.sort {
-            ($0.event.at, $0.observer, $0.event.number) < ($1.event.at, $1.observer, $1.event.number)
+            ($0.event.at, $0.observer, $0.event.number) < (
+                $1.event.at, $1.observer, $1.event.number
+            )
         }
     }
 

@@ -45,7 +45,9 @@ struct TableDivergence {
         brokers = tables.map(\.node).sorted()
         var copies: [String: [Int32: VersionReport]] = [:]
         for table in tables {
-            for version in table.versions { copies[version.key, default: [:]][table.node] = version }
+            for version in table.versions {
+                copies[version.key, default: [:]][table.node] = version
+            }
         }
         keys = copies.count
         for (key, holders) in copies.sorted(by: { $0.key < $1.key }) {
@@ -134,7 +136,8 @@ struct TableDivergence {
     var advice: [String] {
         var lines: [String] = []
         let outliers = differences.flatMap(\.outliers)
-        let behind = Set(outliers.filter { $0.fault == .lagging || $0.fault == .missing }.map(\.nodeId))
+        let behind = Set(
+            outliers.filter { $0.fault == .lagging || $0.fault == .missing }.map(\.nodeId))
         if !behind.isEmpty {
             lines.append(
                 "\(NodeList.text(behind.sorted())) did not hear what the others know: see gossip "

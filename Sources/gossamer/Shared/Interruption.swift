@@ -5,7 +5,7 @@ import UnixSignals
 enum Interruption {
     /// Set by the first signal; the second one ends the process where it is.
     static func flag() async -> StopFlag {
-        _ = unsafe signal(SIGPIPE, SIG_IGN)
+        _ = signal(SIGPIPE, SIG_IGN)
         let stop = StopFlag()
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         Task {
