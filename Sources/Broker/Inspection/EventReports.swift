@@ -164,6 +164,7 @@ private struct EventWords {
         case .helperAnswered(let helper, let target, let answer):
             EventWords(
                 "helperAnswered", about: target, by: helper,
+                reason: answer == .reached ? "reached" : "unreached",
                 "\(helper.rawValue) \(answer == .reached ? "reached" : "could not reach") "
                     + "\(target.rawValue)")
         case .linkProbed(let node):

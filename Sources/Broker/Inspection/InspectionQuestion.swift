@@ -187,7 +187,7 @@ public struct EventReport: Codable, Sendable, Equatable {
     public var isFirst: Bool?
     /// Those who accuse, or were asked for help.
     public var others: [Int32]?
-    /// Why a link failed.
+    /// Why a link failed, or what a helper said: `reached` or `unreached`.
     public var reason: String?
     /// What a suspect has left at that moment.
     public var deadInMilliseconds: Int64?
@@ -251,7 +251,7 @@ public struct SecretUseReport: Codable, Sendable, Equatable {
     public var operators: UInt64
     /// By members, which are known by their keys.
     public var members: UInt64
-    /// How long ago it was last needed, by a joiner or a command line.
+    /// How long ago a joiner or a command line needed it, since it has the place that it has.
     public var neededMilliseconds: Int64?
 }
 

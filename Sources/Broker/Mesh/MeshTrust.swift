@@ -28,6 +28,8 @@ final class MeshTrust: TrustStore {
 
     /// Other secrets are taken from now on; what is known of those that stay is kept.
     func use(secretsNamed names: [String]) {
+        // What was shown as the newest says nothing about who misses it once it is not.
+        if let last = secretNames.first, last != names.first { uses[last]?.neededAt = nil }
         secretNames = names
         uses = uses.filter { names.contains($0.key) }
     }

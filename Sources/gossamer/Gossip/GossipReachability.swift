@@ -95,11 +95,30 @@ struct GossipReachability: AsyncParsableCommand {
                     + (mute.isEmpty ? "" : "; no answer from \(NodeList.text(mute)) either")
                     + ": see gossip why \(tree.missing[0])")
         }
-        for item in blocked {
+        for hole in holes(blocked) {
             lines.append(
-                "UDP_BLOCKED: \(item.nodeId) answers \(NodeList.text(item.seenFrom)) by TCP only: "
-                    + "open UDP between them")
+                "UDP_BLOCKED: only TCP passes between \(hole.nodeId) and "
+                    + "\(NodeList.text(hole.seenFrom)): open UDP there, both ways")
         }
         return lines
+    }
+
+    /// Each pair once, under the member that most pairs have in common: that one is to blame.
+    static func holes(_ blocked: [Blocked]) -> [Blocked] {
+        var pairs = Set(
+            blocked.flatMap { item in item.seenFrom.map { [item.nodeId, $0].sorted() } })
+        var holes: [Blocked] = []
+        while !pairs.isEmpty {
+            var shares: [Int32: Int] = [:]
+            for node in pairs.flatMap({ $0 }) { shares[node, default: 0] += 1 }
+            let most = shares.max { ($0.value, $0.key) < ($1.value, $1.key) }
+            guard let node = most?.key else { break }
+            let mine = pairs.filter { $0.contains(node) }
+            holes.append(
+                Blocked(
+                    nodeId: node, seenFrom: mine.flatMap { $0 }.filter { $0 != node }.sorted()))
+            pairs.subtract(mine)
+        }
+        return holes
     }
 }

@@ -39,9 +39,10 @@ struct GossipWhy: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let views = try await admin.ask(InspectionQuestion(.members, everywhere: true))
         let seen = try await admin.ask(
             InspectionQuestion(.events, everywhere: true, node: node, limit: 2_000))
+        let views = try await admin.ask(InspectionQuestion(.members, everywhere: true))
+        let infos = try await admin.ask(InspectionQuestion(.info, everywhere: true))
         let keys = try await admin.askOne(InspectionQuestion(.keys))
         let admission = keys.keys?.admissions.first { $0.nodeId == node }
         guard
@@ -51,7 +52,9 @@ struct GossipWhy: AsyncParsableCommand {
         let merged = EventMerge(seen.answers, reference: keys.nodeId)
         let subject = MemberCase(
             node: node, members: views.answers, events: merged.events,
-            isRevoked: admission?.isRevoked ?? false, silent: seen.silent, now: keys.at)
+            isRevoked: admission?.isRevoked ?? false, silent: seen.silent,
+            isolated: infos.answers.filter { $0.info?.isSelfIsolated == true }.map(\.nodeId),
+            now: keys.at)
         let verdict = subject.verdict()
         if output.format == .json {
             try Terminal.printJSON(
@@ -67,12 +70,12 @@ struct GossipWhy: AsyncParsableCommand {
         _ subject: MemberCase, _ verdict: MemberCase.Verdict, _ remarks: [String], last: Int
     ) -> String {
         var lines: [String] = []
-        let hidden = subject.events.count - last
+        let chain = EvidenceChain(subject.events)
+        let hidden = chain.count - last
         if hidden > 0 {
-            lines.append(
-                "(\(Counted.text(hidden, "earlier line")): --last \(subject.events.count))")
+            lines.append("(\(Counted.text(hidden, "earlier line")): --last \(chain.count))")
         }
-        lines += subject.events.suffix(last).map { $0.line(now: subject.now) }
+        lines += chain.lines(now: subject.now).suffix(last)
         if subject.events.isEmpty { lines.append("no broker remembers anything unusual") }
         lines += remarks
         let others = subject.silent.filter { $0 != subject.node }

@@ -78,7 +78,8 @@ struct HeatMap {
         let late = cells.filter(\.isLate)
         guard !late.isEmpty else {
             return silent.isEmpty
-                ? ["all hear each other"] : ["no answer from \(NodeList.text(silent))"]
+                ? [absent.isEmpty ? "all hear each other" : "all that are there hear each other"]
+                : ["no answer from \(NodeList.text(silent))"]
         }
         var lines: [String] = []
         var explained: Set<Int32> = []

@@ -42,12 +42,14 @@ struct MemberCase {
     let events: [SeenEvent]
     let isRevoked: Bool
     let silent: [Int32]
+    /// Observers that seem to be cut off themselves.
+    let isolated: [Int32]
     /// Now, by the clock of the broker that was asked.
     let now: Int64
 
     init(
         node: Int32, members: [InspectionAnswer], events: [SeenEvent], isRevoked: Bool,
-        silent: [Int32], now: Int64
+        silent: [Int32] = [], isolated: [Int32] = [], now: Int64
     ) {
         self.node = node
         views = members.filter { $0.nodeId != node }.compactMap { answer in
@@ -58,6 +60,7 @@ struct MemberCase {
         self.events = events
         self.isRevoked = isRevoked
         self.silent = silent
+        self.isolated = isolated
         self.now = now
     }
 
@@ -157,6 +160,12 @@ struct MemberCase {
             text += ", last heard at \(Durations.moment(heard.at, now: now)) by \(heard.by)"
         }
         text += ". " + cause(after: since - 15_000)
+        let cutOff = observers.filter(isolated.contains)
+        if !cutOff.isEmpty {
+            text +=
+                ". Mind: \(NodeList.text(cutOff)) says so and seems to be the one that is cut "
+                + "off (SELF_ISOLATED)"
+        }
         return Verdict(condition: .dead, sentence: text)
     }
 
@@ -167,11 +176,11 @@ struct MemberCase {
     }
 
     /// What the failed links tell: a process that has ended has nobody listening, one that is
-    /// stopped still has its connections taken by the kernel.
+    /// stopped still has its connections taken by the kernel, and keeps those that it has.
     private func cause(after start: Int64) -> String {
-        let failures = events.filter {
-            $0.event.kind == "linkFailed" && $0.event.node == node && $0.event.at >= start
-        }.compactMap(\.event.reason)
+        let recent = events.filter { $0.event.node == node && $0.event.at >= start }
+        let failures = recent.filter { $0.event.kind == "linkFailed" }.compactMap(\.event.reason)
+        let tried = recent.contains { $0.event.kind == "linkProbed" }
         let gone = failures.contains { $0 == "unreachable" || $0 == "nobody answers there" }
         let stuck = failures.contains { $0.contains("timedOut") }
         if gone {
@@ -182,6 +191,11 @@ struct MemberCase {
             return "Its machine takes connections and its process does not answer: it is paused "
                 + "(SIGSTOP, a debugger), swapping or overloaded. It comes back by itself when it "
                 + "runs again"
+        }
+        if tried, failures.isEmpty {
+            return "Its TCP connections stand and nothing comes back: the process is paused "
+                + "(SIGSTOP, a debugger), swapping or overloaded, or the network swallows "
+                + "everything. It comes back by itself"
         }
         return "Neither UDP nor TCP reached it"
     }
@@ -215,42 +229,69 @@ struct MemberCase {
 
     private func presence(_ alive: [Int32]) -> Verdict {
         let ages = views.compactMap(\.report.lastHeardMilliseconds)
-        let heard = ages.max().map { ", heard within \(Durations.milliseconds($0)) by " } ?? " for "
-        let well = "\(node) is alive\(heard)\(NodeList.text(alive))"
-        if let died = latest("declaredDead") {
-            let back = events.first {
-                $0.event.at >= died.event.at && $0.event.node == node
-                    && ["rejoined", "restarted", "joined", "refuted"].contains($0.event.kind)
-            }
-            if let back { return absence(well, died, back) }
-        }
-        if let restarted = latest("restarted") {
+        let heard =
+            ages.max().map { "heard within \(Durations.milliseconds($0)) by " } ?? "seen by "
+        let others = heard + NodeList.text(alive)
+        let tales = [absence(), restart(), refutation(), hole()].compactMap { $0 }
+        guard let latest = tales.max(by: { $0.at < $1.at }) else {
             return Verdict(
-                condition: .restarted,
-                sentence: "\(well). It restarted at \(ago(restarted.event.at)), before anybody "
-                    + "declared it dead")
+                condition: .well, sentence: "\(node) is alive and well: \(others)")
         }
-        if let refuted = latest("refuted") {
-            return Verdict(
-                condition: .wasAway,
-                sentence: "\(well). It was suspected and refuted that at \(ago(refuted.event.at)): "
-                    + "slow or cut off for a moment. Was it paused, or the network full?")
-        }
-        return Verdict(condition: .well, sentence: well + ": alive and well")
+        return Verdict(
+            condition: latest.condition, sentence: "\(node) is alive, \(others). \(latest.text)")
     }
 
-    private func absence(_ well: String, _ died: SeenEvent, _ back: SeenEvent) -> Verdict {
-        let restart = events.last {
-            $0.event.kind == "restarted" && $0.event.node == node && $0.event.at >= died.event.at
+    /// Something that happened to a member which is well now.
+    private typealias Tale = (at: Int64, condition: Condition, text: String)
+
+    private func absence() -> Tale? {
+        guard let died = latest("declaredDead") else { return nil }
+        let later = events.filter { $0.event.node == node && $0.event.at >= died.event.at }
+        let ways: Set = ["rejoined", "restarted", "joined", "refuted"]
+        guard let back = later.first(where: { ways.contains($0.event.kind) }) else { return nil }
+        let isRestart = later.contains {
+            $0.event.kind == "restarted" && $0.event.at - back.event.at < 1_000
         }
         let span = Durations.milliseconds(max(0, back.event.at - died.event.at))
-        var text = "\(well). It was held for dead from \(Durations.moment(died.event.at, now: now))"
-        text += " for \(span)"
-        text +=
-            restart == nil
-            ? " and came back without a restart: it was paused, overloaded or cut off"
-            : " and came back by a restart"
-        return Verdict(
-            condition: restart == nil ? .wasAway : .restarted, sentence: text)
+        let start = Durations.moment(died.event.at, now: now)
+        return (
+            back.event.at, isRestart ? .restarted : .wasAway,
+            "It was held for dead from \(start) for \(span) and came back "
+                + (isRestart
+                    ? "by a restart"
+                    : "without a restart: it was paused, overloaded or cut off")
+        )
+    }
+
+    private func restart() -> Tale? {
+        guard let restarted = latest("restarted") else { return nil }
+        let before = events.last {
+            ["departed", "declaredDead"].contains($0.event.kind) && $0.event.node == node
+                && $0.event.at <= restarted.event.at
+        }
+        // A return from the dead is a tale of its own.
+        if before?.event.kind == "declaredDead" { return nil }
+        return (
+            restarted.event.at, .restarted,
+            "It restarted at \(ago(restarted.event.at)), "
+                + (before == nil ? "before anybody declared it dead" : "after it had left in order")
+        )
+    }
+
+    private func refutation() -> Tale? {
+        guard let refuted = latest("refuted") else { return nil }
+        return (
+            refuted.event.at, .wasAway,
+            "It was suspected and refuted that at \(ago(refuted.event.at)): slow or cut off for a "
+                + "moment. Was it paused, or the network full?"
+        )
+    }
+
+    private func hole() -> Tale? {
+        guard let ended = latest("datagramsBlocked") else { return nil }
+        return (
+            ended.event.at, .wasAway,
+            "It answers by UDP again since \(ago(ended.event.at)); before that by TCP only"
+        )
     }
 }

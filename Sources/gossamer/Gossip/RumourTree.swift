@@ -69,7 +69,7 @@ struct RumourTree: Equatable {
             var line = "+\(arrival.milliseconds) ms  "
             line += String(repeating: "   ", count: level)
             line += arrival.from.map { "\($0) -> \(arrival.nodeId)" } ?? "\(arrival.nodeId)"
-            if arrival.repeats > 0 { line += "  (again \(arrival.repeats) times)" }
+            if arrival.repeats > 0 { line += "  (again \(Counted.text(arrival.repeats, "time")))" }
             lines.append(line)
             for next in arrivals where next.from == arrival.nodeId { add(next, level + 1) }
         }

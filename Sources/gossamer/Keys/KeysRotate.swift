@@ -159,7 +159,8 @@ struct KeysRotate: AsyncParsableCommand {
         } else {
             Terminal.print(Self.reloaded(seen))
         }
-        if !failed.isEmpty || !seen.silent.isEmpty { throw ExitCode.unhealthy }
+        let shown = Set(seen.answers.map { $0.keys?.secrets.first })
+        if shown.count > 1 || !seen.silent.isEmpty { throw ExitCode.unhealthy }
     }
 
     static func reloaded(_ seen: InspectionAnswers) -> String {
@@ -170,6 +171,9 @@ struct KeysRotate: AsyncParsableCommand {
             return "\(answer.nodeId) shows \(names.first ?? "none")\(rest)"
         }
         if !seen.silent.isEmpty { lines.append("no answer from \(NodeList.text(seen.silent))") }
+        if Set(seen.answers.compactMap { $0.keys?.secrets.first }).count > 1 {
+            lines.append("not all show the same: was the file copied to all machines?")
+        }
         return lines.joined(separator: "\n")
     }
 }
