@@ -22,8 +22,9 @@ struct Gossamer: AsyncParsableCommand {
             """,
         version: Version.line,
         subcommands: [
-            ServeCommand.self, ClusterCommand.self, GossipCommand.self, TopicCommand.self,
-            GroupCommand.self, ProduceCommand.self, ConsumeCommand.self, ConfigCommand.self,
+            ServeCommand.self, ClusterCommand.self, GossipCommand.self, KeysCommand.self,
+            TopicCommand.self, GroupCommand.self, ProduceCommand.self, ConsumeCommand.self,
+            ConfigCommand.self,
             LogCommand.self, VersionCommand.self,
         ])
 

@@ -3,11 +3,43 @@ import Model
 import Node
 import Transport
 
+/// Which events of a journal are asked for.
+struct EventFilter {
+    var key: String?
+    var node: NodeID?
+    /// Whose journal it is: what it says of its own state is about itself.
+    var owner: NodeID
+
+    func takes(_ report: EventReport) -> Bool {
+        if let key, report.key != key { return false }
+        guard let node else { return true }
+        return report.node.map { $0 == node.rawValue }
+            ?? (node == owner && report.key == nil && report.kind != "outOfPlace")
+    }
+}
+
 extension MeshJournal {
     /// The oldest events behind `number`, at most `limit`; the newest where `number` is 0.
-    func reports(after number: UInt64, limit: Int) -> [EventReport] {
-        guard number > 0 else { return entries.suffix(limit).map(EventReport.init) }
-        return entries.lazy.filter { $0.serial > number }.prefix(limit).map(EventReport.init)
+    ///
+    /// A number that is not there yet is of an earlier start of this broker: all is new then.
+    func reports(after number: UInt64, limit: Int, _ filter: EventFilter) -> [EventReport] {
+        var found: [EventReport] = []
+        guard number > 0 else {
+            for entry in entries.reversed() {
+                let report = EventReport(entry)
+                if filter.takes(report) { found.append(report) }
+                if found.count >= limit { break }
+            }
+            return found.reversed()
+        }
+        let range = (entries.first?.serial ?? 1)...(entries.last?.serial ?? 1)
+        let known = range.contains(number) ? Int(number - range.lowerBound) + 1 : 0
+        for entry in entries.dropFirst(known) {
+            let report = EventReport(entry)
+            if filter.takes(report) { found.append(report) }
+            if found.count >= limit { break }
+        }
+        return found
     }
 }
 
@@ -25,7 +57,13 @@ extension EventReport {
         let words = EventWords(entry.what, at: entry.at.instant)
         self.init(
             number: entry.serial, at: entry.at.wall.milliseconds, kind: words.kind,
-            node: words.node?.rawValue, by: words.by?.rawValue, key: words.key, text: words.text)
+            node: words.node?.rawValue, by: words.by?.rawValue, key: words.key,
+            proposer: words.ballot?.proposer.rawValue, counter: words.ballot?.counter,
+            hop: words.mark.map { Int($0.hop) }, isFirst: words.isFirst,
+            others: words.others?.map(\.rawValue),
+            reason: words.reason,
+            deadInMilliseconds: words.deadline.map { $0.milliseconds(since: entry.at.instant) },
+            text: words.text)
     }
 }
 
@@ -36,9 +74,17 @@ private struct EventWords {
     var by: NodeID?
     var key: String?
     var text: String
+    var ballot: Ballot?
+    var mark: TraceMark?
+    var isFirst: Bool?
+    var others: [NodeID]?
+    var deadline: Instant?
+    var reason: String?
 
     init(
         _ kind: String, about node: NodeID? = nil, by: NodeID? = nil, key: String? = nil,
+        ballot: Ballot? = nil, mark: TraceMark? = nil, isFirst: Bool? = nil,
+        others: [NodeID]? = nil, deadline: Instant? = nil, reason: String? = nil,
         _ text: String
     ) {
         self.kind = kind
@@ -46,6 +92,12 @@ private struct EventWords {
         self.by = by
         self.key = key
         self.text = text
+        self.ballot = ballot
+        self.mark = mark
+        self.isFirst = isFirst
+        self.others = others
+        self.deadline = deadline
+        self.reason = reason
     }
 
     init(_ what: MeshJournal.What, at now: Instant) {
@@ -67,10 +119,19 @@ private struct EventWords {
             self.init("rosterLearned", "roster \(roster)")
         case .linkFailed(let address, let node, let failure):
             self.init(
-                "linkFailed", about: node, "no link to \(address.host):\(address.port): \(failure)")
+                "linkFailed", about: node, reason: Self.reason(failure),
+                "no link to \(address.host):\(address.port): \(Self.reason(failure))")
         case .outOfPlace(let kind, let address):
             self.init(
                 "outOfPlace", "\(address.host):\(address.port) sent \(kind) and may not: ignored")
+        }
+    }
+
+    private static func reason(_ failure: Transport.LinkFailure) -> String {
+        switch failure {
+        case .notConnected: "nobody answers there"
+        case .refused(let refusal): "this broker refused it: \(refusal)"
+        case .declined(let refusal): "it refused this broker: \(refusal)"
         }
     }
 
@@ -99,11 +160,12 @@ private struct EventWords {
                 "probed \(node.rawValue): no answer in \(timeout) ms (health \(health))")
         case .helpersAsked(let node, let helpers):
             EventWords(
-                "helpersAsked", about: node,
+                "helpersAsked", about: node, others: helpers,
                 "asked \(list(helpers)) to probe \(node.rawValue), and tried TCP")
         case .helperAnswered(let helper, let target, let answer):
             EventWords(
                 "helperAnswered", about: target, by: helper,
+                reason: answer == .reached ? "reached" : "unreached",
                 "\(helper.rawValue) \(answer == .reached ? "reached" : "could not reach") "
                     + "\(target.rawValue)")
         case .linkProbed(let node):
@@ -111,7 +173,9 @@ private struct EventWords {
         case .linkAnswered(let node):
             EventWords("linkAnswered", about: node, "reached \(node.rawValue) by TCP")
         case .linkFailed(let node, let failure):
-            EventWords("linkFailed", about: node, "no TCP link to \(node.rawValue): \(failure)")
+            EventWords(
+                "linkFailed", about: node, reason: "\(failure)",
+                "no TCP link to \(node.rawValue): \(failure)")
         case .probeFailed(let node, let refused, let silent):
             EventWords(
                 "probeFailed", about: node,
@@ -125,13 +189,13 @@ private struct EventWords {
         switch event {
         case .suspected(let node, let life, let by, let deadline):
             EventWords(
-                "suspected", about: node, by: by,
+                "suspected", about: node, by: by, deadline: deadline,
                 "\(by.rawValue) SUSPECTS \(node.rawValue) (boot \(life.boot.rawValue), incarnation "
                     + "\(life.incarnation.rawValue)): dead in \(deadline.milliseconds(since: now)) "
                     + "ms unless it refutes")
         case .confirmed(let node, let by, let count, let of, let deadline):
             EventWords(
-                "confirmed", about: node, by: by,
+                "confirmed", about: node, by: by, deadline: deadline,
                 "\(by.rawValue) confirms by its own probe (\(count) of \(of)): now "
                     + "\(deadline.milliseconds(since: now)) ms are left")
         case .suspicionWithheld(let node):
@@ -150,7 +214,7 @@ private struct EventWords {
                     + "incarnation \(life.incarnation.rawValue)")
         case .declaredDead(let node, _, let by, let accusers):
             EventWords(
-                "declaredDead", about: node, by: by,
+                "declaredDead", about: node, by: by, others: accusers,
                 "\(by.rawValue) declares \(node.rawValue) DEAD, accused by \(list(accusers))")
         case .restarted(let node, let boot):
             EventWords(
@@ -179,7 +243,7 @@ private struct EventWords {
         case .isolated(let isIsolated): EventWords("isolated", "isolated: \(isIsolated)")
         case .valueApplied(let key, let ballot, let from):
             EventWords(
-                "valueApplied", by: from, key: key,
+                "valueApplied", by: from, key: key, ballot: ballot,
                 "\(key) at (\(ballot.proposer.rawValue), \(ballot.counter)) from "
                     + (from.map { "\($0.rawValue)" } ?? "own Paxos"))
         case .valueWanted(let key, let from):
@@ -188,7 +252,7 @@ private struct EventWords {
             EventWords("valueDoubted", key: key, "\(key) is unknown: read through Paxos first")
         case .traced(let mark, let from, let isFirst):
             EventWords(
-                "traced", by: from, key: "trace/\(mark.id)",
+                "traced", by: from, key: "trace/\(mark.id)", mark: mark, isFirst: isFirst,
                 "trace from \(mark.origin.rawValue), hop \(mark.hop)"
                     + (isFirst ? "" : ", again"))
         case .digestsDiffered(let node):

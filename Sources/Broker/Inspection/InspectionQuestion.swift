@@ -31,10 +31,17 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
     /// Events with greater numbers only.
     public var after: UInt64?
     public var limit: Int?
+    /// The member that shall answer in place of the broker that is reached.
+    public var target: Int32?
+    /// How far the events of each broker were read, where several are asked for theirs.
+    public var cursors: [EventCursor]?
+    /// How long members may take, in milliseconds; bounded by the broker that asks them.
+    public var patience: Int?
 
     public init(
         _ verb: Verb, everywhere: Bool = false, key: String? = nil, node: Int32? = nil,
-        address: String? = nil, after: UInt64? = nil, limit: Int? = nil
+        address: String? = nil, after: UInt64? = nil, limit: Int? = nil, target: Int32? = nil,
+        cursors: [EventCursor]? = nil, patience: Int? = nil
     ) {
         self.verb = verb
         self.everywhere = everywhere
@@ -43,6 +50,20 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
         self.address = address
         self.after = after
         self.limit = limit
+        self.target = target
+        self.cursors = cursors
+        self.patience = patience
+    }
+}
+
+/// The number of the last event of one broker that was read.
+public struct EventCursor: Codable, Sendable, Equatable {
+    public var nodeId: Int32
+    public var after: UInt64
+
+    public init(nodeId: Int32, after: UInt64) {
+        self.nodeId = nodeId
+        self.after = after
     }
 }
 
@@ -158,6 +179,18 @@ public struct EventReport: Codable, Sendable, Equatable {
     /// Another member that took part: who accused, who helped, who sent.
     public var by: Int32?
     public var key: String?
+    /// The version that a table took.
+    public var proposer: Int32?
+    public var counter: UInt64?
+    /// How many members a trace had passed, and whether it was the first to arrive.
+    public var hop: Int?
+    public var isFirst: Bool?
+    /// Those who accuse, or were asked for help.
+    public var others: [Int32]?
+    /// Why a link failed, or what a helper said: `reached` or `unreached`.
+    public var reason: String?
+    /// What a suspect has left at that moment.
+    public var deadInMilliseconds: Int64?
     /// The rest, as a sentence.
     public var text: String
 }
@@ -200,9 +233,33 @@ public struct KeysReport: Codable, Sendable, Equatable {
     public var publicKey: String
     /// Names of the admission secrets that it takes, the one that it shows first.
     public var secrets: [String]
-    /// Links by which each admission secret was proved since the start, by the secret's name.
-    public var proofs: [String: UInt64]
+    /// The file that they come from; nil where the broker was given none.
+    public var secretFile: String?
+    /// How each of them was used since the start.
+    public var uses: [SecretUseReport]
+    /// What each member showed at its last link, though it needs none.
+    public var shown: [ShownSecretReport]
     public var admissions: [AdmissionReport]
+}
+
+/// How often one admission secret was proved to one broker.
+public struct SecretUseReport: Codable, Sendable, Equatable {
+    public var name: String
+    /// By brokers that asked to join: they need it.
+    public var joins: UInt64
+    /// By command lines elsewhere: they need it too.
+    public var operators: UInt64
+    /// By members, which are known by their keys.
+    public var members: UInt64
+    /// How long ago a joiner or a command line needed it, since it has the place that it has.
+    public var neededMilliseconds: Int64?
+}
+
+/// The secret that a member showed last.
+public struct ShownSecretReport: Codable, Sendable, Equatable {
+    public var nodeId: Int32
+    public var name: String
+    public var agoMilliseconds: Int64
 }
 
 /// A binding of a node id to a key and a store.

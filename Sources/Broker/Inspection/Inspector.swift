@@ -33,7 +33,7 @@ final class Inspector {
     /// Questions under way: an operator's terminal needs one, a dashboard a few.
     private static let roundsMaximum = 64
     /// How long members may take, less than a person's patience.
-    private static let patienceMilliseconds: Int64 = 2_000
+    private static let patienceMilliseconds = 100...2_000
 
     unowned let reactor: Reactor
     let codec: any InspectionCodec
@@ -59,35 +59,48 @@ final class Inspector {
         }
         if question.verb.isAudited { reactor.events.audited(question, by: whom) }
         let codec = codec
+        if let target = question.target.map({ NodeID($0) }), target.rawValue != blank().nodeId {
+            guard reactor.plane?.mesh.peers[target] != nil else {
+                var answer = blank()
+                answer.error = "no member \(target.rawValue): see gossamer gossip members"
+                return reply(codec.bytes(of: InspectionAnswers(answers: [answer], silent: [])))
+            }
+            return askOthers(question, [target], []) { reply(codec.bytes(of: $0)) }
+        }
         answer(question) { [unowned self] own in
             guard question.everywhere, let mesh = self.reactor.mesh, mesh.transport != nil else {
                 return reply(codec.bytes(of: InspectionAnswers(answers: [own], silent: [])))
             }
-            self.askOthers(question, own) { reply(codec.bytes(of: $0)) }
+            let peers = self.reactor.plane?.mesh.peers.values.filter(\.status.isPresent) ?? []
+            self.askOthers(question, peers.map(\.node).sorted(), [own]) {
+                reply(codec.bytes(of: $0))
+            }
         }
     }
 
     // MARK: Other members
 
     private func askOthers(
-        _ question: InspectionQuestion, _ own: InspectionAnswer,
+        _ question: InspectionQuestion, _ others: [NodeID], _ answers: [InspectionAnswer],
         reply: @escaping (InspectionAnswers) -> Void
     ) {
-        let others =
-            reactor.plane?.mesh.peers.values.filter(\.status.isPresent).map(\.node).sorted() ?? []
         guard !others.isEmpty, rounds.count < Self.roundsMaximum else {
-            return reply(InspectionAnswers(answers: [own], silent: others.map(\.rawValue)))
+            return reply(InspectionAnswers(answers: answers, silent: others.map(\.rawValue)))
         }
         lastRound &+= 1  // wraps: only equality matters
         let round = lastRound
-        rounds[round] = Round(answers: [own], waiting: others, reply: reply)
+        rounds[round] = Round(answers: answers, waiting: others, reply: reply)
         var single = question
         single.everywhere = false
+        single.target = nil
         var message = ByteBuffer(integer: round)
         message.writeImmutableBuffer(codec.bytes(of: single))
         for node in others { send(message, .inspect, to: .member(node)) }
+        let range = Self.patienceMilliseconds
+        let patience = min(
+            max(question.patience ?? range.upperBound, range.lowerBound), range.upperBound)
         let loop = reactor.loop
-        loop.assumeIsolated().scheduleTask(in: .milliseconds(Self.patienceMilliseconds)) {
+        loop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(patience))) {
             self.close(round)
         }
     }

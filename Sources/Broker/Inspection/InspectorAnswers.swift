@@ -24,7 +24,7 @@ extension Inspector {
         case .members: answer.members = members(mesh, shell)
         case .info: answer.info = info(mesh)
         case .events:
-            answer.events = shell.journal.reports(after: question.after ?? 0, limit: limit)
+            answer.events = events(question, shell.journal, limit)
         case .versions:
             answer.versions = mesh.gossip.versions(prefix: question.key ?? "").prefix(limit)
                 .map(VersionReport.init)
@@ -33,12 +33,23 @@ extension Inspector {
                 HeatReport(nodeId: $0.node.rawValue, ageMilliseconds: $0.milliseconds)
             }
         case .stats: answer.stats = stats(mesh, shell)
-        case .keys: answer.keys = keys(mesh)
+        case .keys: answer.keys = keys(mesh, shell)
         case .tap: answer.packets = packets(after: question.after ?? 0, shell)
         case .join, .leave, .forceLeave, .trace, .revoke, .useSecret:
             return act(question, mesh, shell, answer, then: then)
         }
         then(answer)
+    }
+
+    private func events(
+        _ question: InspectionQuestion, _ journal: MeshJournal, _ limit: Int
+    ) -> [EventReport] {
+        let this = blank().nodeId
+        let cursor = question.cursors?.first { $0.nodeId == this }?.after
+        return journal.reports(
+            after: cursor ?? question.after ?? 0, limit: limit,
+            EventFilter(
+                key: question.key, node: question.node.map { NodeID($0) }, owner: NodeID(this)))
     }
 
     // MARK: Members
@@ -80,7 +91,8 @@ extension Inspector {
             admission: member.admission.number.rawValue, isVoter: isVoter,
             roundTripMicrosecondsP50: member.roundTripMicrosecondsP50,
             roundTripMicrosecondsP99: member.roundTripMicrosecondsP99,
-            isUdpBlocked: member.isDatagramBlocked, accusers: member.accusers.map(\.rawValue),
+            isUdpBlocked: member.isDatagramBlocked,
+            accusers: Set(member.accusers.map(\.rawValue)).sorted(),
             forMilliseconds: now.milliseconds(since: member.since),
             deadInMilliseconds: member.deadline.map { max(0, $0.milliseconds(since: now)) },
             lastHeardMilliseconds: member.lastHeard.map { now.milliseconds(since: $0) },
@@ -143,10 +155,22 @@ extension Inspector {
             version: own.description.softwareVersion)
     }
 
-    private func keys(_ mesh: Mesh) -> KeysReport {
-        KeysReport(
-            publicKey: Self.text(mesh.publicKey), secrets: reactor.mesh?.secretNames ?? [],
-            proofs: reactor.mesh?.trust.proofs ?? [:],
+    private func keys(_ mesh: Mesh, _ shell: MeshShell) -> KeysReport {
+        let now = reactor.now.instant
+        return KeysReport(
+            publicKey: Self.text(mesh.publicKey), secrets: shell.secretNames,
+            secretFile: shell.secretFile,
+            uses: shell.secretNames.map { name in
+                let use = shell.trust.uses[name] ?? MeshTrust.SecretUse()
+                return SecretUseReport(
+                    name: name, joins: use.joins, operators: use.operators, members: use.members,
+                    neededMilliseconds: use.neededAt.map { now.milliseconds(since: $0) })
+            },
+            shown: shell.trust.shown.map { node, shown in
+                ShownSecretReport(
+                    nodeId: node.rawValue, name: shown.name,
+                    agoMilliseconds: now.milliseconds(since: shown.at))
+            }.sorted { $0.nodeId < $1.nodeId },
             admissions: mesh.admissions.values.map {
                 AdmissionReport(
                     nodeId: $0.node.rawValue, publicKey: Self.text($0.key),
@@ -216,7 +240,7 @@ extension Inspector {
         case .useSecret:
             do throws(SecretFile.Failure) {
                 try shell.reloadSecrets()
-                answer.keys = keys(mesh)
+                answer.keys = keys(mesh, shell)
             } catch { answer.error = "\(error)" }
         case .members, .info, .events, .versions, .heat, .stats, .keys, .tap: break
         }

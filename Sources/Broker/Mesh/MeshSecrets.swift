@@ -24,6 +24,15 @@ public enum MeshSecrets {
             + fresh() + "\n" + last + "\n"
     }
 
+    /// The file without the secret that was shown before; nil where it holds one only.
+    public static func withoutPrevious(_ text: String) -> String? {
+        let secrets = secrets(in: text)
+        guard secrets.count == 2 else { return nil }
+        return
+            "# admission secret of a gossamer mesh: whoever has it can join. Keep it like a password.\n"
+            + secrets[0] + "\n"
+    }
+
     private static func fresh() -> String {
         let secret = SecretBytes(randomCount: 32)
         var bytes = ByteBuffer()
@@ -41,7 +50,12 @@ public enum MeshSecrets {
     /// nothing about it.
     static func names(_ path: String?) throws(SecretFile.Failure) -> [String] {
         guard let path, let text = try SecretFile.read(path) else { return [] }
-        return secrets(in: text).map { secret in
+        return names(in: text)
+    }
+
+    /// What operators call the secrets of a text, the one that is shown first.
+    public static func names(in text: String) -> [String] {
+        secrets(in: text).map { secret in
             var hasher = GenericHasher()
             hasher.update(ByteBuffer(string: "gossamer secret name 1 " + secret))
             return Inspector.text(hasher.finish().words.a)

@@ -13,7 +13,7 @@ import Transport
 final class MeshShell: MeshTransportDelegate {
     private unowned let reactor: Reactor
     let trust: MeshTrust
-    private let secretFile: String?
+    let secretFile: String?
     /// Names of the admission secrets that are taken, the one that is shown first.
     private(set) var secretNames: [String] = []
     /// What operators' questions are answered by; nil where nobody gave it its words.
@@ -41,6 +41,7 @@ final class MeshShell: MeshTransportDelegate {
     func reloadSecrets() throws(SecretFile.Failure) {
         let ring = try MeshSecrets.ring(secretFile)
         secretNames = try MeshSecrets.names(secretFile)
+        trust.use(secretsNamed: secretNames)
         transport?.use(ring)
     }
 
@@ -49,6 +50,8 @@ final class MeshShell: MeshTransportDelegate {
         _ identity: consuming LocalIdentity, to address: MeshAddress
     ) throws(SecretFile.Failure) -> EventLoopFuture<MeshAddress> {
         secretNames = try MeshSecrets.names(secretFile)
+        trust.use(secretsNamed: secretNames)
+        trust.now = { [unowned reactor] in reactor.now.instant }
         let transport = MeshTransport(
             loop: reactor.loop, identity: identity, secrets: try MeshSecrets.ring(secretFile),
             trust: trust, delegate: self)

@@ -9,8 +9,31 @@ import Transport
 final class MeshTrust: TrustStore {
     private var admissions: [NodeID: AdmissionRecord] = [:]
     private var boots = BootLedger()
-    /// Claims by which the admission secret was proved, by what the proof was worth.
-    private(set) var proofs: [String: UInt64] = [:]
+    /// How one admission secret was used since the start, and when somebody last needed it.
+    struct SecretUse {
+        var joins: UInt64 = 0
+        var operators: UInt64 = 0
+        var members: UInt64 = 0
+        var neededAt: Instant?
+    }
+
+    /// By the secret's name; those that are taken only.
+    private(set) var uses: [String: SecretUse] = [:]
+    /// What each member showed at its last link: as many as were admitted.
+    private(set) var shown: [NodeID: (name: String, at: Instant)] = [:]
+    /// Names of the secrets that are taken, the one that is shown first.
+    private var secretNames: [String] = []
+    /// What time it is, by the loop that owns it.
+    var now: () -> Instant = { Instant(nanoseconds: 0) }
+
+    /// Other secrets are taken from now on; what is known of those that stay is kept.
+    func use(secretsNamed names: [String]) {
+        // What was shown as the newest says nothing about who misses it once it is not.
+        if let last = secretNames.first, last != names.first { uses[last]?.neededAt = nil }
+        secretNames = names
+        uses = uses.filter { names.contains($0.key) }
+    }
+
     func admit(_ record: AdmissionRecord) { admissions[record.node] = record }
 
     /// A life of a member that was heard of: older ones of its store are refused from now on.
@@ -20,7 +43,36 @@ final class MeshTrust: TrustStore {
     }
 
     func judge(_ claim: PeerClaim) -> Verdict {
-        if claim.admission.isValid { proofs["\(claim.admission)", default: 0] += 1 }
+        let verdict = weigh(claim)
+        count(claim, verdict)
+        return verdict
+    }
+
+    /// What was shown, and whether it was needed.
+    private func count(_ claim: PeerClaim, _ verdict: Verdict) {
+        let place: Int? =
+            switch claim.admission {
+            case .current: 0
+            case .previous: 1
+            case .absent, .unknownSecret, .wrong: nil
+            }
+        guard let place, place < secretNames.count else { return }
+        let name = secretNames[place]
+        switch verdict {
+        case .member(let node):
+            uses[name, default: SecretUse()].members += 1
+            shown[node] = (name, now())
+        case .candidate:
+            uses[name, default: SecretUse()].joins += 1
+            uses[name]?.neededAt = now()
+        case .operator:
+            uses[name, default: SecretUse()].operators += 1
+            uses[name]?.neededAt = now()
+        case .refuse: break
+        }
+    }
+
+    private func weigh(_ claim: PeerClaim) -> Verdict {
         switch claim.role {
         case .operator:
             return claim.admission.isValid ? .operator : judge(member: claim, as: .operator)

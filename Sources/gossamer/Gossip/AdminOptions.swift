@@ -17,8 +17,15 @@ struct AdminOptions: ParsableArguments {
     var via: String?
 
     @Option(
-        help: ArgumentHelp("File with the mesh's admission secret, for --via.", valueName: "file"))
+        help: ArgumentHelp(
+            "File with the mesh's admission secret, for --via, and for what changes it.",
+            valueName: "file"))
     var secretFile: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Let this member answer, through the broker that is reached.", valueName: "n"))
+    var from: Int32?
 
     func validate() throws {
         guard via == nil || secretFile != nil else {
@@ -31,8 +38,10 @@ struct AdminOptions: ParsableArguments {
     }
 
     /// Asks the broker and, where the question says so, through it all others.
-    func ask(_ question: InspectionQuestion) async throws -> InspectionAnswers {
+    func ask(_ asked: InspectionQuestion) async throws -> InspectionAnswers {
         let codec = InspectionJSON()
+        var question = asked
+        if !question.everywhere, question.target == nil { question.target = from }
         let bytes = codec.bytes(of: question)
         let answer: ByteBuffer
         if let via {
@@ -48,12 +57,27 @@ struct AdminOptions: ParsableArguments {
         } else {
             answer = try AdminClient.ask(bytes, in: directory())
         }
-        guard let answers = codec.answers(from: answer), let first = answers.answers.first else {
+        guard let answers = codec.answers(from: answer) else {
             throw CommandFailure("the broker's answer can't be read: is it of another version?")
         }
-        if let error = first.error { throw CommandFailure(error) }
+        guard let first = answers.answers.first else {
+            let who = answers.silent.map { "\($0)" }.joined(separator: ", ")
+            throw CommandFailure("member \(who) does not answer: see gossamer gossip why \(who)")
+        }
+        let isRefused = question.everywhere ? answers.answers.allSatisfy { $0.error != nil } : true
+        if let error = first.error, isRefused { throw CommandFailure(error) }
         return answers
     }
+
+    /// Asks one broker and takes its answer.
+    func askOne(_ question: InspectionQuestion) async throws -> InspectionAnswer {
+        let answers = try await ask(question).answers
+        guard let first = answers.first else { throw CommandFailure("no answer") }
+        return first
+    }
+
+    /// How often a live view asks: a link costs a handshake each time, the local socket nothing.
+    var pollMilliseconds: Int { via == nil ? 250 : 1_000 }
 
     private func directory() -> String {
         let environment = ProcessInfo.processInfo.environment

@@ -8,7 +8,8 @@ struct GossipMembers: AsyncParsableCommand {
         abstract: "List all members as one broker sees them, or as all do.",
         discussion: """
             HEALTH is the broker's own: 0 is well, 8 the worst. A `*` behind the id marks a voter.
-            The last line says whether all brokers that are there have the same tables.
+            The last line says whether all brokers that are there have the same tables. --from N
+            shows the mesh as member N sees it.
 
             EXAMPLES:
               gossamer gossip members
@@ -124,23 +125,4 @@ enum WideFormat: String, ExpressibleByArgument, CaseIterable {
 struct WideOutputOptions: ParsableArguments {
     @Option(name: [.customShort("o"), .customLong("output")], help: "Form of the answer.")
     var format: WideFormat = .table
-}
-
-/// Spans of time as a person reads them.
-enum Durations {
-    static func milliseconds(_ span: Int64) -> String {
-        switch span {
-        case ..<1_000: "\(span) ms"
-        case ..<60_000: "\(span / 1_000).\(span % 1_000 / 100) s"
-        case ..<3_600_000: "\(span / 60_000) min"
-        case ..<172_800_000: "\(span / 3_600_000) h"
-        default: "\(span / 86_400_000) d"
-        }
-    }
-
-    static func microseconds(_ span: Int?) -> String {
-        guard let span else { return "-" }
-        guard span >= 1_000 else { return "0.\(span / 100 % 10)\(span / 10 % 10) ms" }
-        return "\(span / 1_000).\(span % 1_000 / 100) ms"
-    }
 }

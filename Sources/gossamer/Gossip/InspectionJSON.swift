@@ -13,6 +13,11 @@ struct InspectionJSON: InspectionCodec {
 
     func bytes(of answers: InspectionAnswers) -> ByteBuffer { encode(answers) }
 
+    /// Reads any report from text.
+    static func decoded<Value: Decodable>(_ text: String) -> Value? {
+        InspectionJSON().decode(ByteBuffer(string: text))
+    }
+
     private func decode<Value: Decodable>(_ bytes: ByteBuffer) -> Value? {
         try? JSONDecoder().decode(Value.self, from: Data(bytes.readableBytesView))
     }

@@ -24,6 +24,17 @@ enum Terminal {
             && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     }
 
+    /// Whether a person looks at standard output, in a terminal that can erase its screen.
+    static var isScreen: Bool {
+        isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+    }
+
+    /// Whether standard output is a pipe whose reader has gone.
+    static var isUnread: Bool {
+        var state = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+        return unsafe poll(&state, 1, 0) > 0 && state.revents & Int16(POLLERR) != 0
+    }
+
     static func exit(_ code: ExitCode) -> Never { Foundation.exit(code.rawValue) }
 
     private static func write(_ text: String, to descriptor: Int32) {

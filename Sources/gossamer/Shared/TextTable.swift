@@ -44,6 +44,7 @@ struct TextTable {
             }
             if column < cells.count - 1 { result += "  " }
         }
+        while result.hasSuffix(" ") { result.removeLast() }
         return result
     }
 
