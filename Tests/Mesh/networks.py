@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import cases
-from broker import BrokerError, wait_until
+from broker import at_end, wait_until
 from cases import Skip, case, check
 from mesh import PRESENT, Mesh
 
@@ -31,6 +31,7 @@ class Network:
         self.names = [f"{self.tag}n{node}" for node in range(1, count + 1)]
         self.hosts = [f"{self.subnet}.{node}" for node in range(1, count + 1)]
         self.made = []
+        at_end(self.close)
 
     def __enter__(self):
         try:
@@ -94,9 +95,11 @@ class Network:
                     namespaces=self.names[chosen], **more)
 
     def close(self):
-        for name in self.made:
-            run("ip", "netns", "del", name, check=False)
-        run("ip", "link", "del", self.bridge, check=False)
+        if self.made:
+            for name in self.made:
+                run("ip", "netns", "del", name, check=False)
+            run("ip", "link", "del", self.bridge, check=False)
+        self.made = []
 
     def __exit__(self, *_):
         self.close()
@@ -180,7 +183,8 @@ def long_cut_heals_by_itself(stage):
         same = time.monotonic() - begin
         check("gone-again" not in cases.metadata(mesh[3])[1], "a deleted topic came back")
     took = ", ".join(f"{t:.1f}" for t in seen.values())
-    return f"dead at {took} s; after 35 s all know all {back:.1f} s and one table {same:.1f} s after the heal"
+    return (f"dead at {took} s; after 35 s all know all {back:.1f} s and one table {same:.1f} s "
+            "after the heal")
 
 
 @case

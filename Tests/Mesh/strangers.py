@@ -396,6 +396,49 @@ class Recorder:
 
 
 @case
+def forged_refusals(stage):
+    """A stranger on a dead member's port says "your boot is stale" and "you are revoked": no proof."""
+    reasons = {"wrongSecret": 5, "revoked": 6, "duplicateNodeID": 7, "staleBoot": 8}
+    with Guarded(stage, 4) as guarded:
+        mesh = guarded.mesh
+        place = (mesh[4].host, mesh[4].mesh_port)
+        mesh[4].kill()
+        answered = dict.fromkeys(reasons, 0)
+        listener = socket.create_server(place, backlog=64)
+        listener.settimeout(0.2)
+        end = time.monotonic() + 60
+        try:
+            # The dead are called for ever, so each of these words is heard by somebody.
+            while min(answered.values()) < 2 and time.monotonic() < end:
+                try:
+                    caller, _ = listener.accept()
+                except socket.timeout:
+                    continue
+                word = min(answered, key=answered.get)
+                with caller:
+                    caller.settimeout(2)
+                    try:
+                        caller.recv(512)
+                        caller.sendall(frame(struct.pack(">BBB", 5, reasons[word], 1)))
+                        caller.recv(1)
+                        answered[word] += 1
+                    except OSError:
+                        pass
+        finally:
+            listener.close()
+        check(min(answered.values()) >= 2, f"too few calls: {answered}")
+        mesh[4].start()
+        mesh.await_agreement()
+        end = time.monotonic() + 3  # a clean stop takes a second
+        while time.monotonic() < end:
+            for broker in mesh:
+                check(broker.alive(), f"broker {broker.node_id} believed it and ended: {broker.tail(3)}")
+            time.sleep(0.1)
+        check(len(mesh.running()) == 4, "a broker is missing")
+    return f"{sum(answered.values())} forged refusals, nobody believed them"
+
+
+@case
 def recorded_streams(stage):
     """Whole TCP streams of a join and of a member's link, replayed: refused, also after a restart."""
     with Guarded(stage) as guarded:

@@ -27,6 +27,12 @@ class BrokerError(Exception):
 
 
 _children = []
+_endings = []
+
+
+def at_end(act):
+    """Runs `act` when this program is told to end, after its children were killed."""
+    _endings.append(act)
 
 
 def track(process):
@@ -42,6 +48,8 @@ def end_with_children():
         for process in list(_children):
             if process.poll() is None:
                 process.kill()
+        for act in list(_endings):
+            act()
         os._exit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)
