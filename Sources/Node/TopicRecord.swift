@@ -136,6 +136,6 @@ public struct TopicRecord: Hashable, Sendable {
 
     private static func readText(_ bytes: inout ByteBuffer) -> String? {
         guard let length: UInt16 = bytes.readInteger() else { return nil }
-        return bytes.readString(length: Int(length))
+        return bytes.readText(length: Int(length))
     }
 }

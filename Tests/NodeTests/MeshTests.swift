@@ -234,6 +234,20 @@ import Testing
         }
     }
 
+    /// Found by fuzzing: the repaired text was longer than its length could say.
+    @Test func bytesThatAreNoTextAreRefused() {
+        var bytes = ByteBuffer()
+        bytes.writeMultipleIntegers(UInt8(1), UInt8(1), Int32(1), UInt8(254))
+        bytes.writeRepeatingByte(0xFF, count: 254)
+        bytes.writeInteger(UInt32(0))
+        #expect(throws: JoinAnswer.DecodeError.truncated) { try JoinAnswer(decoding: bytes) }
+        var record = ByteBuffer()
+        record.writeMultipleIntegers(UInt8(2), UInt64(1), UInt64(2), UInt16(1), UInt16(40_000))
+        record.writeRepeatingByte(0xFF, count: 40_000)
+        record.writeMultipleIntegers(UInt16(0), Int32(1), Int32(1), UInt8(1), Int32(1))
+        #expect(throws: TopicRecord.DecodeError.truncated) { try TopicRecord(decoding: record) }
+    }
+
     @Test func lengthsAreNotBelieved() {
         var bytes = ByteBuffer()
         bytes.writeMultipleIntegers(UInt8(1), UInt8(1), Int32(1), UInt8(0), UInt32.max)

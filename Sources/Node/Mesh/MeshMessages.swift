@@ -81,7 +81,7 @@ public enum JoinAnswer: Hashable, Sendable {
         guard let isAdmitted: UInt8 = bytes.readInteger() else { throw .truncated }
         if isAdmitted == 1 {
             guard let node: Int32 = bytes.readInteger(), let length: UInt8 = bytes.readInteger(),
-                let cluster = bytes.readString(length: Int(length)),
+                let cluster = bytes.readText(length: Int(length)),
                 let count: UInt32 = bytes.readInteger()
             else { throw .truncated }
             guard node >= 0, count <= Self.valuesMaximum else { throw .outOfRange }
@@ -94,11 +94,20 @@ public enum JoinAnswer: Hashable, Sendable {
         } else {
             guard let canRetry: UInt8 = bytes.readInteger(),
                 let length: UInt16 = bytes.readInteger(),
-                let reason = bytes.readString(length: Int(length))
+                let reason = bytes.readText(length: Int(length))
             else { throw .truncated }
             self = .refused(reason, canRetry: canRetry == 1)
         }
         guard bytes.readableBytes == 0 else { throw .outOfRange }
+    }
+}
+
+extension ByteBuffer {
+    /// Text as it was written: bytes that are no UTF-8 are none. Repaired, they would be longer
+    /// than what they were read from, and the lengths in front of texts have few bytes.
+    mutating func readText(length: Int) -> String? {
+        guard let slice = readSlice(length: length) else { return nil }
+        return String(validating: slice.readableBytesView, as: UTF8.self)
     }
 }
 
@@ -120,7 +129,7 @@ extension ChosenValue {
 
     init?(readingFrom bytes: inout ByteBuffer) {
         guard let length: UInt16 = bytes.readInteger(), length <= Self.keyBytesMaximum,
-            let key = bytes.readString(length: Int(length))
+            let key = bytes.readText(length: Int(length))
         else { return nil }
         self.init(key: key, readingBodyFrom: &bytes)
     }
