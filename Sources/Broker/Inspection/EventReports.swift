@@ -108,7 +108,8 @@ private struct EventWords {
             self.init(
                 "isolated",
                 isIsolated
-                    ? "SELF_ISOLATED: a third of the mesh seems dead and no majority of voters answers"
+                    ? "SELF_ISOLATED: a third of the mesh seems dead and no majority of voters "
+                        + "answers"
                     : "no longer isolated")
         case .machine(.acceptorHalted(let reason)):
             self.init("acceptorHalted", "this broker votes no more: \(reason)")

@@ -140,8 +140,9 @@ enum AdminClient {
             let reason = SystemError.last
             close(file)
             throw CommandFailure(
-                "no broker answers at \(path) (\(reason)). Name the data directory of one that runs "
-                    + "with --data-dir, or one elsewhere with --via HOST:PORT --secret-file FILE")
+                "no broker answers at \(path) (\(reason)). Name the data directory of one that "
+                    + "runs with --data-dir, or one elsewhere with --via HOST:PORT --secret-file FILE"
+            )
         }
         return file
     }
