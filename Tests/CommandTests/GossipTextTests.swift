@@ -146,7 +146,7 @@ struct GossipTextTests {
             [Given.heat(1, [2: 100, 3: 90_000]), Given.heat(2, [1: 100, 3: 91_000])],
             states: states, silent: [])
         #expect(!map.cells.contains { $0.isLate })
-        #expect(map.table.text.hasSuffix("3          1 min  1 min  (dead)"))
+        #expect(map.table.text.hasSuffix("3           1 min  1 min  (dead)"))
         #expect(map.findings == ["all that are there hear each other"])
     }
 

@@ -93,7 +93,9 @@ enum Given {
             return "{\"name\":\"\(name)\",\"joins\":1,\"operators\":2,\"members\":0\(ago)}"
         }
         let admissions = members.map {
-            "{\"nodeId\":\($0),\"publicKey\":\"k\",\"storeId\":\"s\",\"number\":1,\"isRevoked\":false}"
+            """
+            {"nodeId":\($0),"publicKey":"k","storeId":"s","number":1,"isRevoked":false}
+            """
         }
         answer.keys = report(
             """

@@ -38,12 +38,13 @@ struct PacketCaptureTests {
     @Test("The file is a section, an interface of raw IP and a block for each packet")
     func file() throws {
         let capture = PacketCapture(own: 1, members: [Given.member(2)].compactMap { $0 })
-        let block = try #require(capture.block(of: try #require(packet("c0ffee"))))
-        let blocks = try blocks(PacketCapture.opening() + block)
-        #expect(blocks.map(\.type) == [0x0A0D_0D0A, 1, 6])
-        #expect(Array(blocks[0].body[..<4]) == [0x4D, 0x3C, 0x2B, 0x1A])
-        #expect(little(blocks[1].body[..<2]) == 101)
-        let body = blocks[2].body
+        let given = try #require(packet("c0ffee"))
+        let block = try #require(capture.block(of: given))
+        let parts = try blocks(PacketCapture.opening() + block)
+        #expect(parts.map(\.type) == [0x0A0D_0D0A, 1, 6])
+        #expect(Array(parts[0].body[..<4]) == [0x4D, 0x3C, 0x2B, 0x1A])
+        #expect(little(parts[1].body[..<2]) == 101)
+        let body = parts[2].body
         #expect(little(body[8..<12]) == 1_000_000)
         let size = little(body[12..<16])
         #expect(size == 20 + 8 + 3)
@@ -63,12 +64,14 @@ struct PacketCaptureTests {
     @Test("Incoming packets go the other way; what is no payload is left out")
     func ways() throws {
         let capture = PacketCapture(own: 1, members: [Given.member(2)].compactMap { $0 })
-        let block = try #require(
-            capture.block(of: try #require(packet("00", isOutgoing: false))))
+        let incoming = try #require(packet("00", isOutgoing: false))
+        let block = try #require(capture.block(of: incoming))
         let frame = Array(try blocks(block)[0].body[20...])
         #expect(Array(frame[12..<16]) == [10, 0, 0, 2])
-        #expect(capture.block(of: try #require(packet("0"))) == nil)
-        #expect(capture.block(of: try #require(packet("xy"))) == nil)
+        let odd = try #require(packet("0"))
+        #expect(capture.block(of: odd) == nil)
+        let wrong = try #require(packet("xy"))
+        #expect(capture.block(of: wrong) == nil)
     }
 
     @Test("A packet is a line: time, way, size, meaning")

@@ -179,8 +179,8 @@ private struct EventWords {
         case .probeFailed(let node, let refused, let silent):
             EventWords(
                 "probeFailed", about: node,
-                "nobody reached \(node.rawValue): \(refused) helpers could not, \(silent) were "
-                    + "silent themselves")
+                "nobody reached \(node.rawValue): of those asked, \(refused) could not and "
+                    + "\(silent) did not answer")
         default: lifeWords(event, now)
         }
     }

@@ -9,10 +9,12 @@ import Transport
 ///     64 hexadecimal digits     the secret that is shown and taken
 ///     64 hexadecimal digits     the one before it, which is still taken
 public enum MeshSecrets {
+    private static let head =
+        "# admission secret of a gossamer mesh: whoever has it can join. Keep it like a password.\n"
+
     /// A new file with one fresh secret.
     public static func mint() -> String {
-        "# admission secret of a gossamer mesh: whoever has it can join. Keep it like a password.\n"
-            + fresh() + "\n"
+        head + fresh() + "\n"
     }
 
     /// The file with a fresh secret in front of the one that was shown until now.
@@ -29,8 +31,7 @@ public enum MeshSecrets {
         let secrets = secrets(in: text)
         guard secrets.count == 2 else { return nil }
         return
-            "# admission secret of a gossamer mesh: whoever has it can join. Keep it like a password.\n"
-            + secrets[0] + "\n"
+            head + secrets[0] + "\n"
     }
 
     private static func fresh() -> String {

@@ -6,11 +6,14 @@ struct GossipCommand: AsyncParsableCommand {
         commandName: "gossip",
         abstract: "See who is in the mesh, what each broker knows, and why.",
         discussion: """
-            Asks a broker on this machine by the socket in its data directory, or one elsewhere with
-            --via and the mesh's secret. Strangers get no answer. --from N lets member N answer.
+            Asks a broker on this machine by the socket in its data directory, or one
+            elsewhere with --via and the mesh's secret. Strangers get no answer. --from N
+            lets member N answer.
 
-            At 3 in the morning: `members` shows who is missing, `why N` says why, `heat` who does
-            not hear whom, `diff --all` whose tables are behind, `monitor --all` what happens now.
+            At 3 in the morning: `members` shows who is missing, `why N` says why, `heat`
+            who does not hear whom, `diff --all` whose tables are behind, `monitor --all`
+            what happens now. Exit codes: 0 well, 1 failed, 2 wrong usage, 10 somebody has
+            to do something.
 
             EXAMPLES:
               gossamer gossip members --data-dir /var/lib/gossamer

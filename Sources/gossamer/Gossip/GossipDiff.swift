@@ -7,9 +7,9 @@ struct GossipDiff: AsyncParsableCommand {
         commandName: "diff",
         abstract: "Compare the tables of all brokers, key by key.",
         discussion: """
-            Says where the broker that is asked differs from what most have; with --all, where any
-            broker does. What differs is looked at again after a second, so that a value on its way
-            is no finding. Exit code 10 where something differs.
+            Says where the broker that is asked differs from what most have; with --all,
+            where any broker does. What differs is looked at again after a second, so that
+            a value on its way is no finding. Exit code 10 where something differs.
 
             lagging        it has an older version than most
             missing        it has none
@@ -17,7 +17,9 @@ struct GossipDiff: AsyncParsableCommand {
             SPLIT_VERSION  the same version with another hash: an alarm
 
             EXAMPLES:
-              gossamer gossip diff --all
+              $ gossamer gossip diff --all
+              all 3 brokers agree on 5 keys
+
               gossamer gossip diff --from 3 topic/
             """)
 

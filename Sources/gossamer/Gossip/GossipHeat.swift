@@ -7,12 +7,19 @@ struct GossipHeat: AsyncParsableCommand {
         commandName: "heat",
         abstract: "Show how long ago each broker last heard each other one.",
         discussion: """
-            A row for each member, a column for each broker that listens; seconds. `!` stands where
-            an age is much greater than the others. The lines below say who hears late, or is heard
-            late. --watch draws it again every second until Ctrl-C. Exit code 10 where a `!` is.
+            A row for each member, a column for each broker that listens; seconds. `!`
+            stands where an age is much greater than the others. The lines below say who
+            hears late, or is heard late. --watch draws it again every second until Ctrl-C.
+            Exit code 10 where a `!` is.
 
             EXAMPLES:
-              gossamer gossip heat
+              $ gossamer gossip heat
+              HEARD \\ BY    1    2
+              1             .  0.0
+              2           0.0    .
+              3           3.3  3.3  (dead)
+              all that are there hear each other
+
               gossamer gossip heat --watch
               gossamer gossip heat -o json | jq '.cells[] | select(.isLate)'
             """)
@@ -23,10 +30,16 @@ struct GossipHeat: AsyncParsableCommand {
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: WideOutputOptions
 
+    /// A member that nobody expects to hear.
+    struct Absent: Encodable {
+        let nodeId: Int32
+        let state: String
+    }
+
     /// What `-o json` prints.
     struct Answer: Encodable {
         let cells: [HeatMap.Cell]
-        let absent: [Int32: String]
+        let absent: [Absent]
         let findings: [String]
         let silent: [Int32]
     }
@@ -49,7 +62,10 @@ struct GossipHeat: AsyncParsableCommand {
     private func text(_ map: HeatMap) throws -> String {
         if output.format == .json {
             let answer = Answer(
-                cells: map.cells, absent: map.absent, findings: map.findings, silent: map.silent)
+                cells: map.cells,
+                absent: map.absent.sorted { $0.key < $1.key }.map {
+                    Absent(nodeId: $0.key, state: $0.value)
+                }, findings: map.findings, silent: map.silent)
             return watch ? try JSONText.line(answer) : try JSONText.pretty(answer)
         }
         return ([map.table.text(colored: Terminal.hasColor)] + map.findings)

@@ -8,13 +8,18 @@ struct GossipInfo: AsyncParsableCommand {
         abstract:
             "Show a broker's identity, health, tables and queues, or all brokers' in a table.",
         discussion: """
-            HEALTH 0 is well; each step up to 8 makes the broker slower to accuse others, because it
-            may be the sick one. QUEUED are rumours that still have to be passed on.
+            HEALTH 0 is well; each step up to 8 makes the broker slower to accuse others,
+            because it may be the sick one. QUEUED are rumours that still have to be passed
+            on.
 
             EXAMPLES:
-              gossamer gossip info
-              gossamer gossip info --all
-              gossamer gossip info --from 2 -o json | jq .brokers[0].tableRoot
+              $ gossamer gossip info --all
+              NODE  BOOT  HEALTH  ALIVE  KEYS  TABLE     QUEUED  DROPPED  UP
+              1*       2       0    3/3     5  911120c0       0        0  3.8 s
+              2        1       0    3/3     5  911120c0       0        0  3.5 s
+              3        1       0    3/3     5  911120c0       0        0  3.8 s
+
+              gossamer gossip info --from 2 -o json | jq '.brokers[0].tableRoot'
             """)
 
     @Flag(help: "Show all brokers, one a row.")

@@ -7,12 +7,14 @@ struct GossipJoin: AsyncParsableCommand {
         commandName: "join",
         abstract: "Make a broker contact another one now.",
         discussion: """
-            For a broker that is a member already and lost sight of the others: brokers try their
-            seeds and the dead for ever, this only names another address at once. A broker that is
-            no member yet joins with `gossamer serve --seed`, and two meshes are never merged.
+            For a broker that is a member already and lost sight of the others: brokers try
+            their seeds and the dead for ever, this only names another address at once. A
+            broker that is no member yet joins with `gossamer serve --seed`, and two meshes
+            are never merged.
 
             EXAMPLES:
-              gossamer gossip join 10.0.0.2:7946
+              $ gossamer gossip join 127.0.0.1:17947
+              127.0.0.1:17947 is member 2, alive
             """)
 
     @Argument(help: ArgumentHelp("Mesh address of the other broker.", valueName: "host:port"))

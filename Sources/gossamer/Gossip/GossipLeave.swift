@@ -7,14 +7,15 @@ struct GossipLeave: AsyncParsableCommand {
         commandName: "leave",
         abstract: "Let a broker leave the mesh in order, without an alarm at the others.",
         discussion: """
-            The broker tells the others that it goes; they show it as left and suspect nothing. Its
-            process runs on, serves no mesh, and joins again when it is started again. Stopping it
-            with SIGTERM does the same first. Partitions that it leads are not available meanwhile.
-            Asks first in a terminal.
+            The broker tells the others that it goes; they show it as left and suspect
+            nothing. Its process runs on outside the mesh and joins again when it is
+            started again. Stopping it with SIGTERM says goodbye too. Partitions that it
+            leads are not available meanwhile. Asks first in a terminal.
 
             EXAMPLES:
               gossamer gossip leave --yes
-              gossamer gossip leave --from 3              # let member 3 leave
+              $ gossamer gossip leave --from 3         # let member 3 leave
+              3 has left; start it again to bring it back
             """)
 
     @Flag(help: "Do not ask.")
@@ -55,12 +56,13 @@ struct GossipForceLeave: AsyncParsableCommand {
         commandName: "force-leave",
         abstract: "Declare that a dead member has left, so that nobody waits for it.",
         discussion: """
-            For a machine that will not come back soon. Only the dead and the suspected are forced
-            out; one that starts again is a member again. To shut one out for good, use
-            `gossamer keys revoke`. Asks first in a terminal.
+            For a machine that will not come back soon. Only the dead and the suspected are
+            forced out; one that starts again is a member again. To shut one out for good,
+            use `gossamer keys revoke`. Asks first in a terminal.
 
             EXAMPLES:
-              gossamer gossip force-leave 3 --yes
+              $ gossamer gossip force-leave 3 --yes
+              3 was forced out; it is a member again when it starts again
             """)
 
     @Argument(help: "The member.")

@@ -7,13 +7,13 @@ struct GossipMembers: AsyncParsableCommand {
         commandName: "members",
         abstract: "List all members as one broker sees them, or as all do.",
         discussion: """
-            HEALTH is the broker's own: 0 is well, 8 the worst. A `*` behind the id marks a voter.
-            The last line says whether all brokers that are there have the same tables. --from N
-            shows the mesh as member N sees it.
+            HEALTH is the broker's own: 0 is well, 8 the worst. A `*` behind the id marks a
+            voter. The last line says whether all brokers that are there have the same
+            tables. --from N shows the mesh as member N sees it.
 
             EXAMPLES:
               gossamer gossip members
-              gossamer gossip members -o wide
+              gossamer gossip members -o wide --from 2
               gossamer gossip members -o json | jq '.members[] | select(.state != "alive")'
             """)
 

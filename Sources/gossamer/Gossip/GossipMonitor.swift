@@ -7,14 +7,19 @@ struct GossipMonitor: AsyncParsableCommand {
         commandName: "monitor",
         abstract: "Follow what happens in the mesh, as one broker or as all see it.",
         discussion: """
-            One line for each event: time (UTC), the broker that saw it, what happened. Runs until
-            Ctrl-C. With --all the brokers' events are merged by time. -o json prints one object a
-            line. Probes that are answered in time make no event: a quiet mesh prints nothing.
+            One line for each event: time (UTC), the broker that saw it, what happened.
+            Runs until Ctrl-C. With --all the brokers' events are merged by time. -o json
+            prints one object a line. Probes that are answered in time make no event: a
+            quiet mesh prints nothing.
 
             KINDS: \(EventKinds.all.joined(separator: ", "))
 
             EXAMPLES:
-              gossamer gossip monitor --all
+              $ gossamer gossip monitor --all --kind refutedOwn --kind rejoined
+              16:16:36.373  3  refuted what 2 said of this broker: incarnation 1
+              16:16:36.374  2  3 is BACK
+              16:16:36.375  1  3 is BACK
+
               gossamer gossip monitor --all --node 3 --kind suspected --kind declaredDead
               gossamer gossip monitor --last 20 --count 20
               gossamer gossip monitor -o json | jq 'select(.event.kind == "traced")'

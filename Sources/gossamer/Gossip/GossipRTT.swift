@@ -7,12 +7,19 @@ struct GossipRTT: AsyncParsableCommand {
         commandName: "rtt",
         abstract: "Show the round trips that the probes measured, between all or between two.",
         discussion: """
-            Each cell is the middle and the 99th percentile of the last direct probes by UDP from
-            the broker of the row to the one of the column. `-` where none was answered lately.
+            Each cell is the middle and the 99th percentile of the last direct probes by
+            UDP from the broker of the row to the one of the column. `-` where none was
+            answered lately.
 
             EXAMPLES:
-              gossamer gossip rtt
-              gossamer gossip rtt 1 3
+              $ gossamer gossip rtt
+              FROM \\ TO  1               2              3
+              1          .               0.82 / 2.3 ms  0.79 / 0.94 ms
+              2          0.83 / 0.83 ms  .              0.83 / 1.1 ms
+              3          0.86 / 1.0 ms   0.84 / 1.0 ms  .
+              $ gossamer gossip rtt 1 3
+              1 -> 3  p50 0.79 ms  p99 0.94 ms
+              3 -> 1  p50 0.86 ms  p99 1.0 ms
             """)
 
     @Argument(help: ArgumentHelp("One member.", valueName: "a"))

@@ -7,13 +7,20 @@ struct GossipReachability: AsyncParsableCommand {
         commandName: "reachability",
         abstract: "Send a rumour and see whom it reaches, how fast and by how many hops.",
         discussion: """
-            The broker that is asked spreads a rumour without meaning; for up to 2 s all brokers are
-            asked whether they saw it. Times are by each broker's own clock. Exit code 10 where one
-            that is alive was not reached, or answers by TCP only.
+            The broker that is asked spreads a rumour without meaning; for up to 2 s all
+            brokers are asked whether they saw it. Times are by each broker's own clock.
+            Exit code 10 where one that is alive was not reached, or answers by TCP only.
 
             EXAMPLES:
-              gossamer gossip reachability
-              gossamer gossip reachability --from 3       # begin at member 3
+              $ gossamer gossip reachability           # UDP to member 3 is dropped
+              NODE  REACHED  HOPS  FROM  AGAIN
+              1     began       0  -         2
+              2     +3 ms       1  1         6
+              3     +5 ms       2  2         2
+              all 3 reached in 5 ms, at most 2 hops
+              UDP_BLOCKED: only TCP passes between 3 and 1, 2: open UDP there, both ways
+
+              gossamer gossip reachability --from 3    # begin at member 3
             """)
 
     @Option(help: ArgumentHelp("The rumour's number; a random one if absent.", valueName: "n"))

@@ -7,10 +7,11 @@ struct GossipStats: AsyncParsableCommand {
         commandName: "stats",
         abstract: "Show what was counted since the start: packets, probes, refusals, attacks.",
         discussion: """
-            Groups: gossip, transport, paxos, and by reason: datagrams dropped, handshakes refused
-            by this broker and declined by others, connections not taken, links that broke the
-            rules. Counters that are zero are hidden; -o wide shows them. --all puts a column for
-            each broker. --watch shows what is counted in each second until Ctrl-C.
+            Groups: gossip, transport, paxos, and by reason: datagrams dropped, handshakes
+            refused by this broker and declined by others, connections not taken, links
+            that broke the rules. Counters that are zero are hidden; -o wide shows them.
+            --all puts a column for each broker. --watch shows what is counted in each
+            second until Ctrl-C.
 
             EXAMPLES:
               gossamer gossip stats

@@ -8,15 +8,23 @@ struct GossipTap: AsyncParsableCommand {
         commandName: "tap",
         abstract: "Show one broker's gossip datagrams as they pass, decrypted and explained.",
         discussion: """
-            What goes over links (TCP) is not shown. The broker's log says who looked, and how long
-            it lasts: the tap closes 5 s after the last look. --pcap writes a pcapng file that
-            Wireshark and tcpdump open: IP and UDP headers are made up from the members' addresses,
+            What goes over links (TCP) is not shown. The broker's log says who looked; the
+            tap closes 5 s after the last look. --pcap writes a pcapng file that Wireshark
+            and tcpdump open: IP and UDP headers are made up from the members' addresses,
             the payload is in clear, and each packet's comment says what it means.
 
             EXAMPLES:
-              gossamer gossip tap --count 10
+              $ gossamer gossip tap --count 4 --pcap mesh.pcapng
+              tapping 1: its log says so; Ctrl-C ends it
+              16:16:08.636  IN  3 -> 1  36 B  PING 205977f86032f4fd
+              16:16:08.747  OUT 1 -> 3  36 B  ACK 205977f86032f4fd
+              16:16:08.777  OUT 1 -> 3  36 B  PING ac64f9b1a6165a27
+              16:16:08.777  IN  3 -> 1  36 B  ACK ac64f9b1a6165a27
+              4 packets in mesh.pcapng
+              $ tcpdump -nr mesh.pcapng -c 1
+              16:16:08.636000 IP 127.0.0.1.17948 > 127.0.0.1.17946: UDP, length 11
+
               gossamer gossip tap --from 2 --peer 3
-              gossamer gossip tap --pcap mesh.pcapng --count 100 && tcpdump -r mesh.pcapng
               gossamer gossip tap -o json | jq -r 'select(.isOutgoing) | .text'
             """)
 

@@ -7,14 +7,20 @@ struct GossipTrace: AsyncParsableCommand {
         commandName: "trace",
         abstract: "Show hop by hop how a value, or a fresh rumour, reached every broker.",
         discussion: """
-            Takes the newest version of KEY that any broker remembers, and what each says of where
-            it had it from. A broker without a line above its arrow read the value through Paxos.
-            --inject sends a rumour without meaning and watches it instead; `reachability` does the
-            same and judges. Times are by each broker's own clock. Exit code 10 where a broker that
-            is there did not get it.
+            Takes the newest version of KEY that any broker has, and what each says of
+            where it had it from. A broker without an arrow read the value through Paxos
+            itself. --inject sends a rumour without meaning and watches it instead;
+            `reachability` does the same and judges. Times are by each broker's own clock.
+            Exit code 10 where a broker that is there did not get it.
 
             EXAMPLES:
-              gossamer gossip trace topic/orders
+              $ gossamer gossip trace topic/orders
+              topic/orders (2, 4) 9782f224, first seen 2026-11-24T16:16:08.060Z by 2
+              +0 ms  2
+              +3 ms     2 -> 1
+              +3 ms     2 -> 3
+              reached 3 of 3 in 3 ms, 1 hop, 0 repeats
+
               gossamer gossip trace --inject
               gossamer gossip versions                    # for the keys there are
             """)

@@ -7,13 +7,21 @@ struct GossipVersions: AsyncParsableCommand {
         commandName: "versions",
         abstract: "List the registers in one broker's table, with their versions and hashes.",
         discussion: """
-            A version is the ballot that the value was chosen at: (proposer, counter). Two brokers
-            with the same version and the same hash have the same value.
+            A version is the ballot that the value was chosen at: (proposer, counter). Two
+            brokers with the same version and the same hash have the same value.
 
             EXAMPLES:
-              gossamer gossip versions
+              $ gossamer gossip versions
+              KEY           VERSION  HASH
+              members/1     (1, 1)   3c79af73
+              members/2     (1, 3)   4abf6a11
+              members/3     (1, 2)   57dc9d06
+              roster        (1, 1)   f6a21a7a
+              topic/orders  (2, 4)   9782f224
+              5 keys at 1
+
               gossamer gossip versions topic/ --from 3
-              gossamer gossip versions members/ -o json | jq '.versions[].key'
+              gossamer gossip versions members/ -o json | jq -r '.versions[].key'
             """)
 
     @Argument(help: "How the names of the registers begin.")

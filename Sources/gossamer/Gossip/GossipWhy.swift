@@ -7,13 +7,21 @@ struct GossipWhy: AsyncParsableCommand {
         commandName: "why",
         abstract: "Explain the state of a member by what all brokers saw of it.",
         discussion: """
-            Merges what every broker that answers remembers about the member, in order of time
-            (UTC): a line each, the broker that saw it in front. The last line is the verdict. Exit
-            code 10 where somebody has to do something.
+            Merges what every broker that answers remembers about the member, in order of
+            time (UTC): a line each, the broker that saw it in front. The last line is the
+            verdict. Exit code 10 where somebody has to do something.
 
             EXAMPLES:
-              gossamer gossip why 3
-              gossamer gossip why 3 --last 200
+              $ gossamer gossip why 3 --last 3         # a broker that was killed
+              (9 earlier lines: --last 12)
+              16:27:00.570  1  probed 3: no answer in 100 ms; asked 2: no answer; by TCP:
+                               nobody answers there
+              16:27:00.867  2  2 declares 3 DEAD, accused by 2, 1
+              16:27:00.869  1  2 declares 3 DEAD, accused by 2, 1
+              verdict: 3 is dead since 16:27:00.867 (4.5 s ago), accused by 1, 2, last
+              heard at 16:26:59.645 by 2. Nobody listens at its address: the process has
+              ended, or the machine or its network is gone.
+
               gossamer gossip why 3 -o json | jq -r .verdict.sentence
             """)
 

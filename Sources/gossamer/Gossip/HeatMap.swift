@@ -102,8 +102,8 @@ struct HeatMap {
             if missed.count == column.count, column.count > 1 {
                 explained.insert(observer)
                 lines.append(
-                    "\(observer) hears late from all (\(NodeList.text(missed))) but is heard: check "
-                        + "what reaches it by UDP")
+                    "\(observer) hears late from all (\(NodeList.text(missed))) but is heard: "
+                        + "check what reaches it by UDP")
             }
         }
         let pairs = late.filter {

@@ -145,8 +145,8 @@ struct TableDivergence {
         }
         if outliers.contains(where: { $0.fault == .splitVersion }) {
             lines.append(
-                "SPLIT_VERSION: two values at one ballot must never be; the brokers read it through "
-                    + "Paxos. Keep the logs and the data directories, and report it")
+                "SPLIT_VERSION: two values at one ballot must never be; the brokers read it "
+                    + "through Paxos. Keep the logs and the data directories, and report it")
         }
         return lines
     }

@@ -7,16 +7,17 @@ struct KeysCommand: AsyncParsableCommand {
         commandName: "keys",
         abstract: "Make, rotate and drop the admission secret; shut members out.",
         discussion: """
-            The admission secret lets new brokers join and command lines ask from elsewhere. A
-            broker that has joined is known by its own key and does not need the secret any more,
-            so rotating it disturbs nobody. Secrets are shown by name only: the first digits of a
-            hash.
+            The admission secret lets new brokers join and command lines ask from
+            elsewhere. A broker that has joined is known by its own key and does not need
+            the secret any more, so rotating it disturbs nobody. Secrets are shown by name
+            only: the first digits of a hash.
 
             To replace the secret without downtime:
-              1. gossamer keys rotate --secret-file FILE   new one in front, old one still taken
+              1. gossamer keys rotate --secret-file FILE   the new one in front, the old
+                                                           one still taken
               2. copy FILE to the other machines, then: gossamer keys rotate --reload
-              3. gossamer keys status                      until it says that the old one can go
-              4. gossamer keys drop-previous --secret-file FILE, copy FILE and reload again
+              3. gossamer keys status                      until the old one can go
+              4. gossamer keys drop-previous --secret-file FILE, copy FILE, reload again
 
             EXAMPLES:
               gossamer keys status
@@ -35,8 +36,8 @@ struct KeysGenerate: AsyncParsableCommand {
         commandName: "generate",
         abstract: "Write a fresh admission secret to a new file, readable by you only.",
         discussion: """
-            For machines that are set up before the mesh is begun; `gossamer cluster init` makes one
-            too. Never overwrites.
+            For machines that are set up before the mesh is begun; `gossamer cluster init`
+            makes one too. Never overwrites.
 
             EXAMPLES:
               gossamer keys generate /etc/gossamer/secret
@@ -79,7 +80,8 @@ struct KeysShow: AsyncParsableCommand {
         abstract:
             "Show a broker's public key, its admission and the names of the secrets it takes.",
         discussion: """
-            Never shows a secret or a private key. -o wide lists the admissions of all members.
+            Never shows a secret or a private key. -o wide lists the admissions of all
+            members.
 
             EXAMPLES:
               gossamer keys show
@@ -148,12 +150,20 @@ struct KeysStatus: AsyncParsableCommand {
         discussion: discussion)
 
     static let discussion = """
-        One row for each broker: the secret that it shows to others, what it takes besides, and how
-        often each was needed since its start by joiners and by command lines elsewhere. Members are
-        known by their keys and need none. Exit code 10 while the old secret can't be dropped.
+        One row for each broker: the secret that it shows to others, what it takes
+        besides, and how often each was needed since its start by joiners and by
+        command lines elsewhere. Members are known by their keys and need none. Exit
+        code 10 while the old secret can't be dropped.
 
         EXAMPLES:
-          gossamer keys status
+          $ gossamer keys status
+          NODE  SHOWS     ALSO TAKES  JOINS AND OPERATORS
+          1     1e0aa661  b35567da    1e0aa661: 0  b35567da: 2
+          2     b35567da  -           b35567da: 0               <- another secret
+          3     b35567da  -           b35567da: 0               <- another secret
+          safe to drop b35567da: no, because 2, 3 show another: copy the file there,
+          then gossamer keys rotate --reload
+
           gossamer keys status -o json | jq -r .verdict.sentence
         """
 

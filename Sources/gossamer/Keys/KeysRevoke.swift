@@ -7,13 +7,14 @@ struct KeysRevoke: AsyncParsableCommand {
         commandName: "revoke",
         abstract: "Shut a member out: its key is worth nothing from now on, at every broker.",
         discussion: """
-            Takes effect at once on links and datagrams of all brokers that are there; the others
-            learn it before they talk to it. There is no way back: its machine can only join again
-            with an empty data directory. Whoever had its disk may have the admission secret too:
-            rotate that as well. Asks first in a terminal.
+            Takes effect at once on links and datagrams of all brokers that are there; the
+            others learn it before they talk to it. There is no way back: its machine can
+            only join again with an empty data directory. Whoever had its disk may have the
+            admission secret too: rotate that as well. Asks first in a terminal.
 
             EXAMPLES:
-              gossamer keys revoke 3 --yes
+              $ gossamer keys revoke 3 --yes
+              3 is revoked; refused by 1, 2 after 25 ms
             """)
 
     @Argument(help: "The member.")

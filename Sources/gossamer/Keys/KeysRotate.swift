@@ -49,15 +49,24 @@ struct KeysRotate: AsyncParsableCommand {
         commandName: "rotate",
         abstract: "Put a fresh admission secret in front of the current one, with no downtime.",
         discussion: """
-            First step, on one machine: --secret-file FILE writes a fresh secret in front of the
-            current one and lets the broker there read it again; both are taken. Second step, after
-            FILE was copied to the other machines: --reload lets every broker read its file again.
-            No link is closed, and brokers that have joined need no secret at all; only who joins
-            meanwhile needs the file that the broker it asks has.
+            First step, on one machine: --secret-file FILE writes a fresh secret in front
+            of the current one and lets the broker there read it again; both are taken.
+            Second step, after FILE was copied to the other machines: --reload lets every
+            broker read its file again. No link is closed, and brokers that have joined
+            need no secret at all; only who joins meanwhile needs the file that the broker
+            it asks has.
 
             EXAMPLES:
-              gossamer keys rotate --secret-file /etc/gossamer/secret
-              gossamer keys rotate --reload
+              $ gossamer keys rotate --secret-file secret1
+              1 shows the new secret 1e0aa661 and still takes b35567da
+              next: 1. copy secret1 to the machines of 2, 3, mode 0600
+                    2. gossamer keys rotate --reload
+                    3. gossamer keys status, until it says that b35567da can go
+                    4. gossamer keys drop-previous --secret-file secret1
+              $ gossamer keys rotate --reload
+              1 shows 1e0aa661, still takes b35567da
+              2 shows 1e0aa661, still takes b35567da
+              3 shows 1e0aa661, still takes b35567da
             """)
 
     @Flag(help: "Let every broker read its secret file again.")
@@ -69,12 +78,18 @@ struct KeysRotate: AsyncParsableCommand {
     @OptionGroup var admin: AdminOptions
     @OptionGroup var output: OutputOptions
 
+    /// A broker that could not read its file.
+    struct Refusal: Encodable {
+        let nodeId: Int32
+        let error: String
+    }
+
     /// What `-o json` prints.
     struct Answer: Encodable {
         let file: String?
         let names: [String]
         let reloaded: [Int32]
-        let failed: [Int32: String]
+        let failed: [Refusal]
         let silent: [Int32]
     }
 
@@ -108,7 +123,7 @@ struct KeysRotate: AsyncParsableCommand {
         if output.format == .json {
             return try Terminal.printJSON(
                 Answer(
-                    file: secret.path, names: names, reloaded: [answer.nodeId], failed: [:],
+                    file: secret.path, names: names, reloaded: [answer.nodeId], failed: [],
                     silent: []))
         }
         let others = (answer.keys?.admissions ?? []).filter { !$0.isRevoked }.map(\.nodeId)
@@ -147,9 +162,9 @@ struct KeysRotate: AsyncParsableCommand {
 
     private func reloadAll() async throws {
         let seen = try await admin.ask(InspectionQuestion(.useSecret, everywhere: true))
-        let failed = Dictionary(
-            seen.answers.compactMap { answer in answer.error.map { (answer.nodeId, $0) } },
-            uniquingKeysWith: { first, _ in first })
+        let failed = seen.answers.compactMap { answer in
+            answer.error.map { Refusal(nodeId: answer.nodeId, error: $0) }
+        }
         if output.format == .json {
             try Terminal.printJSON(
                 Answer(
@@ -184,10 +199,10 @@ struct KeysDropPrevious: AsyncParsableCommand {
         commandName: "drop-previous",
         abstract: "Take the old secret out of the file; refuses while somebody still needs it.",
         discussion: """
-            Removes the second secret from FILE and lets the broker on this machine read it again.
-            Then copy FILE to the other machines and run `gossamer keys rotate --reload`. Refuses
-            while `gossamer keys status` says no; --force does it all the same. Brokers that have
-            joined go on without any secret.
+            Removes the second secret from FILE and lets the broker on this machine read it
+            again. Then copy FILE to the other machines and run `gossamer keys rotate
+            --reload`. Refuses while `gossamer keys status` says no; --force does it all
+            the same. Brokers that have joined go on without any secret.
 
             EXAMPLES:
               gossamer keys drop-previous --secret-file /etc/gossamer/secret

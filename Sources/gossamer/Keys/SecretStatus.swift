@@ -75,14 +75,14 @@ struct SecretStatus {
         let name = Self.short(previous)
         if !behind.isEmpty {
             return no(
-                "\(NodeList.text(behind)) \(behind.count == 1 ? "shows" : "show") another: copy the "
-                    + "file there, then gossamer keys rotate --reload")
+                "\(NodeList.text(behind)) \(behind.count == 1 ? "shows" : "show") another: copy "
+                    + "the file there, then gossamer keys rotate --reload")
         }
         let missing = (silent + absent).sorted()
         if !missing.isEmpty {
             return no(
-                "\(NodeList.text(missing)) did not answer and may still have the old file: copy the "
-                    + "new one there first (as a member it needs no secret to come back)")
+                "\(NodeList.text(missing)) did not answer and may still have the old file: copy "
+                    + "the new one there first (as a member it needs no secret to come back)")
         }
         let needed = rows.compactMap { row in
             row.oldNeededMilliseconds.map { (node: row.nodeId, ago: $0) }
