@@ -11,7 +11,8 @@ final class BrokerProgress: Sendable {
     private let state: Mutex<State>
     private let readiness: EventLoopPromise<[String]>
     private let end: EventLoopPromise<Bool>
-    /// Why the mesh no longer takes this broker for the member that it was; the first reason counts.
+    /// Why the mesh no longer takes this broker for the member that it was; the first reason
+    /// counts.
     let fences: AsyncStream<String>
     private let fencing: AsyncStream<String>.Continuation
 

@@ -4,8 +4,8 @@ import NIOCore
 import Sodium
 import Transport
 
-/// What anybody may send to the mesh's UDP port: nothing of it may be opened. The first byte chooses
-/// the suite.
+/// What anybody may send to the mesh's UDP port: nothing of it may be opened. The first byte
+/// chooses the suite.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzDatagram(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     guard count >= 1 else { return 0 }

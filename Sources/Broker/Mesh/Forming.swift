@@ -14,6 +14,7 @@ import Transport
 ///     ask     2
 ///     yes     3
 struct Forming {
+    /// What two blank brokers say to each other.
     enum Message: Equatable {
         case hello(expected: UInt16, list: UInt64)
         case ask

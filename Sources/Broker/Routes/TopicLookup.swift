@@ -5,8 +5,8 @@ import Node
 extension Reactor {
     /// Calls back once the view has what exists of `names`; with false where that can't be settled.
     ///
-    /// A miss is read from the topic's register before anybody hears of it, so that a topic that one
-    /// broker has just made is there for whoever asks another.
+    /// A miss is read from the topic's register before anybody hears of it, so that a topic that
+    /// one broker has just made is there for whoever asks another.
     func lookUp(_ names: [String], then: @escaping (_ isComplete: Bool) -> Void) {
         let missing = Set(names).filter {
             view.topic(named: $0) == nil && TopicName.refusal(of: $0) == nil
