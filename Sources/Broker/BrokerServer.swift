@@ -115,6 +115,7 @@ public final class BrokerServer: Sendable {
         events: BrokerEvents
     ) async throws(BrokerStartError) -> DataStore {
         var identity = DataStore.founding(nodeID: configuration.nodeID)
+        if opening.isBlank { try DataStore.forgetDecisions(in: opening) }
         if opening.isBlank, !configuration.mesh.seeds.isEmpty {
             let grant = try await JoinClient.run(opening, configuration, on: loop, events: events)
             guard grant.identity.hasJoined else {

@@ -79,10 +79,12 @@ extension Reactor {
         let shared = shared
         let mailbox = shared.mailboxes[index]
         shared.registers.write(changes, to: shared.store.registers) { failure in
-            guard case .disk(.noSpace)? = failure else {
-                if let failure { shared.events.registersFailed("\(failure)") }
+            switch failure {
+            case .disk(.noSpace)?, .tooLarge?: break
+            case let other:
+                if let other { shared.events.registersFailed("\(other)") }
                 return mailbox.post(
-                    .mesh(.registersPersisted(serial: serial, isDurable: failure == nil)))
+                    .mesh(.registersPersisted(serial: serial, isDurable: other == nil)))
             }
             shared.events.registersWait()
             mailbox.eventLoop.scheduleTask(

@@ -92,7 +92,7 @@ extension GossipMachine {
         case .members(let leaves, let wantsAnswer, let states):
             for state in states { hear(state, from: peer) }
             if wantsAnswer { sendStates(leaves, wantsAnswer: false, to: peer) }
-        case .want(let keys): send(keys.compactMap { table[$0]?.value }, to: peer)
+        case .want(let keys): give(keys, to: peer)
         case .values(let values):
             let isNews = values.count <= GossipLimits.valuesThatAreNews
             for value in values { offer(value, from: peer, isNews: isNews) }
@@ -102,6 +102,20 @@ extension GossipMachine {
                 if let entry = table[key], entry.value.ballot <= floor { doubt(key) }
             }
         }
+    }
+
+    /// What a peer asked for: each key once, no more keys and bytes than an honest one asks for.
+    private mutating func give(_ keys: [String], to peer: NodeID) {
+        var given: Set<String> = []
+        var values: [ChosenValue] = []
+        var bytes = 0
+        for key in keys.prefix(GossipLimits.wantsPerMessage) where given.insert(key).inserted {
+            guard let value = table[key]?.value else { continue }
+            bytes += value.encodedBytes
+            guard values.isEmpty || bytes <= GossipLimits.wantedBytesPerPeer else { break }
+            values.append(value)
+        }
+        send(values, to: peer)
     }
 
     // MARK: Anti-entropy

@@ -131,7 +131,9 @@ extension Control {
         }
         for index in next.partitions.indices.dropFirst(held) where isOwn(next, Int32(index)) {
             openings[next.id, default: PendingOpening()].remaining += 1
-            effects.append(.open(order(next, Int32(index), cleanStart: true)))
+            // Mostly new, and sometimes there from before a crash that lost the table's last words.
+            effects.append(
+                .open(order(next, Int32(index), cleanStart: identity.cleanStart)))
         }
     }
 
@@ -278,12 +280,16 @@ extension Control {
         effects.append(.reply(token: token, .topics(outcomes)))
     }
 
+    /// Look-ups under way: each is a read of a request's names by the voters, and clients
+    /// that ask for what is not there must not keep others from deciding.
+    private static let lookupsMaximum = 128
+
     /// Reads the registers of topics that this broker has not heard of: a miss is settled by a
     /// linearizable read, so that no client sees a topic vanish between two brokers.
     mutating func lookUp(_ names: [String], _ token: UInt64, into effects: inout [Effect]) {
         let missing = names.filter { topics[$0] == nil && TopicName.refusal(of: $0) == nil }
-        guard !missing.isEmpty else {
-            effects.append(.reply(token: token, .lookedUp(isComplete: true)))
+        guard !missing.isEmpty, lookups.count < Self.lookupsMaximum else {
+            effects.append(.reply(token: token, .lookedUp(isComplete: missing.isEmpty)))
             return
         }
         let number = nextSerial()

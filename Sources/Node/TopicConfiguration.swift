@@ -73,13 +73,20 @@ public struct TopicConfiguration: Hashable, Sendable {
         return Durability(rawValue: text("flush")) ?? .async
     }
 
+    /// Every broker holds every topic's overrides in memory, and the voters in their records.
+    private static let valueBytesMaximum = 1_024
+
     /// What is wrong with a set of overrides, in words; nil where all are known and legal.
     public static func refusal(of overrides: [String: String]) -> String? {
         for name in overrides.keys.sorted() {
             guard let key = TopicConfigurationKey.named(name) else {
                 return "\(name): no topic configuration has this name"
             }
-            if let value = overrides[name], let reason = key.refusal(of: value) { return reason }
+            guard let value = overrides[name] else { continue }
+            if let reason = key.refusal(of: value) { return reason }
+            guard value.utf8.count <= valueBytesMaximum else {
+                return "\(name): \(value.utf8.count) bytes: expected at most \(valueBytesMaximum)"
+            }
         }
         return nil
     }

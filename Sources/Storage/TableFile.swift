@@ -151,6 +151,11 @@ public final class TableFile: Sendable {
         let current = changes.filter { $0.version >= state.entries[$0.key]?.version ?? 0 }
         guard !current.isEmpty else { return }
         let frame = TableFormat.frame(current)
+        if state.size + Int64(frame.readableBytes) > Self.maximumBytes, state.size > state.liveBytes
+        {
+            // Without what is superseded there may be room.
+            rewrite(&state)
+        }
         guard state.size + Int64(frame.readableBytes) <= Self.maximumBytes else {
             throw .tooLarge(bytes: state.size)
         }

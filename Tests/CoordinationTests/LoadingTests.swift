@@ -70,6 +70,25 @@ import Testing
         #expect(try slot.commitNow(next) == nil)
     }
 
+    @Test("A topic that is deleted while the slot loads leaves no offset to its successor")
+    func deletedWhileLoading() throws {
+        var slot = Slot()
+        #expect(try slot.commitNow(commit(5, group: "simple")) == nil)
+        let log = slot.log
+        var next = Slot(loaded: false)
+        next.input(.topicsDeleted(["t"]))
+        next.input(.load(log))
+        next.input(.loaded(epoch: LeaderEpoch(1)))
+        next.acknowledgeAll()
+        let fetch = try next.ask(
+            .fetchOffsets(GroupRequest.FetchOffsets(groupID: "simple", topics: nil)))
+        guard case .fetchOffsets(let found) = fetch else {
+            Issue.record("not answered")
+            return
+        }
+        #expect(found.topics.isEmpty)
+    }
+
     @Test("After a restart members have one session timeout to be heard of")
     func sessionsRestart() throws {
         var slot = Slot()

@@ -152,6 +152,87 @@ import Testing
         #expect(record?.number == AdmissionNumber(2) && record?.key == MeshBench.key(3, 1))
     }
 
+    /// Else a blank broker with a copied `--node-id` could take the place of one that restarts.
+    @Test func whoLeftOrVotesIsNeverReplaced() throws {
+        var bench = try mesh(of: 3)
+        bench.tell(3, .leave)
+        bench.run(milliseconds: 1_500)
+        bench.kill(3)
+        bench.kill(1)
+        bench.run(milliseconds: 5_000)
+        func ask(_ token: UInt64, for node: Int32) {
+            bench.tell(
+                2,
+                .join(
+                    token: token,
+                    JoinClaim(
+                        key: MeshBench.key(node, 1), store: StoreID(high: 1, low: 1),
+                        boot: BootEpoch(1), node: NodeID(node))))
+        }
+        ask(60, for: 1)
+        ask(61, for: 3)
+        try bench.start(1, boot: 2, isFounder: true, seeds: [2], bench.memory(of: 1))
+        bench.run(milliseconds: 12_000)
+        for token: UInt64 in 60...61 {
+            guard case .refused? = try broker(2, of: bench).joins[token] else {
+                Issue.record(
+                    "replaced: \(String(describing: try broker(2, of: bench).joins[token]))")
+                return
+            }
+        }
+        for node: Int32 in [1, 3] {
+            #expect(
+                try broker(2, of: bench).mesh.admission(of: NodeID(node))?.key
+                    == MeshBench.key(node))
+        }
+    }
+
+    @Test func rostersAndFloorsAreNotTakenFromMembers() throws {
+        var bench = try mesh(of: 2)
+        let voter = Voter(node: NodeID(2), store: MeshBench.store(2), key: MeshBench.key(2))
+        let roster = Roster(
+            generation: RosterGeneration(1 << 60), voters: [voter], cluster: "cluster")
+        let highest = Ballot(counter: .max, proposer: NodeID(2), boot: BootEpoch(1))
+        for body: PaxosRequest.Body in [.adopt(roster), .raiseFloor(highest), .remove([])] {
+            var bytes = ByteBuffer(integer: UInt64(9))
+            PaxosRequest(generation: RosterGeneration(1), store: MeshBench.store(1), body: body)
+                .encode(into: &bytes)
+            bench.tell(1, .message(from: NodeID(2), .paxosRequest, bytes))
+        }
+        bench.tell(
+            1, .propose(1, [RegisterProposal(key: "topic/a", operation: .createTopic(topic))]))
+        bench.run(milliseconds: 200)
+        guard case .chosen? = try broker(1, of: bench).decisions[1]?.first else {
+            Issue.record("the voter was talked out of its roster")
+            return
+        }
+        #expect(
+            try broker(1, of: bench).mesh.acceptor?.roster?.generation == RosterGeneration(1))
+    }
+
+    /// A deletion that was chosen just before a crash: the control machine has to see the topic and
+    /// then its end, or the topic's files stay for ever.
+    @Test func whatTheTableMissedIsNewsAfterAStart() throws {
+        var bench = try mesh(of: 1)
+        bench.tell(
+            1, .propose(1, [RegisterProposal(key: "topic/a", operation: .createTopic(topic))]))
+        bench.run(milliseconds: 100)
+        let before = bench.memory(of: 1).chosen
+        bench.tell(
+            1, .propose(2, [RegisterProposal(key: "topic/a", operation: .deleteTopic(topic.id))]))
+        bench.run(milliseconds: 100)
+        var memory = bench.memory(of: 1)
+        memory.chosen = before
+        bench.kill(1)
+        try bench.start(1, boot: 2, isFounder: true, memory)
+        bench.run(milliseconds: 100)
+        let restarted = try broker(1, of: bench)
+        #expect(restarted.isLoaded)
+        #expect(restarted.learned.map(\.key) == ["topic/a"])
+        #expect(restarted.learned.first?.value == nil)
+        #expect(restarted.chosen["topic/a"]?.value == nil)
+    }
+
     @Test func aRevokedMemberIsForgottenEverywhereAtOnce() throws {
         var bench = try mesh(of: 3)
         let revoke = RegisterProposal(key: "members/3", operation: .member(.revoke(NodeID(3))))

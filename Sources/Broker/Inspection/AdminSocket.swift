@@ -26,6 +26,12 @@ enum AdminSocket {
         let path = "\(root)/\(name)"
         guard path.utf8.count <= pathBytesMaximum else { return nil }
         unsafe unlink(path)
+        // Bound where nobody else can look, and shown only once its mode is right.
+        let hidden = "\(root)/.admin"
+        unsafe mkdir(hidden, 0o700)
+        guard unsafe chmod(hidden, 0o700) == 0 else { return nil }
+        let first = "\(hidden)/s"
+        unsafe unlink(first)
         let channel = try await ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: Int32(connectionsMaximum))
             .childChannelInitializer { channel in
@@ -34,8 +40,11 @@ enum AdminSocket {
                         AdminConnection(inspector: inspector))
                 }
             }
-            .bind(unixDomainSocketPath: path).get()
-        unsafe chmod(path, 0o600)
+            .bind(unixDomainSocketPath: first).get()
+        guard unsafe chmod(first, 0o600) == 0, unsafe rename(first, path) == 0 else {
+            try? await channel.close()
+            return nil
+        }
         return channel
     }
 }

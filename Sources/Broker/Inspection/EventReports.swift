@@ -115,6 +115,10 @@ private struct EventWords {
             self.init("acceptorHalted", "this broker votes no more: \(reason)")
         case .machine(.malformed(let from, let kind)):
             self.init("malformed", about: from, "a message of kind \(kind) could not be read")
+        case .machine(.outOfTurn(let from)):
+            self.init("outOfTurn", about: from, "wanted to change the roster: ignored")
+        case .machine(.beginningDelayed(let keys)):
+            self.init("beginningDelayed", "the first start waits for \(keys.count) registers")
         case .machine(.rosterLearned(let roster)):
             self.init("rosterLearned", "roster \(roster)")
         case .linkFailed(let address, let node, let failure):

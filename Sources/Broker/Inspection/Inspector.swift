@@ -118,6 +118,16 @@ final class Inspector {
         var bytes = message
         guard let round: UInt64 = bytes.readInteger() else { return }
         let whom = peer.node.map { "node \($0.rawValue)" } ?? "operator at \(peer.address.host)"
+        if peer.standing != .member, codec.question(from: bytes)?.verb.isForMembers == true {
+            var answer = blank()
+            answer.error =
+                "the admission secret lets you look and not act: ask by the socket in the data "
+                + "directory of a member, with --data-dir"
+            var message = ByteBuffer(integer: round)
+            message.writeImmutableBuffer(
+                codec.bytes(of: InspectionAnswers(answers: [answer], silent: [])))
+            return send(message, .inspectAnswer, to: .link(peer.link))
+        }
         ask(bytes, by: whom) { [unowned self] answer in
             var message = ByteBuffer(integer: round)
             message.writeImmutableBuffer(answer)
@@ -150,6 +160,15 @@ final class Inspector {
 }
 
 extension InspectionQuestion.Verb {
+    /// Whether it changes who is in the mesh, or what is taken for proof: the secret by which a
+    /// broker joins is no key to shut others out.
+    var isForMembers: Bool {
+        switch self {
+        case .members, .info, .events, .versions, .heat, .stats, .keys, .tap, .trace: false
+        case .join, .leave, .forceLeave, .revoke, .useSecret: true
+        }
+    }
+
     /// Whether an operator should find it in the log who asked for it.
     var isAudited: Bool {
         switch self {

@@ -19,7 +19,7 @@ extension Inspector {
             answer.error = "the broker is still starting: ask again"
             return then(answer)
         }
-        let limit = min(question.limit ?? Self.entriesMaximum, Self.entriesMaximum)
+        let limit = max(0, min(question.limit ?? Self.entriesMaximum, Self.entriesMaximum))
         switch question.verb {
         case .members: answer.members = members(mesh, shell)
         case .info: answer.info = info(mesh)
@@ -112,7 +112,8 @@ extension Inspector {
 
     static func text(_ status: MemberStatus) -> String {
         switch status {
-        case .unheard: "unheard"
+        // Admitted, and nobody has heard of it here: nothing says that it is there.
+        case .unheard: "suspect"
         case .alive: "alive"
         case .suspect: "suspect"
         case .dead: "dead"
@@ -225,7 +226,16 @@ extension Inspector {
                 answer.error = "no member \(question.node ?? -1): see gossamer gossip members"
                 break
             }
-            if question.verb == .revoke { return revoke(node, answer, then: then) }
+            if question.verb == .revoke {
+                guard mesh.proposer.roster?.voters.contains(where: { $0.node == node }) != true
+                else {
+                    answer.error =
+                        "member \(node.rawValue) votes: without it nothing could be decided any "
+                        + "more. Voters can't be revoked in this version"
+                    break
+                }
+                return revoke(node, answer, then: then)
+            }
             guard mesh.peers[node]?.status == .dead || mesh.peers[node]?.status == .suspect else {
                 let state = mesh.peers[node].map { Self.text($0.status) } ?? "this broker"
                 answer.error = "member \(node.rawValue) is \(state): only the dead are forced out"

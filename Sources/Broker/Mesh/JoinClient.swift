@@ -27,6 +27,8 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
     /// Open links to other blank brokers, by the seed that was dialled.
     private var dialled: [MeshAddress: LinkID] = [:]
     private var redial: Scheduled<Void>?
+    /// The link by which this broker asked to be let in, and waits.
+    private var asked: LinkID?
     private var pause: Int64 = 250
     private var isDone = false
     /// Kept until the end: the transport does not retain its delegate.
@@ -168,12 +170,16 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
             if peer.isInitiator { dialled[peer.address] = peer.link }
             return perform(forming?.opened(peer.link, peer.claim.publicKey) ?? [])
         }
+        // One at a time: two members might give one newcomer two ids.
+        guard asked == nil else { return }
+        asked = peer.link
         transport?.send(
             ByteBuffer(integer: nodeID ?? -1),
             kind: MessageKind(rawValue: MeshMessageKind.join.rawValue), to: .link(peer.link))
     }
 
     func linkClosed(_ peer: PeerInfo, reason: CloseReason) {
+        if asked == peer.link { asked = nil }
         forming?.closed(peer.link)
         if dialled[peer.address] == peer.link { dialled[peer.address] = nil }
         dialLater()

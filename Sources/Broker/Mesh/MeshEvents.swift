@@ -22,6 +22,14 @@ extension BrokerEvents {
             logger.warning(
                 "a message of a member can't be read",
                 metadata: ["node": "\(node.rawValue)", "kind": "\(kind)"])
+        case .outOfTurn(let node):
+            logger.warning(
+                "a member wanted to change the roster: ignored",
+                metadata: ["node": "\(node.rawValue)"])
+        case .beginningDelayed(let keys):
+            logger.warning(
+                "the first start waits for its registers: is the disk slow or full?",
+                metadata: ["registers": "\(keys.count)", "first": "\(keys.first ?? "-")"])
         case .rosterLearned(let roster):
             logger.info(
                 "the roster changed",

@@ -2,6 +2,7 @@ import Gossip
 import Model
 import NIOCore
 import Node
+import OrderedCollections
 import Sodium
 import Transport
 
@@ -25,6 +26,8 @@ final class MeshShell: MeshTransportDelegate {
     /// Links that wait for an answer to a join, by token.
     private var joins: [UInt64: LinkID] = [:]
     private var lastToken: UInt64 = 0
+    /// Where members told this broker that it is one no more.
+    private var fenceWitnesses: Set<MeshAddress> = []
     private var whenLeft: [() -> Void] = []
     private(set) var hasLeft = false
 
@@ -153,7 +156,15 @@ final class MeshShell: MeshTransportDelegate {
         _ address: MeshAddress, expecting: NodeID?, failure: Transport.LinkFailure
     ) {
         journal.note(.linkFailed(address, expecting, failure), at: reactor.now)
-        if let reason = Self.fence(failure) { reactor.shared.progress.fenced(reason) }
+        if let reason = Self.fence(failure) {
+            // One member alone could end any broker with its word; where there are more, two must
+            // say so.
+            fenceWitnesses.insert(address)
+            let others = reactor.plane?.mesh.peers.count ?? 0
+            if fenceWitnesses.count >= min(2, max(1, others)) {
+                reactor.shared.progress.fenced(reason)
+            }
+        }
         guard let node = expecting else {
             if failure != .refused(.ownAddress) { reactor.events.seedFailed(address, failure) }
             return tell(.seedFailed(address, Self.reason(failure)))
@@ -174,6 +185,9 @@ final class MeshShell: MeshTransportDelegate {
         case .declined(.staleBoot):
             "the mesh has seen a later start of this data directory: it is a copy, or was rolled "
                 + "back, or a copy of it runs. Start on an empty directory, or stop the copy"
+        case .declined(.duplicateNodeID):
+            "the mesh has given this broker's node id to another key and store: this one was held "
+                + "for dead and replaced. Start on an empty directory, with another --node-id"
         case .declined(.revoked): "the mesh has revoked this broker's key: it can't come back"
         default: nil
         }

@@ -152,14 +152,19 @@ extension DataStore {
         guard let records = MeshRecords.acceptorLog(log) else {
             throw .dataDirectory(
                 "\(opening.root)/registers is damaged: a voter that forgot what it promised must "
-                    + "not vote. Restore the file, or start this broker on an empty directory")
+                    + "not vote. Restore the file from a copy")
+        }
+        guard !isFounder || !records.isEmpty || memory.chosen.isEmpty else {
+            throw .dataDirectory(
+                "\(opening.root)/registers is gone: this voter would forget what was decided. "
+                    + "Restore the file from the copy that the directory came from")
         }
         memory.acceptorLog = records
         memory.version = log.reduce(memory.version) { max($0, $1.version) }
         for entry in Self.changes(table) {
+            memory.version = max(memory.version, entry.version)
             if let member = MeshRecords.member(entry) {
                 memory.members.append(member)
-                memory.version = max(memory.version, entry.version)
             } else if let value = entry.value,
                 let proposal = try imported(entry.key, value, unless: memory.chosen)
             {
@@ -189,6 +194,18 @@ extension DataStore {
     static func changes(_ file: TableFile) -> [TableChange] {
         file.entries.map {
             TableChange(key: $0.key, version: $0.entry.version, value: $0.entry.value)
+        }
+    }
+
+    /// Takes away what a blank directory may hold of a join that did not come to its end: another
+    /// mesh's decisions must never be taken for this one's.
+    static func forgetDecisions(in opening: StoreOpening) throws(BrokerStartError) {
+        do throws(DiskError) {
+            for name in ["chosen", "registers"] where opening.disk.exists(name) {
+                try opening.disk.remove(name)
+            }
+        } catch {
+            throw .dataDirectory("\(opening.root) can't be used: \(error)")
         }
     }
 

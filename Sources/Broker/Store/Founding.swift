@@ -40,6 +40,7 @@ public enum Founding {
         } catch {
             throw .dataDirectory("--secret-file \(error)")
         }
+        try DataStore.forgetDecisions(in: opening)
         let store = try DataStore(
             opening, identity: DataStore.founding(nodeID: nodeID), nodeID: nodeID)
         store.markClean()

@@ -17,7 +17,7 @@ public enum SecretFile {
 
     /// The file's text; nil where there is no such file.
     public static func read(_ path: String) throws(Failure) -> String? {
-        let file = unsafe gossamer_open(path, O_RDONLY | O_NOFOLLOW, 0)
+        let file = unsafe gossamer_open(path, O_RDONLY | O_NONBLOCK, 0)
         guard file >= 0 else {
             if errno == ENOENT { return nil }
             throw failure(path, "can't be opened")

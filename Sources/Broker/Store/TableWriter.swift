@@ -13,8 +13,13 @@ final class TableWriter: Sendable {
         thread.start()
     }
 
-    /// Ends the thread once what it was given is written.
-    func stop() async { try? await thread.shutdownGracefully() }
+    /// Ends the thread once what it was given is written: the pool itself would drop it.
+    func stop() async {
+        await withCheckedContinuation { (last: CheckedContinuation<Void, Never>) in
+            thread.submit { _ in last.resume() }
+        }
+        try? await thread.shutdownGracefully()
+    }
 
     /// Makes the changes durable, then says so, or says why not; on the writer's thread.
     func write(

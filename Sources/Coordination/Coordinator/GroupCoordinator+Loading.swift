@@ -54,6 +54,11 @@ extension GroupCoordinator {
             groups[groupID]?.resume(&outbox)
         }
         scheduleRetentionCheck()
+        if !deletedWhileLoading.isEmpty {
+            let topics = deletedWhileLoading
+            deletedWhileLoading = []
+            deleteOffsets(ofTopics: topics)
+        }
     }
 
     /// Forgets everything; whoever waits is sent to look for the new coordinator.

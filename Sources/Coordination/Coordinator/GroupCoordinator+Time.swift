@@ -59,7 +59,11 @@ extension GroupCoordinator {
 
     /// Offsets of topics that are gone would mislead a topic that is created anew with that name.
     mutating func deleteOffsets(ofTopics topics: [String]) {
-        guard case .active = phase else { return }
+        guard case .active = phase else {
+            // Applied once the log was read: until then there is nothing to delete them from.
+            deletedWhileLoading += topics
+            return
+        }
         let gone = Set(topics)
         for groupID in Array(groups.keys) {
             guard let group = groups[groupID] else { continue }

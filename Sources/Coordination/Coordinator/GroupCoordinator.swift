@@ -65,6 +65,8 @@ public struct GroupCoordinator: Sendable {
 
     public let slot: PartitionIndex
     public internal(set) var phase = Phase.loading
+    /// Topics that were deleted before this coordinator had read its log.
+    var deletedWhileLoading: [String] = []
     /// Records of the slot that could not be read and were passed over while loading.
     public internal(set) var unreadableRecords = 0
 

@@ -53,7 +53,9 @@ public enum MemberOperation: Hashable, Sendable {
         }
         if held.key == key, held.isRevoked { return .refuse(.revoked) }
         if held.key == key, held.store == store { return .refuse(.exists) }
-        guard mayReplace || held.isRevoked else { return .refuse(.taken) }
+        guard mayReplace || held.isRevoked, held.number.rawValue < UInt32.max else {
+            return .refuse(.taken)
+        }
         return .write(
             AdmissionRecord(
                 node: node, key: key, store: store,

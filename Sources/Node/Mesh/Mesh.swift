@@ -116,6 +116,8 @@ public struct Mesh {
     var version: UInt64 = 0
     /// What the disk has of each member.
     var persisted: OrderedDictionary<NodeID, PersistedMember> = [:]
+    /// The table as it was on disk, until the control machine is told of it.
+    var remembered: [ChosenValue] = []
     /// Values that came before the control machine was told of the table; nil afterwards.
     var early: [ChosenValue]? = []
     public internal(set) var isIsolated = false
@@ -209,7 +211,13 @@ public struct Mesh {
             guard let id: UInt64 = body.readInteger(),
                 let request = try? PaxosRequest(decoding: body)
             else { return out.append(.event(.malformed(from: from, kind))) }
-            drive(acceptor: .request(from: from, requestID: id, request))
+            switch request.body {
+            case .prepare, .accept, .read:
+                drive(acceptor: .request(from: from, requestID: id, request))
+            case .adopt, .raiseFloor, .remove:
+                // The roster is fixed and no floor is raised: nobody may say otherwise.
+                out.append(.event(.outOfTurn(from: from)))
+            }
         case .paxosReply:
             guard let id: UInt64 = body.readInteger(), let reply = try? PaxosReply(decoding: body)
             else { return out.append(.event(.malformed(from: from, kind))) }
@@ -251,5 +259,9 @@ public enum MeshEvent: Sendable {
     case isolated(Bool)
     case acceptorHalted(Acceptor.HaltReason)
     case malformed(from: NodeID, MeshMessageKind)
+    /// A member wanted to change what only a change of the roster may.
+    case outOfTurn(from: NodeID)
+    /// The first start waits for these registers to be decided.
+    case beginningDelayed([String])
     case rosterLearned(Roster)
 }

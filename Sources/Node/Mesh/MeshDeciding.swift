@@ -15,10 +15,18 @@ extension Mesh {
         case operatorWish(UInt64, RegisterProposal)
     }
 
+    /// Admissions are for ever, and whoever has the secret can ask for any number.
+    private static let admissionsMaximum = 10_000
+
     /// How often a newcomer without a node id is tried under the next one.
     private static let joinAttemptsMaximum = 16
 
     mutating func propose(_ errand: Errand, _ proposals: [RegisterProposal]) {
+        if isIsolated, case .control(let number, _) = errand {
+            let reason = "this broker seems to be cut off from the mesh: ask another one"
+            out.append(.decided(number, proposals.map { _ in .notChosen(reason) }))
+            return
+        }
         let token = nextSerial()
         errands[token] = errand
         let changes = proposals.map { proposal in
@@ -49,7 +57,7 @@ extension Mesh {
         let known = outcomes.compactMap(Self.value).filter { $0.ballot > .zero }
         if !known.isEmpty { drive(gossip: .chosen(known)) }
         switch errand {
-        case .beginning: finishStart()
+        case .beginning(let proposals): finishBeginning(proposals, outcomes)
         case .control(let number, let proposals):
             out.append(.decided(number, zip(proposals, outcomes).map(Self.decision)))
         case .lookUp(let number):
@@ -132,6 +140,11 @@ extension Mesh {
         guard early == nil else {
             return refuse(token, "the broker that was asked is still starting", canRetry: true)
         }
+        guard admissions.count < Self.admissionsMaximum else {
+            return refuse(
+                token, "the mesh has admitted \(admissions.count) brokers, the most it takes",
+                canRetry: false)
+        }
         admit(token, claim, as: claim.node ?? lowestFree(), attempt: 1)
     }
 
@@ -144,12 +157,10 @@ extension Mesh {
     private mutating func admit(
         _ token: UInt64, _ claim: JoinClaim, as node: NodeID, attempt: Int
     ) {
-        // Whoever is known to be gone may be replaced under its id; nobody else.
-        let isGone: Bool =
-            switch peers[node]?.status {
-            case .dead, .left: true
-            case .alive, .suspect, .unheard, nil: false
-            }
+        // Whoever is held for dead may be replaced under its id; nobody else. One that left in
+        // order may be back in a moment, and a voter's promises are in the store that it had.
+        let isVoter = proposer.roster?.voters.contains { $0.node == node } ?? true
+        let isGone = peers[node]?.status == .dead && !isVoter
         propose(
             .joining(token, claim, node, attempt: attempt),
             [Self.admission(of: claim, as: node, mayReplace: isGone && claim.node == node)])
@@ -227,7 +238,7 @@ extension Mesh {
                 charter[value.key] = value
             }
         }
-        early = memory.chosen
+        remembered = memory.chosen
         if identity.isFounder || !memory.acceptorLog.isEmpty {
             acceptor = Acceptor(cluster: identity.clusterID, store: identity.store)
             drive(acceptor: .loaded(memory.acceptorLog))
@@ -248,8 +259,15 @@ extension Mesh {
         guard let acceptor, let roster = acceptor.roster, roster.next == nil,
             roster.voters.map(\.node) == [identity.node]
         else { return }
-        let values = acceptor.registers(limit: .max).filter { $0.acceptedBallot > .zero }
-            .map { ChosenValue(key: $0.key, ballot: $0.acceptedBallot, value: $0.value) }
+        let values = acceptor.registers(limit: .max).compactMap { register -> ChosenValue? in
+            // Bytes that this version can't read are no tombstone.
+            guard register.acceptedBallot > .zero,
+                let stored = acceptor.state(of: register.key).value,
+                let envelope = try? Envelope(decoding: stored)
+            else { return nil }
+            return ChosenValue(
+                key: register.key, ballot: register.acceptedBallot, value: envelope.value)
+        }
         if !values.isEmpty { drive(gossip: .chosen(values)) }
     }
 
@@ -278,11 +296,59 @@ extension Mesh {
         propose(.beginning(proposals), proposals)
     }
 
+    /// Nobody is served before everything of the first start is decided: what a table held before
+    /// there was a mesh would else be made anew under another id.
+    private mutating func finishBeginning(_ proposals: [RegisterProposal], _ outcomes: [Outcome]) {
+        let open = zip(proposals, outcomes).filter { proposal, outcome in
+            switch Self.decision(proposal, outcome) {
+            case .chosen, .refused(.exists, _): false
+            case .refused, .notChosen, .unknown: true
+            }
+        }.map(\.0)
+        guard open.isEmpty else {
+            out.append(.event(.beginningDelayed(open.map(\.key))))
+            return propose(.beginning(open), open)
+        }
+        // The old table's entries have done their work; a register may be removed one day, and
+        // must not come back from them.
+        let imported = proposals.filter { $0.key != Roster.key && Self.isImport($0) }
+        if !imported.isEmpty {
+            out.append(
+                .persistMembers(
+                    imported.map {
+                        TableChange(key: $0.key, version: nextVersion(), value: nil)
+                    }))
+        }
+        finishStart()
+    }
+
+    private static func isImport(_ proposal: RegisterProposal) -> Bool {
+        if case .begin = proposal.operation { true } else { false }
+    }
+
+    /// The control machine starts from what the table was on disk. What was found beyond it is
+    /// learned like any other news where it replaces something: so that, say, the files of a topic
+    /// go whose deletion was chosen before a crash.
     private mutating func finishStart() {
-        var newest: OrderedDictionary<String, ChosenValue> = [:]
-        for value in early ?? [] { newest[value.key] = value }
+        var table: OrderedDictionary<String, ChosenValue> = [:]
+        for value in remembered { table[value.key] = value }
+        var news: [ChosenValue] = []
+        for value in early ?? [] {
+            if table[value.key] == nil || remembered.allSatisfy({ $0.key != value.key }) {
+                table[value.key] = value
+            } else {
+                news.append(value)
+            }
+        }
+        let found = early ?? []
         early = nil
-        out.append(.loaded(Array(newest.values)))
+        remembered = []
+        out.append(.loaded(Array(table.values)))
+        if !news.isEmpty { out.append(.learned(news)) }
+        if !found.isEmpty {
+            out.append(
+                .persistChosen(found.map { MeshRecords.change($0, version: nextVersion()) }))
+        }
         peersChanged = true
     }
 }

@@ -41,6 +41,7 @@ extension Mesh {
     }
 
     mutating func drive(proposer input: Proposer.Input) {
+        if case .wake = input, let wake = proposerWake, wake <= now { proposerWake = nil }
         var said: [Proposer.Effect] = []
         proposer.handle(input, now: now, into: &said)
         for effect in said {
@@ -53,14 +54,13 @@ extension Mesh {
                     request.encode(into: &bytes)
                     out.append(.send(to: node, .paxosRequest, bytes))
                 }
-            case .wake(let moment): proposerWake = moment
+            case .wake(let moment): proposerWake = min(proposerWake ?? moment, moment)
             case .done(let token, let outcomes): conclude(token, outcomes)
             case .rosterLearned(let roster):
                 drive(acceptor: .adopt(roster))
                 out.append(.event(.rosterLearned(roster)))
             }
         }
-        if case .wake = input, let wake = proposerWake, wake <= now { proposerWake = nil }
     }
 
     mutating func drive(acceptor input: Acceptor.Input) {
@@ -96,11 +96,11 @@ extension Mesh {
                 follow(roster: value)
             }
         }
-        if early != nil {
+        guard early == nil else {
             early? += values
-        } else {
-            out.append(.learned(values))
+            return
         }
+        out.append(.learned(values))
         // Behind what the control machine makes of it: the leave to remove a topic's files is on
         // disk before the table forgets which topic it was.
         out.append(
@@ -112,13 +112,19 @@ extension Mesh {
     }
 
     mutating func follow(admission value: ChosenValue, of node: NodeID) {
-        guard let record = record(in: value) else { return }
+        guard let record = record(in: value), record.node == node else { return }
+        if let before = admissions[node], before.key != record.key || before.store != record.store {
+            // Whoever had the id before speaks for it no more.
+            out.append(.forget(node))
+        }
         admissions[node] = record
         out.append(.admitted(record))
     }
 
     mutating func follow(roster value: ChosenValue) {
-        guard let roster = value.value.flatMap({ try? Roster(decoding: $0) }) else { return }
+        guard let roster = value.value.flatMap({ try? Roster(decoding: $0) }),
+            roster.cluster == identity.clusterID
+        else { return }
         drive(acceptor: .adopt(roster))
         drive(proposer: .rosterChanged(roster))
     }
