@@ -211,6 +211,8 @@ def random_loss(stage):
         check(not fallen, f"declared dead: {fallen}")
         counts = [broker.stats()["gossip"] for broker in mesh]
         dropped = sum(network.dropped(node) for node in range(1, 6))
+        deaths = sum(c["deaths"] for c in counts)
+        check(deaths == 0, f"{deaths} declared dead")
         network.heal()
         mesh.await_agreement()
         mesh.await_same_table()
