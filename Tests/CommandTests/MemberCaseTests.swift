@@ -47,6 +47,9 @@ struct MemberCaseTests {
         let seen = views { Given.member(3, "dead", accusers: [1, 2]) }
         #expect(judge(seen, death(nil)).sentence.contains("paused (SIGSTOP"))
         let timedOut = Given.event(1, 1, "linkFailed", node: 3, reason: "timedOut")
+        let joining = Given.events(
+            Given.event(2, -5_000, "linkFailed", node: 3, reason: "authentication"))
+        #expect(judge(seen, joining + death(nil)).sentence.contains("paused (SIGSTOP"))
         #expect(judge(seen, death(timedOut)).sentence.contains("does not answer: it is paused"))
     }
 

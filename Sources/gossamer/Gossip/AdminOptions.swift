@@ -141,8 +141,8 @@ enum AdminClient {
             close(file)
             throw CommandFailure(
                 "no broker answers at \(path) (\(reason)). Name the data directory of one that "
-                    + "runs with --data-dir, or one elsewhere with --via HOST:PORT --secret-file FILE"
-            )
+                    + "runs with --data-dir, or one elsewhere with --via HOST:PORT and "
+                    + "--secret-file FILE")
         }
         return file
     }
