@@ -165,9 +165,10 @@ struct MemberCase {
         text += ". " + cause(before: since)
         let cutOff = observers.filter(isolated.contains)
         if !cutOff.isEmpty {
+            let word = cutOff.count == 1 ? "hears" : "hear"
             text +=
-                ". Mind: \(NodeList.text(cutOff)) says so and seems to be the one that is cut "
-                + "off (SELF_ISOLATED)"
+                ". Mind: \(NodeList.text(cutOff)) \(word) hardly anybody else: maybe that is "
+                + "who is cut off"
         }
         return Verdict(condition: .dead, sentence: text)
     }
