@@ -226,6 +226,18 @@ struct GossipTextTests {
         #expect(GossipJoin.failure(to: "10.0.0.9:79", events.map(\.event)) == nil)
     }
 
+    @Test("Questions of brokers that know fewer fields are understood")
+    func olderQuestions() {
+        let old: InspectionQuestion? = InspectionJSON.decoded(
+            "{\"verb\":\"events\",\"everywhere\":true}")
+        #expect(old == InspectionQuestion(.events, everywhere: true))
+        let new = InspectionQuestion(
+            .events, key: "k", target: 2, cursors: [EventCursor(nodeId: 1, after: 1 << 62)],
+            patience: 500)
+        let codec = InspectionJSON()
+        #expect(codec.question(from: codec.bytes(of: new)) == new)
+    }
+
     @Test("leave: says what it means")
     func leave() {
         #expect(

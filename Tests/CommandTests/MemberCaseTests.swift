@@ -47,6 +47,9 @@ struct MemberCaseTests {
         let seen = views { Given.member(3, "dead", accusers: [1, 2]) }
         #expect(judge(seen, death(nil)).sentence.contains("paused (SIGSTOP"))
         let timedOut = Given.event(1, 1, "linkFailed", node: 3, reason: "timedOut")
+        let joining = Given.events(
+            Given.event(2, -5_000, "linkFailed", node: 3, reason: "authentication"))
+        #expect(judge(seen, joining + death(nil)).sentence.contains("paused (SIGSTOP"))
         #expect(judge(seen, death(timedOut)).sentence.contains("does not answer: it is paused"))
     }
 
@@ -118,7 +121,7 @@ struct MemberCaseTests {
         #expect(split.condition == .disputed)
         #expect(split.sentence.contains("1 hears 3, 2 holds it for dead"))
         let lonely = judge([Given.view(1, Given.member(3, "dead"))], isolated: [1])
-        #expect(lonely.sentence.contains("1 says so and seems to be the one that is cut off"))
+        #expect(lonely.sentence.contains("Mind: 1 hears hardly anybody else"))
     }
 
     @Test("A broker that nothing happened to is alive and well")
@@ -149,6 +152,20 @@ struct MemberCaseTests {
                 "12:00:00.000  1  probed 3: no answer in 100 ms; asked 2: no answer, 4: silent "
                     + "itself; by TCP: nobody answers there",
                 "12:00:00.001  2  2 SUSPECTS 3", "12:00:00.007  1  1 SUSPECTS 3",
+            ])
+    }
+
+    @Test("What a broker sees again and again is one line")
+    func repeats() {
+        let events = Given.events(
+            Given.event(1, 0, "linkAnswered", node: 3, "reached 3 by TCP"),
+            Given.event(2, 5, "linkAnswered", node: 3, "reached 3 by TCP"),
+            Given.event(1, 300, "linkAnswered", node: 3, "reached 3 by TCP"),
+            Given.event(1, 600, "linkAnswered", node: 3, "reached 3 by TCP"))
+        #expect(
+            EvidenceChain(events).lines(now: Given.noon) == [
+                "12:00:00.000  1  reached 3 by TCP, and 2 times more until 12:00:00.600",
+                "12:00:00.005  2  reached 3 by TCP",
             ])
     }
 

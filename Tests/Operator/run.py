@@ -140,6 +140,9 @@ def healthy(mesh):
     expect(mesh.run("gossip", "members"), 0, "3 members, 3 alive", "the same on 1, 2, 3")
     expect(mesh.run("gossip", "why", "3"), 0, "verdict: 3 is alive")
     expect(mesh.run("gossip", "rtt"), 0, "FROM \\ TO")
+    wait_until(
+        lambda: all(trip.get("p50Microseconds") for trip in mesh.json("gossip", "rtt")[1]["trips"]),
+        10, "all pairs probed", 0.2)
     expect(mesh.run("gossip", "rtt", "1", "3"), 0, "1 -> 3  p50", "3 -> 1  p50")
     expect(mesh.run("gossip", "reachability"), 0, "all 3 reached in")
     expect(mesh.run("gossip", "trace", "--inject"), 0, "reached 3 of 3")

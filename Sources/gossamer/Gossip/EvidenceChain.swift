@@ -29,7 +29,8 @@ struct EvidenceChain {
 
     private enum Entry {
         case probe(Probe)
-        case event(SeenEvent)
+        /// What a broker saw, and what it saw last of the same kind without anything in between.
+        case event(SeenEvent, again: Int, until: Int64)
     }
 
     /// What follows a probe comes within its period; a sick broker takes eight times as long.
@@ -42,9 +43,12 @@ struct EvidenceChain {
     init(_ events: [SeenEvent]) {
         /// Where the last probe of each observer stands.
         var open: [Int32: Int] = [:]
+        /// Where the last line of each observer stands.
+        var latest: [Int32: Int] = [:]
         for seen in events where !Self.routine.contains(seen.event.kind) {
             if seen.event.kind == "probeUnanswered" {
                 open[seen.observer] = entries.count
+                latest[seen.observer] = entries.count
                 entries.append(.probe(Probe(seen: seen)))
                 continue
             }
@@ -53,8 +57,14 @@ struct EvidenceChain {
                 Self.add(seen.event, to: &probe)
             {
                 entries[place] = .probe(probe)
+            } else if let place = latest[seen.observer],
+                case .event(let first, let again, _) = entries[place],
+                first.event.text == seen.event.text
+            {
+                entries[place] = .event(first, again: again + 1, until: seen.event.at)
             } else {
-                entries.append(.event(seen))
+                latest[seen.observer] = entries.count
+                entries.append(.event(seen, again: 0, until: seen.event.at))
             }
         }
     }
@@ -85,7 +95,12 @@ struct EvidenceChain {
     func lines(now: Int64) -> [String] {
         entries.map { entry in
             switch entry {
-            case .event(let seen): seen.line(now: now)
+            case .event(let seen, let again, let until):
+                seen.line(now: now)
+                    + (again == 0
+                        ? ""
+                        : ", and \(Counted.text(again, "time")) more until "
+                            + Durations.moment(until, now: now))
             case .probe(let probe):
                 "\(Durations.moment(probe.seen.event.at, now: now))  \(probe.seen.observer)  "
                     + probe.text()

@@ -15,9 +15,9 @@ struct GossipHeat: AsyncParsableCommand {
             EXAMPLES:
               $ gossamer gossip heat
               HEARD \\ BY    1    2
-              1             .  0.0
-              2           0.0    .
-              3           3.3  3.3  (dead)
+              1             .  0.1
+              2           0.1    .
+              3           3.9  4.0  (dead)
               all that are there hear each other
 
               gossamer gossip heat --watch

@@ -15,10 +15,10 @@ struct GossipMonitor: AsyncParsableCommand {
             KINDS: \(EventKinds.all.joined(separator: ", "))
 
             EXAMPLES:
-              $ gossamer gossip monitor --all --kind refutedOwn --kind rejoined
-              16:16:36.373  3  refuted what 2 said of this broker: incarnation 1
-              16:16:36.374  2  3 is BACK
-              16:16:36.375  1  3 is BACK
+              $ gossamer gossip monitor --all --kind refutedOwn --kind rejoined --count 3
+              16:33:59.860  3  refuted what 1 said of this broker: incarnation 1
+              16:33:59.862  1  3 is BACK
+              16:33:59.862  2  3 is BACK
 
               gossamer gossip monitor --all --node 3 --kind suspected --kind declaredDead
               gossamer gossip monitor --last 20 --count 20

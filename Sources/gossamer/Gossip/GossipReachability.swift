@@ -15,9 +15,9 @@ struct GossipReachability: AsyncParsableCommand {
               $ gossamer gossip reachability           # UDP to member 3 is dropped
               NODE  REACHED  HOPS  FROM  AGAIN
               1     began       0  -         2
-              2     +3 ms       1  1         6
-              3     +5 ms       2  2         2
-              all 3 reached in 5 ms, at most 2 hops
+              3     +2 ms       1  1         3
+              2     +4 ms       1  1         3
+              all 3 reached in 4 ms, at most 1 hop
               UDP_BLOCKED: only TCP passes between 3 and 1, 2: open UDP there, both ways
 
               gossamer gossip reachability --from 3    # begin at member 3

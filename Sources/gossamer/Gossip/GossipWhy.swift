@@ -13,13 +13,13 @@ struct GossipWhy: AsyncParsableCommand {
 
             EXAMPLES:
               $ gossamer gossip why 3 --last 3         # a broker that was killed
-              (9 earlier lines: --last 12)
-              16:27:00.570  1  probed 3: no answer in 100 ms; asked 2: no answer; by TCP:
-                               nobody answers there
-              16:27:00.867  2  2 declares 3 DEAD, accused by 2, 1
-              16:27:00.869  1  2 declares 3 DEAD, accused by 2, 1
-              verdict: 3 is dead since 16:27:00.867 (4.5 s ago), accused by 1, 2, last
-              heard at 16:26:59.645 by 2. Nobody listens at its address: the process has
+              (21 earlier lines: --last 24)
+              16:44:25.681  2  probed 3: no answer in 100 ms; asked 1: no answer; by TCP:
+              nobody answers there
+              16:44:25.881  2  2 declares 3 DEAD, accused by 2, 1
+              16:44:25.882  1  2 declares 3 DEAD, accused by 2, 1
+              verdict: 3 is dead since 16:44:25.881 (2.7 s ago), accused by 1, 2, last
+              heard at 16:44:24.601 by 2. Nobody listens at its address: the process has
               ended, or the machine or its network is gone.
 
               gossamer gossip why 3 -o json | jq -r .verdict.sentence
@@ -61,7 +61,7 @@ struct GossipWhy: AsyncParsableCommand {
         let subject = MemberCase(
             node: node, members: views.answers, events: merged.events,
             isRevoked: admission?.isRevoked ?? false, silent: seen.silent,
-            isolated: infos.answers.filter { $0.info?.isSelfIsolated == true }.map(\.nodeId),
+            isolated: infos.answers.compactMap(\.info).filter(Self.isIsolated).map(\.nodeId),
             now: keys.at)
         let verdict = subject.verdict()
         if output.format == .json {
@@ -72,6 +72,11 @@ struct GossipWhy: AsyncParsableCommand {
             Terminal.print(Self.text(subject, verdict, merged.remarks, last: last))
         }
         if !verdict.isWell { throw ExitCode.unhealthy }
+    }
+
+    /// Whether a broker's word on the others is in doubt.
+    private static func isIsolated(_ info: InfoReport) -> Bool {
+        info.isSelfIsolated || (info.members > 2 && info.alive == 1)
     }
 
     static func text(

@@ -36,6 +36,9 @@ struct MemberCase {
         }
     }
 
+    /// From the first unanswered probe to the declaration, with a health multiplier in between.
+    private static let episodeMilliseconds: Int64 = 30_000
+
     let node: Int32
     /// What others see; its own view of itself is no evidence.
     let views: [View]
@@ -159,12 +162,13 @@ struct MemberCase {
         if let heard = lastHeard() {
             text += ", last heard at \(Durations.moment(heard.at, now: now)) by \(heard.by)"
         }
-        text += ". " + cause(after: since - 15_000)
+        text += ". " + cause(before: since)
         let cutOff = observers.filter(isolated.contains)
         if !cutOff.isEmpty {
+            let word = cutOff.count == 1 ? "hears" : "hear"
             text +=
-                ". Mind: \(NodeList.text(cutOff)) says so and seems to be the one that is cut "
-                + "off (SELF_ISOLATED)"
+                ". Mind: \(NodeList.text(cutOff)) \(word) hardly anybody else: maybe that is "
+                + "who is cut off"
         }
         return Verdict(condition: .dead, sentence: text)
     }
@@ -177,8 +181,12 @@ struct MemberCase {
 
     /// What the failed links tell: a process that has ended has nobody listening, one that is
     /// stopped still has its connections taken by the kernel, and keeps those that it has.
-    private func cause(after start: Int64) -> String {
-        let recent = events.filter { $0.event.node == node && $0.event.at >= start }
+    private func cause(before moment: Int64) -> String {
+        let window = events.filter {
+            $0.event.node == node && $0.event.at >= moment - Self.episodeMilliseconds
+        }
+        // A link that failed while it was well, at its join for example, tells nothing here.
+        let recent = window.drop { $0.event.kind != "probeUnanswered" }
         let failures = recent.filter { $0.event.kind == "linkFailed" }.compactMap(\.event.reason)
         let tried = recent.contains { $0.event.kind == "linkProbed" }
         let gone = failures.contains { $0 == "unreachable" || $0 == "nobody answers there" }
@@ -207,7 +215,7 @@ struct MemberCase {
         var text =
             "\(node) is suspected by \(NodeList.text(accusers.isEmpty ? observers : accusers))"
         if let left { text += ": dead in \(Durations.milliseconds(left)) unless it refutes" }
-        return Verdict(condition: .suspected, sentence: text + ". " + cause(after: now - 15_000))
+        return Verdict(condition: .suspected, sentence: text + ". " + cause(before: now))
     }
 
     // MARK: Present

@@ -158,10 +158,10 @@ struct KeysStatus: AsyncParsableCommand {
         EXAMPLES:
           $ gossamer keys status
           NODE  SHOWS     ALSO TAKES  JOINS AND OPERATORS
-          1     1e0aa661  b35567da    1e0aa661: 0  b35567da: 2
-          2     b35567da  -           b35567da: 0               <- another secret
-          3     b35567da  -           b35567da: 0               <- another secret
-          safe to drop b35567da: no, because 2, 3 show another: copy the file there,
+          1     f55d18eb  a0dd5c57    f55d18eb: 0  a0dd5c57: 2
+          2     a0dd5c57  -           a0dd5c57: 0               <- another secret
+          3     a0dd5c57  -           a0dd5c57: 0               <- another secret
+          safe to drop a0dd5c57: no, because 2, 3 show another: copy the file there,
           then gossamer keys rotate --reload
 
           gossamer keys status -o json | jq -r .verdict.sentence

@@ -57,16 +57,16 @@ struct KeysRotate: AsyncParsableCommand {
             it asks has.
 
             EXAMPLES:
-              $ gossamer keys rotate --secret-file secret1
-              1 shows the new secret 1e0aa661 and still takes b35567da
-              next: 1. copy secret1 to the machines of 2, 3, mode 0600
+              $ gossamer keys rotate --secret-file /tmp/cli-mesh/secret1
+              1 shows the new secret f55d18eb and still takes a0dd5c57
+              next: 1. copy /tmp/cli-mesh/secret1 to the machines of 2, 3, mode 0600
                     2. gossamer keys rotate --reload
-                    3. gossamer keys status, until it says that b35567da can go
-                    4. gossamer keys drop-previous --secret-file secret1
+                    3. gossamer keys status, until it says that a0dd5c57 can go
+                    4. gossamer keys drop-previous --secret-file /tmp/cli-mesh/secret1
               $ gossamer keys rotate --reload
-              1 shows 1e0aa661, still takes b35567da
-              2 shows 1e0aa661, still takes b35567da
-              3 shows 1e0aa661, still takes b35567da
+              1 shows f55d18eb, still takes a0dd5c57
+              2 shows f55d18eb, still takes a0dd5c57
+              3 shows f55d18eb, still takes a0dd5c57
             """)
 
     @Flag(help: "Let every broker read its secret file again.")
@@ -205,7 +205,10 @@ struct KeysDropPrevious: AsyncParsableCommand {
             the same. Brokers that have joined go on without any secret.
 
             EXAMPLES:
-              gossamer keys drop-previous --secret-file /etc/gossamer/secret
+              $ gossamer keys drop-previous --secret-file /tmp/cli-mesh/secret1
+              1 takes a0dd5c57 no more
+              next: copy /tmp/cli-mesh/secret1 to the other machines, then: gossamer keys
+              rotate --reload
             """)
 
     @Flag(help: "Drop it although it is not safe.")
