@@ -146,6 +146,7 @@ public final class BrokerServer: Sendable {
     public func shutdown() async {
         guard !isStopping.exchange(true, ordering: .relaxed) else { return }
         for channel in channels { try? await channel.close() }
+        AdminSocket.remove(from: store.opening.root)
         await shared.mailboxes[0].leaveMesh()
         for mailbox in shared.mailboxes { try? await mailbox.drainConnections().get() }
         for mailbox in shared.mailboxes { mailbox.post(.shard(.stop)) }

@@ -2,7 +2,8 @@ import NIOCore
 
 /// The UDP socket of the mesh address: hands every datagram to the transport.
 ///
-/// Errors of the socket never close it: a peer's port-unreachable is news of that peer only.
+/// A peer's port-unreachable is news of that peer only. Where NIO closes the channel on an error of
+/// a send, the transport binds another.
 /// Owned by its channel, on the transport's loop.
 final class DatagramSocket: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>

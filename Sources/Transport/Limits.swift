@@ -70,6 +70,9 @@ enum Limits {
 
     // Datagrams.
 
+    /// How long after the kernel closed the UDP socket another is bound: within one probe.
+    static let rebindMilliseconds: Int64 = 100
+
     /// A whole datagram: fits any path's MTU (IPv6's minimum is 1,280, but Ethernet, tunnels and
     /// clouds carry this) without fragments.
     static let datagramBytes = 1_400

@@ -170,21 +170,12 @@ public final class MeshTransport {
         _ promise: EventLoopPromise<MeshAddress>
     ) {
         let port = listener.localAddress?.port ?? 0
-        let me = NIOLoopBound(self, eventLoop: loop)
-        DatagramBootstrap(group: loop)
-            .channelOption(.socketOption(.so_rcvbuf), value: Limits.receiveBufferBytes)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        DatagramSocket(transport: me.value))
-                }
-            }
-            .bind(host: address.host, port: port)
+        makeSocket(address.host, port)
             .assumeIsolated().whenComplete { result in
                 switch result {
                 case .success(let socket):
                     self.listener = listener
-                    self.socket = socket
+                    self.take(socket, address.host, port)
                     self.identity.meshPort = UInt16(port)
                     promise.succeed(MeshAddress(host: address.host, port: UInt16(port)))
                 case .failure(let error):
@@ -196,6 +187,43 @@ public final class MeshTransport {
                     }
                 }
             }
+    }
+
+    private func makeSocket(_ host: String, _ port: Int) -> EventLoopFuture<any Channel> {
+        let me = NIOLoopBound(self, eventLoop: loop)
+        return DatagramBootstrap(group: loop)
+            .channelOption(.socketOption(.so_rcvbuf), value: Limits.receiveBufferBytes)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        DatagramSocket(transport: me.value))
+                }
+            }
+            .bind(host: host, port: port)
+    }
+
+    /// NIO closes a datagram socket on most errors of a send, such as a firewall's EPERM or a
+    /// missing route: another takes its place, for as long as the transport is open.
+    private func take(_ socket: any Channel, _ host: String, _ port: Int) {
+        self.socket = socket
+        socket.closeFuture.assumeIsolated().whenComplete { _ in
+            guard !self.isClosed else { return }
+            self.socket = nil
+            self.bindAgain(host, port)
+        }
+    }
+
+    private func bindAgain(_ host: String, _ port: Int) {
+        loop.assumeIsolated().scheduleTask(in: .milliseconds(Limits.rebindMilliseconds)) {
+            guard !self.isClosed else { return }
+            self.makeSocket(host, port).assumeIsolated().whenComplete { result in
+                switch result {
+                case .success(let socket) where self.isClosed: socket.close(promise: nil)
+                case .success(let socket): self.take(socket, host, port)
+                case .failure: self.bindAgain(host, port)
+                }
+            }
+        }
     }
 
     /// Says goodbye on every link, destroys every key, and frees the port.

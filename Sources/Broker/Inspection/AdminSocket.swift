@@ -18,6 +18,9 @@ enum AdminSocket {
     /// `sockaddr_un` holds no more.
     private static let pathBytesMaximum = 107
 
+    /// Takes the name away at a stop, so that nobody knocks where nobody is.
+    static func remove(from root: String) { unsafe unlink("\(root)/\(name)") }
+
     /// Listens; nil where the path is too long for a socket. A socket that a killed process left
     /// behind is replaced: the lock of the directory says that nobody else uses it.
     static func listen(

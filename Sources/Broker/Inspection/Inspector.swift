@@ -68,7 +68,9 @@ final class Inspector {
             return askOthers(question, [target], []) { reply(codec.bytes(of: $0)) }
         }
         answer(question) { [unowned self] own in
-            guard question.everywhere, let mesh = self.reactor.mesh, mesh.transport != nil else {
+            guard question.everywhere, question.verb.mayGoEverywhere, let mesh = self.reactor.mesh,
+                mesh.transport != nil
+            else {
                 return reply(codec.bytes(of: InspectionAnswers(answers: [own], silent: [])))
             }
             let peers = self.reactor.plane?.mesh.peers.values.filter(\.status.isPresent) ?? []
@@ -160,6 +162,15 @@ final class Inspector {
 }
 
 extension InspectionQuestion.Verb {
+    /// Whether all members may be told at once: what ends or shuts out a broker is for one.
+    var mayGoEverywhere: Bool {
+        switch self {
+        case .members, .info, .events, .versions, .heat, .stats, .keys, .tap, .trace, .useSecret:
+            true
+        case .join, .leave, .forceLeave, .revoke: false
+        }
+    }
+
     /// Whether it changes who is in the mesh, or what is taken for proof: the secret by which a
     /// broker joins is no key to shut others out.
     var isForMembers: Bool {

@@ -81,7 +81,8 @@ enum EventKinds {
         "helpersAsked", "isolated", "joined", "linkAnswered", "linkFailed", "linkProbed",
         "malformed", "malformedAdmission", "outOfPlace", "probeFailed", "probeUnanswered",
         "refusedBytes", "refuted", "refutedOwn", "rejoined", "restarted", "revoked",
-        "rosterLearned", "splitVersion", "suspected", "suspicionWithheld", "traced",
+        "rosterLearned", "outOfTurn", "beginningDelayed", "splitVersion", "suspected",
+        "suspicionWithheld", "traced",
         "valueApplied", "valueDoubted", "valueWanted",
     ]
 }
