@@ -67,6 +67,8 @@ struct MemberCaseTests {
         #expect(quick.sentence.hasSuffix("before anybody declared it dead"))
         let left = Given.events(Given.event(1, 100, "departed", node: 3))
         #expect(judge(alive, left + restarted).sentence.hasSuffix("after it had left in order"))
+        let refuted = Given.events(Given.event(1, 6_500, "refuted", node: 3))
+        #expect(judge(alive, left + restarted + refuted).condition == .restarted)
     }
 
     @Test("A datagram hole is no death")

@@ -241,6 +241,8 @@ def hole(mesh):
             lambda: "between 3 and 1, 2" in mesh.run("gossip", "reachability")[1], 10,
             "reachability names the hole")
         expect(mesh.run("gossip", "reachability"), 10, "only TCP passes between 3 and 1, 2")
+        wait_until(
+            lambda: "UDP_BLOCKED" in mesh.run("gossip", "members")[1], 10, "1 flags the hole")
         expect(mesh.run("gossip", "members"), 0, "UDP_BLOCKED", "3 alive")
     finally:
         subprocess.run(mesh.prefix + ["iptables", "-D", *rule], check=True)

@@ -288,6 +288,12 @@ struct MemberCase {
 
     private func refutation() -> Tale? {
         guard let refuted = latest("refuted") else { return nil }
+        // A start is answered with a refutation too where somebody still thinks of the old life.
+        if let start = latest("restarted", "rejoined", "joined"),
+            refuted.event.at - start.event.at < 5_000
+        {
+            return nil
+        }
         return (
             refuted.event.at, .wasAway,
             "It was suspected and refuted that at \(ago(refuted.event.at)): slow or cut off for a "
