@@ -103,7 +103,7 @@ extension Reactor {
             shared.tables.write(changes, to: shared.store.chosen) { failure in
                 if let failure { shared.events.tableFailed("\(failure)") }
             }
-        case .persistMembers(let changes):
+        case .persistOwn(let changes):
             shared.tables.write(changes, to: shared.store.table) { failure in
                 if let failure { shared.events.tableFailed("\(failure)") }
             }

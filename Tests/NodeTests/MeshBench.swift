@@ -191,7 +191,7 @@ struct MeshBench {
             post(.registersPersisted(serial: serial, isDurable: true), to: id)
         case .persistChosen(let changes):
             for change in changes { brokers[id]?.chosen[change.key] = MeshRecords.chosen(change) }
-        case .persistMembers, .admitted, .heard, .left, .event: return
+        case .persistOwn, .admitted, .heard, .left, .event: return
         case .loaded: brokers[id]?.isLoaded = true
         case .learned(let values): brokers[id]?.learned += values
         case .decided(let number, let decisions): brokers[id]?.decisions[number] = decisions

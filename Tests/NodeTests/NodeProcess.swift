@@ -237,7 +237,7 @@ struct NodeProcess {
         switch effect {
         case .persistRegisters(let serial, let changes): promises.append((serial, changes))
         case .persistChosen(let changes): writes.append(.chosen(changes))
-        case .persistMembers(let changes): writes.append(.members(changes))
+        case .persistOwn(let changes): writes.append(.members(changes))
         case .wake(let moment):
             timers.removeAll { if case .mesh = $0.target { true } else { false } }
             timers.append((moment, .mesh))

@@ -102,7 +102,7 @@ final class MeshShell: MeshTransportDelegate {
         case .event(let event):
             journal.note(event, at: reactor.now)
             reactor.events.report(event)
-        case .persistRegisters, .persistChosen, .persistMembers, .wake, .loaded, .learned,
+        case .persistRegisters, .persistChosen, .persistOwn, .wake, .loaded, .learned,
             .decided, .members:
             preconditionFailure("performed by the reactor or within the control plane")
         }

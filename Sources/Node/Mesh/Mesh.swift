@@ -53,7 +53,7 @@ public struct Mesh {
         /// Write to the table of chosen values; nobody waits for it.
         case persistChosen([TableChange])
         /// Write to this broker's own records; nobody waits for it.
-        case persistMembers([TableChange])
+        case persistOwn([TableChange])
         /// The table as the control machine starts from it; said once.
         case loaded([ChosenValue])
         case learned([ChosenValue])

@@ -314,7 +314,7 @@ extension Mesh {
         let imported = proposals.filter { $0.key != Roster.key && Self.isImport($0) }
         if !imported.isEmpty {
             out.append(
-                .persistMembers(
+                .persistOwn(
                     imported.map {
                         TableChange(key: $0.key, version: nextVersion(), value: nil)
                     }))

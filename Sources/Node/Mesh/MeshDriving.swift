@@ -135,7 +135,7 @@ extension Mesh {
             persisted[member.record.node] = member
             changes.append(MeshRecords.change(member, version: nextVersion()))
         }
-        if !changes.isEmpty { out.append(.persistMembers(changes)) }
+        if !changes.isEmpty { out.append(.persistOwn(changes)) }
     }
 
     /// Tells the control machine, once for each input, of the brokers that are there.
