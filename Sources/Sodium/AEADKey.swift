@@ -199,5 +199,6 @@ public struct AEADKey: ~Copyable {
     }
 }
 
-// One owner at a time, and nothing writes after the initializer.
+// Safe: it can't be copied, so one owner at a time has the pointer, and nothing writes to what it
+// points at after the initializer.
 extension AEADKey: @unchecked Sendable {}

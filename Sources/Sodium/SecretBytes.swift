@@ -76,5 +76,6 @@ public struct SecretBytes: ~Copyable {
     }
 }
 
-// One owner at a time, and nothing writes after the initializer returned it.
+// Safe: it can't be copied, so one owner at a time has the pointer, and nothing writes to what it
+// points at after the initializer returned it.
 extension SecretBytes: @unchecked Sendable {}

@@ -135,5 +135,5 @@ public struct SecretStream: ~Copyable {
     }
 }
 
-// One owner at a time.
+// Safe: it can't be copied, so one owner at a time has the pointer to the state that calls change.
 extension SecretStream: @unchecked Sendable {}

@@ -332,12 +332,13 @@ extension Mesh {
     private mutating func finishStart() {
         var table: OrderedDictionary<String, ChosenValue> = [:]
         for value in remembered { table[value.key] = value }
+        let known = Set(table.keys)
         var news: [ChosenValue] = []
         for value in early ?? [] {
-            if table[value.key] == nil || remembered.allSatisfy({ $0.key != value.key }) {
-                table[value.key] = value
-            } else {
+            if known.contains(value.key) {
                 news.append(value)
+            } else {
+                table[value.key] = value
             }
         }
         let found = early ?? []
