@@ -30,6 +30,7 @@ struct LogCrashSearch {
     private var counter = 0
     private var isTruncating = false
     private let truncates: Bool
+    private let restarts: Bool
 
     init(seed: UInt64, skipping point: SyncPoint?) {
         random = SeededGenerator(seed: seed)
@@ -40,6 +41,7 @@ struct LogCrashSearch {
         fixture.configuration.indexIntervalBytes = Int64.random(in: 1...600, using: &random)
         producers = Array(repeating: Producer(), count: Int.random(in: 1...3, using: &random))
         truncates = Bool.random(using: &random)
+        restarts = truncates && Bool.random(using: &random)
     }
 
     /// Runs all rounds; throws the first violation.
@@ -113,6 +115,7 @@ struct LogCrashSearch {
             case 15: log.roll()
             case 16: try delete(&log)
             case 17 where truncates: try truncate(&log)
+            case 18 where restarts: try restart(&log)
             case 18:
                 try log.close()
                 acknowledgeAll(&log)
@@ -188,6 +191,25 @@ struct LogCrashSearch {
         isTruncating = true
         _ = try log.truncate(to: Offset(offset), now: fixture.now)
         guard log.refusal == nil else { throw Violation("refused: \(log.refusal!)") }
+        restartProducers(log)
+    }
+
+    /// As a replica that starts over where its leader begins.
+    private mutating func restart(_ log: inout PartitionLog) throws {
+        try flush(&log)
+        let end = log.endOffset.rawValue
+        let offset = Int64.random(in: max(0, end - 20)...(end + 50), using: &random)
+        // A crash in the middle leaves the old start or the new one, and any part of what was
+        // there: only what is appended afterwards has to stay.
+        acknowledged = [:]
+        isTruncating = true
+        startOffsets = min(startOffsets.lowerBound, offset)...max(startOffsets.upperBound, offset)
+        _ = try log.restart(at: Offset(offset), now: fixture.now)
+        guard log.refusal == nil else { throw Violation("refused: \(log.refusal!)") }
+        guard log.startOffset == Offset(offset), log.endOffset == Offset(offset) else {
+            throw Violation("\(log.startOffset.rawValue) to \(log.endOffset.rawValue)")
+        }
+        startOffsets = offset...offset
         restartProducers(log)
     }
 
