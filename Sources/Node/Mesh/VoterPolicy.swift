@@ -1,0 +1,110 @@
+import Model
+import Paxos
+
+/// Decides who should vote: as many brokers as the target says, of as many racks as there are, and
+/// somebody else for a voter that is gone for good.
+///
+/// A wish and no decision: the roster changes by Paxos alone, so two brokers with different wishes
+/// do no harm. Odd sizes only, because an even one more voter makes a majority larger and survives
+/// no more failures. Pure and without memory; owned by the control loop. Source: section 2 of the
+/// design, section 8 of the Paxos reference.
+struct VoterPolicy {
+    /// A broker that is admitted, as far as its voting goes.
+    struct Candidate: Hashable {
+        let voter: Voter
+        /// Empty where it has none.
+        let rack: String
+        let condition: Condition
+        /// It may be made a voter; one that only serves clients is none.
+        var isEligible = true
+    }
+
+    /// What gossip says of a broker.
+    enum Condition: Hashable {
+        case healthy
+        /// Suspected, or just heard of: no reason to add it and none to replace it.
+        case doubtful
+        case absent(since: Instant)
+    }
+
+    /// How many voters this mesh wants: 1, 3 or 5. A fixed roster has none of it changed.
+    var target = 3
+    var isFixed = false
+    /// A machine is repaired, or restarted for long, within this; copying registers is cheap, but a
+    /// voter that comes back after it was replaced is one that somebody has to think about.
+    var replaceAfterMilliseconds: Int64 = 600_000
+    /// Between two changes that nobody asked for, but for the first promotion.
+    var pauseMilliseconds: Int64 = 60_000
+
+    /// The voters that should be; nil where the roster is as it should be, or must wait.
+    func wish(
+        for roster: Roster, _ candidates: [Candidate], lastChange: Instant?, now: Instant
+    ) -> [Voter]? {
+        guard !isFixed, roster.next == nil else { return nil }
+        let known = candidates.sorted { $0.voter.node < $1.voter.node }
+        let states = roster.voters.map { voter in known.first { $0.voter == voter } }
+        let healthy = states.count { $0?.condition == .healthy }
+        let isRested = lastChange.map { now.milliseconds(since: $0) >= pauseMilliseconds } ?? false
+        if healthy == roster.voters.count {
+            return promotion(roster, known, isRested: isRested || roster.voters.count == 1)
+        }
+        guard isRested, healthy * 2 > roster.voters.count else { return nil }
+        return replacement(roster, states, known, now: now)
+    }
+
+    /// Only while all voters are well: a change that begins with a sick one may not end.
+    private func promotion(
+        _ roster: Roster, _ known: [Candidate], isRested: Bool
+    ) -> [Voter]? {
+        guard isRested else { return nil }
+        var voters = roster.voters
+        let spare = spares(known, beside: voters)
+        let room = min(target, voters.count + spare.count)
+        let size = room % 2 == 1 ? room : room - 1
+        guard size > voters.count else { return nil }
+        var racks = known.filter { voters.contains($0.voter) }.map(\.rack)
+        var left = spare
+        while voters.count < size, let next = pick(from: left, beside: racks) {
+            voters.append(left[next].voter)
+            racks.append(left[next].rack)
+            left.remove(at: next)
+        }
+        return voters
+    }
+
+    /// One at a time: the first that is away for long, or whose disk is another now.
+    private func replacement(
+        _ roster: Roster, _ states: [Candidate?], _ known: [Candidate], now: Instant
+    ) -> [Voter]? {
+        let gone = roster.voters.indices.first { index in
+            switch states[index]?.condition {
+            case .healthy, .doubtful: false
+            case .absent(let since):
+                now.milliseconds(since: since) >= replaceAfterMilliseconds
+            // Admitted under another store: these promises are lost for good.
+            case nil: true
+            }
+        }
+        guard let gone else { return nil }
+        var rest = roster.voters
+        let former = rest.remove(at: gone)
+        let racks = known.filter { rest.contains($0.voter) }.map(\.rack)
+        let spare = spares(known, beside: rest)
+        // The same broker with its new disk, before any other.
+        let heir =
+            spare.firstIndex { $0.voter.node == former.node } ?? pick(from: spare, beside: racks)
+        return heir.map { rest + [spare[$0].voter] }
+    }
+
+    private func spares(_ known: [Candidate], beside voters: [Voter]) -> [Candidate] {
+        known.filter { candidate in
+            candidate.condition == .healthy && candidate.isEligible
+                && !voters.contains { $0.node == candidate.voter.node }
+        }
+    }
+
+    /// One of a rack that no voter is in, before the others.
+    private func pick(from spare: [Candidate], beside racks: [String]) -> Int? {
+        spare.firstIndex { $0.rack.isEmpty || !racks.contains($0.rack) } ?? spare.indices.first
+    }
+}

@@ -1,0 +1,101 @@
+import Model
+import Paxos
+import Testing
+
+@testable import Node
+
+@Suite("Voter policy: three of the healthy, in distinct racks, and heirs for the lost")
+struct VoterPolicyTests {
+    private let now = Instant(nanoseconds: 10_000_000_000_000)
+
+    private func voter(_ node: Int32, store: UInt64 = 0) -> Voter {
+        Voter(
+            node: NodeID(node), store: StoreID(high: 1, low: UInt64(node) + store),
+            key: PublicKey(words: InlineWords4(UInt64(node), 0, 0, 0)))
+    }
+
+    private func candidate(
+        _ node: Int32, _ condition: VoterPolicy.Condition = .healthy, rack: String = "",
+        store: UInt64 = 0
+    ) -> VoterPolicy.Candidate {
+        VoterPolicy.Candidate(
+            voter: voter(node, store: store), rack: rack, condition: condition)
+    }
+
+    private func roster(_ nodes: [Int32]) -> Roster {
+        Roster(
+            generation: RosterGeneration(1), voters: nodes.map { voter($0) }, cluster: "c")
+    }
+
+    private func wish(
+        _ nodes: [Int32], _ candidates: [VoterPolicy.Candidate], target: Int = 3,
+        rested: Bool = true
+    ) -> [Int32]? {
+        let last = rested ? now.advanced(byMilliseconds: -60_000) : now
+        return VoterPolicy(target: target).wish(
+            for: roster(nodes), candidates, lastChange: last, now: now
+        )?.map(\.node.rawValue).sorted()
+    }
+
+    @Test("The third healthy broker makes one voter three, at once")
+    func firstPromotion() {
+        #expect(wish([1], [candidate(1)]) == nil)
+        #expect(wish([1], [candidate(1), candidate(2)]) == nil)
+        let three = [candidate(1), candidate(2), candidate(3), candidate(4)]
+        #expect(wish([1], three, rested: false) == [1, 2, 3])
+        #expect(wish([1, 2, 3], three) == nil)
+        #expect(wish([1], [candidate(1), candidate(2), candidate(3, .doubtful)]) == nil)
+    }
+
+    @Test("Five are wanted: from three only after a pause, and never four")
+    func five() {
+        let five = (1...5).map { candidate($0) }
+        #expect(wish([1, 2, 3], five, target: 5, rested: false) == nil)
+        #expect(wish([1, 2, 3], five, target: 5) == [1, 2, 3, 4, 5])
+        #expect(wish([1, 2, 3], Array(five.prefix(4)), target: 5) == nil)
+        #expect(wish([1], five, target: 5, rested: false) == [1, 2, 3, 4, 5])
+    }
+
+    @Test("Distinct racks come first")
+    func racks() {
+        let sites = [
+            candidate(1, rack: "a"), candidate(2, rack: "a"), candidate(3, rack: "b"),
+            candidate(4, rack: "c"),
+        ]
+        #expect(wish([1], sites) == [1, 3, 4])
+    }
+
+    @Test("A voter that is away is replaced after ten minutes, while a majority is well")
+    func replacement() {
+        let shortly = VoterPolicy.Condition.absent(since: now.advanced(byMilliseconds: -599_000))
+        let long = VoterPolicy.Condition.absent(since: now.advanced(byMilliseconds: -600_000))
+        let others = [candidate(1), candidate(2), candidate(4)]
+        #expect(wish([1, 2, 3], others + [candidate(3, shortly)]) == nil)
+        #expect(wish([1, 2, 3], others + [candidate(3, long)]) == [1, 2, 4])
+        #expect(wish([1, 2, 3], others + [candidate(3, long)], rested: false) == nil)
+        let two = [candidate(1), candidate(2, long), candidate(3, long), candidate(4)]
+        #expect(wish([1, 2, 3], two) == nil)
+    }
+
+    @Test("A wiped voter is replaced by itself with its new store")
+    func wiped() {
+        let sites = [candidate(1), candidate(2), candidate(3, store: 100), candidate(4)]
+        let next = VoterPolicy().wish(
+            for: roster([1, 2, 3]), sites, lastChange: now.advanced(byMilliseconds: -60_000),
+            now: now)
+        #expect(next?.contains(voter(3, store: 100)) == true)
+        #expect(next?.count == 3)
+    }
+
+    @Test("A fixed roster and one that changes are left alone")
+    func leftAlone() {
+        let three = (1...3).map { candidate($0) }
+        var policy = VoterPolicy()
+        policy.isFixed = true
+        #expect(policy.wish(for: roster([1]), three, lastChange: nil, now: now) == nil)
+        let joint = Roster(
+            generation: RosterGeneration(2), voters: [voter(1)], next: [voter(1), voter(2)],
+            cluster: "c")
+        #expect(VoterPolicy().wish(for: joint, three, lastChange: nil, now: now) == nil)
+    }
+}
