@@ -260,6 +260,17 @@ extension Control {
         case .notGrowing(let count):
             (.invalidPartitions, "'\(name)' has \(count) partitions meanwhile: ask again")
         case .invalid(let reason): (.invalidConfiguration, reason)
+        case .tooLarge:
+            (
+                .policyViolation,
+                "what has to be remembered of '\(name)' is larger than "
+                    + "\(ChosenValue.valueBytesMaximum) bytes: fewer partitions or shorter configs"
+            )
+        case .full:
+            (
+                .policyViolation,
+                "the voters have no room to remember more topics: delete some, or keep fewer"
+            )
         case .taken, .revoked, .unreadable:
             (.invalidRequest, "'\(name)' was written by a newer gossamer: upgrade this broker")
         }
