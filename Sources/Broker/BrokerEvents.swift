@@ -117,6 +117,13 @@ struct BrokerEvents: Sendable {
         logger.warning("the disk is full: this voter's answers wait until there is room")
     }
 
+    /// - Parameter bytes: what the table holds already.
+    func registersFull(_ bytes: Int64) {
+        logger.error(
+            "the voter's table is at its bound: what needs more room in it is refused",
+            metadata: ["bytes": "\(bytes)", "bytesMaximum": "\(TableFile.maximumBytes)"])
+    }
+
     func registersFailed(_ reason: String) {
         logger.critical(
             "the voter's records were not written: it does not vote until a restart",

@@ -73,14 +73,18 @@ extension Reactor {
     private static let fullDiskPauseMilliseconds: Int64 = 500
 
     /// Writes what this broker promised as a voter. A full disk has taken nothing: the write is
-    /// tried again until there is room, and those who wait for the answer give up by themselves.
-    /// After any other failure nobody knows what is on the disk, and the acceptor halts.
+    /// tried again until there is room, and those who wait for the answer give up by themselves. A
+    /// table at its bound has taken nothing either, and no time makes room in it: those who wait
+    /// are told. After any other failure nobody knows what is on the disk, and the acceptor halts.
     private func persistRegisters(_ serial: UInt64, _ changes: [TableChange]) {
         let shared = shared
         let mailbox = shared.mailboxes[index]
         shared.registers.write(changes, to: shared.store.registers) { failure in
             switch failure {
-            case .disk(.noSpace)?, .tooLarge?: break
+            case .disk(.noSpace)?: break
+            case .tooLarge(let bytes)?:
+                shared.events.registersFull(bytes)
+                return mailbox.post(.mesh(.registersRefused(serial: serial)))
             case let other:
                 if let other { shared.events.registersFailed("\(other)") }
                 return mailbox.post(

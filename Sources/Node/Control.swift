@@ -91,8 +91,8 @@ public struct Control {
     var changes: [UInt64: PendingChange] = [:]
     /// Deleted partitions whose erasure is being written, by number.
     var erasures: [UInt64: [TopicPartition]] = [:]
-    /// Requests that wait for a read of registers, by number.
-    var lookups: [UInt64: UInt64] = [:]
+    /// Requests that wait for a read of registers.
+    var lookups = Lookups()
     /// What is known of the brokers, this one first.
     var members: [BrokerMember]
     /// Topics some of whose partitions are being opened here, by id.

@@ -204,9 +204,12 @@ extension Control {
     mutating func decided(
         _ number: UInt64, _ decisions: [Decision], now: Now, into effects: inout [Effect]
     ) {
-        if let token = lookups.removeValue(forKey: number) {
-            effects.append(.reply(token: token, .lookedUp(isComplete: Self.isComplete(decisions))))
-            return
+        if let answers = lookups.end(number, settled: decisions.map(Self.isSettled)) {
+            for answer in answers {
+                effects.append(
+                    .reply(token: answer.token, .lookedUp(isComplete: answer.isComplete)))
+            }
+            return readWhatIsMissing(into: &effects)
         }
         guard let change = changes[number] else { return }
         switch change.kind {
@@ -222,12 +225,10 @@ extension Control {
         }
     }
 
-    private static func isComplete(_ decisions: [Decision]) -> Bool {
-        decisions.allSatisfy { decision in
-            switch decision {
-            case .chosen, .refused: true
-            case .notChosen, .unknown: false
-            }
+    private static func isSettled(_ decision: Decision) -> Bool {
+        switch decision {
+        case .chosen, .refused: true
+        case .notChosen, .unknown: false
         }
     }
 
@@ -259,6 +260,17 @@ extension Control {
         case .notGrowing(let count):
             (.invalidPartitions, "'\(name)' has \(count) partitions meanwhile: ask again")
         case .invalid(let reason): (.invalidConfiguration, reason)
+        case .tooLarge:
+            (
+                .policyViolation,
+                "what has to be remembered of '\(name)' is larger than "
+                    + "\(ChosenValue.valueBytesMaximum) bytes: fewer partitions or shorter configs"
+            )
+        case .full:
+            (
+                .policyViolation,
+                "the voters have no room to remember more topics: delete some, or keep fewer"
+            )
         case .taken, .revoked, .unreadable:
             (.invalidRequest, "'\(name)' was written by a newer gossamer: upgrade this broker")
         }
@@ -280,21 +292,22 @@ extension Control {
         effects.append(.reply(token: token, .topics(outcomes)))
     }
 
-    /// Look-ups under way: each is a read of a request's names by the voters, and clients
-    /// that ask for what is not there must not keep others from deciding.
-    private static let lookupsMaximum = 128
-
     /// Reads the registers of topics that this broker has not heard of: a miss is settled by a
     /// linearizable read, so that no client sees a topic vanish between two brokers.
     mutating func lookUp(_ names: [String], _ token: UInt64, into effects: inout [Effect]) {
         let missing = names.filter { topics[$0] == nil && TopicName.refusal(of: $0) == nil }
-        guard !missing.isEmpty, lookups.count < Self.lookupsMaximum else {
+        guard !missing.isEmpty, lookups.add(token, missing) else {
             effects.append(.reply(token: token, .lookedUp(isComplete: missing.isEmpty)))
             return
         }
-        let number = nextSerial()
-        lookups[number] = token
-        effects.append(.read(number, missing.map(Self.key)))
+        readWhatIsMissing(into: &effects)
+    }
+
+    private mutating func readWhatIsMissing(into effects: inout [Effect]) {
+        let number = serial + 1
+        guard let names = lookups.begin(number) else { return }
+        serial = number
+        effects.append(.read(number, names.map(Self.key)))
     }
 }
 

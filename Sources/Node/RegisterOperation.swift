@@ -88,6 +88,10 @@ public enum RegisterRefusal: Hashable, Sendable {
     case revoked
     /// The register holds what this version does not understand.
     case unreadable
+    /// The value is larger than a register may be.
+    case tooLarge
+    /// The voters' stores have no room for it.
+    case full
 }
 
 /// One change that a broker wants decided.

@@ -23,6 +23,9 @@ public struct Acceptor: Sendable {
         case adopt(Roster)
         case persisted(serial: UInt64)
         case persistFailed(serial: UInt64)
+        /// There is no room for the batch, and nothing of it was written: whoever waits for it, or
+        /// asked since, is told, and the acceptor goes on from what the disk has.
+        case persistRefused(serial: UInt64)
     }
 
     /// What the shell has to do.
@@ -56,6 +59,22 @@ public struct Acceptor: Sendable {
         var records: [AcceptorRecord] = []
         var replies: [Reply] = []
         var bytes = 0
+        var before: [Before] = []
+    }
+
+    /// What a record found, so that it can be taken back where the disk has no room for it.
+    enum Before: Sendable {
+        case nothing
+        /// Nil where the register was not there.
+        case register(String, RegisterState?)
+        case roster(Roster?)
+        case floor(Ballot)
+    }
+
+    /// A batch that is being written.
+    private struct Writing {
+        let replies: [Reply]
+        let before: [Before]
     }
 
     /// An answer that waits.
@@ -74,7 +93,7 @@ public struct Acceptor: Sendable {
     /// Looked up by key, and sorted wherever it is shown.
     var registers: [String: RegisterState] = [:]
     var gathering = Gathering()
-    private var writing: [Reply]?
+    private var writing: Writing?
     private var serial: UInt64 = 0
     let rules: SafetyRules
 
@@ -105,13 +124,38 @@ public struct Acceptor: Sendable {
             adopt(roster)
             write(into: &effects)
         case .persisted(let serial):
-            guard phase == .serving, serial == self.serial, let replies = writing else { return }
+            guard phase == .serving, serial == self.serial, let written = writing else { return }
             writing = nil
-            for reply in replies { send(reply, into: &effects) }
+            for reply in written.replies { send(reply, into: &effects) }
             write(into: &effects)
         case .persistFailed(let serial):
             guard phase == .serving, serial == self.serial, writing != nil else { return }
             halt(.persistFailed, into: &effects)
+        case .persistRefused(let serial):
+            guard phase == .serving, serial == self.serial, let refused = writing else { return }
+            takeBack(refused, into: &effects)
+        }
+    }
+
+    /// What was gathered since stands on what could not be written, so it goes with it. Nobody was
+    /// answered by either.
+    private mutating func takeBack(_ refused: Writing, into effects: inout [Effect]) {
+        let later = gathering
+        gathering = Gathering()
+        writing = nil
+        for before in (refused.before + later.before).reversed() {
+            switch before {
+            // Without the first record of all nothing may follow.
+            case .nothing: return halt(.persistFailed, into: &effects)
+            case .register(let key, let state): registers[key] = state
+            case .roster(let last): roster = last
+            case .floor(let last): floor = last
+            }
+        }
+        for reply in refused.replies + later.replies {
+            statistics.refused += 1
+            let refusal = PaxosReply(generation: generation, store: store, body: .refused(.full))
+            effects.append(.reply(to: reply.to, requestID: reply.requestID, refusal))
         }
     }
 
@@ -125,7 +169,7 @@ public struct Acceptor: Sendable {
             return
         }
         serial += 1
-        writing = next.replies
+        writing = Writing(replies: next.replies, before: next.before)
         statistics.batches += 1
         statistics.records += UInt64(next.records.count)
         effects.append(.persist(serial: serial, next.records))
@@ -148,6 +192,7 @@ public struct Acceptor: Sendable {
         }
         if records.isEmpty {
             gathering.records.append(.identity(cluster: cluster, store: store))
+            gathering.before.append(.nothing)
         }
         phase = .serving
         write(into: &effects)
@@ -178,9 +223,20 @@ public struct Acceptor: Sendable {
 
     /// Applies a record and has it written: memory is never other than the replay of the log.
     mutating func record(_ record: AcceptorRecord, bytes: Int) {
+        gathering.before.append(found(by: record))
         replay(record)
         gathering.records.append(record)
         gathering.bytes += bytes
+    }
+
+    private func found(by record: AcceptorRecord) -> Before {
+        switch record {
+        case .identity: .nothing
+        case .roster: .roster(roster)
+        case .floor: .floor(floor)
+        case .promise(let key, _), .accept(let key, _, _), .remove(let key):
+            .register(key, registers[key])
+        }
     }
 
     /// The reply is kept back until whatever it shows is on disk.

@@ -124,6 +124,8 @@ public enum Refusal: Hashable, Sendable {
     case wrongStore
     /// Too much waits for the disk already.
     case overloaded
+    /// The store has no room for what the request would have written: nothing was.
+    case full
 }
 
 /// One line of an acceptor's log; the state is the replay of all lines in order.

@@ -75,6 +75,8 @@ extension Proposer {
                 round.members[index]?
                     .show(state.acceptedBallot, state.value, by: node, rules: rules)
             }
+        case (_, .refused(.full)):
+            round.refuseFull(node)
         default:
             round.refuse(node)
         }
@@ -134,7 +136,11 @@ extension Proposer {
                 decide(member, round, &accepts, now: now, into: &effects)
             } else if isLost(member) {
                 round.members[index] = nil
-                retry(member, now: now)
+                if lacksRoom(member) {
+                    finish(member.errand, withoutRoom(member, round), into: &effects)
+                } else {
+                    retry(member, now: now)
+                }
             } else {
                 isOpen = true
             }
@@ -160,6 +166,23 @@ extension Proposer {
         return !roster.isQuorum(left)
     }
 
+    /// Whether those that have room cannot make a quorum: another try would end like this one.
+    private func lacksRoom(_ member: Member) -> Bool {
+        guard let roster, !member.full.isEmpty else { return false }
+        let left = roster.everyone.map(\.node).filter { !member.full.contains($0) }
+        return !roster.isQuorum(left)
+    }
+
+    /// Nothing was chosen where every voter said that it wrote nothing, and no earlier round of
+    /// the change may have left something.
+    private func withoutRoom(_ member: Member, _ round: Round) -> Outcome {
+        let first = member.errand.firstAccept
+        guard let first else { return .notChosen(.full) }
+        let isFirst = round.phase == .accept && first == round.ballot
+        let allSaidSo = roster?.everyone.allSatisfy { member.full.contains($0.node) } ?? false
+        return isFirst && allSaidSo ? .notChosen(.full) : .unknown(since: first)
+    }
+
     private mutating func decide(
         _ member: Member, _ round: Round, _ accepts: inout [Member], now: Instant,
         into effects: inout [Effect]
@@ -168,7 +191,9 @@ extension Proposer {
         case .read:
             let agrees = roster?.isQuorum(member.agreeing) ?? false
             guard agrees && member.promised <= member.highest || !rules.readsAgree else {
-                return retry(member, now: now)
+                var unsettled = member
+                unsettled.errand.disagreements += 1
+                return retry(unsettled, now: now)
             }
             statistics.readsAtOnce += 1
             report(member, member.highest, member.value, into: &effects)

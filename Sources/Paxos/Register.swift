@@ -87,6 +87,8 @@ public enum Outcome: Hashable, Sendable {
         case damaged
         /// The key or the value is longer than a register may hold.
         case tooLarge
+        /// The voters' stores have no room for it.
+        case full
     }
 }
 

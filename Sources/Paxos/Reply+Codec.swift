@@ -15,6 +15,7 @@ public import NIOCore
 /// 5 floorRaised  ballot
 /// 6 removed      count u16, count x u8
 /// 7 refused      1: roster | 2: roster needed | 3: wrong store | 4: overloaded
+///                5: full
 /// conflict: max seen, floor (two ballots);  value?: u8, then bytes where it is 1
 /// ```
 extension PaxosReply {
@@ -153,6 +154,7 @@ extension Refusal {
         case .rosterNeeded: buffer.writeInteger(2 as UInt8)
         case .wrongStore: buffer.writeInteger(3 as UInt8)
         case .overloaded: buffer.writeInteger(4 as UInt8)
+        case .full: buffer.writeInteger(5 as UInt8)
         }
     }
 }
@@ -190,6 +192,7 @@ extension PaxosReader {
         case 2: return .rosterNeeded
         case 3: return .wrongStore
         case 4: return .overloaded
+        case 5: return .full
         default: throw .unknownKind(kind)
         }
     }

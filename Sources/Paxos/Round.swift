@@ -11,6 +11,8 @@ struct Errand: Sendable {
     let change: RegisterChange?
     let deadline: Instant
     var attempts = 0
+    /// How often a quorum answered a read and did not agree.
+    var disagreements = 0
     /// The first ballot at which a value with this change may have been accepted somewhere.
     var firstAccept: Ballot?
 
@@ -23,8 +25,10 @@ struct Errand: Sendable {
         firstAccept = change?.retrying
     }
 
-    /// A read asks without promising twice; then a round of Paxos settles what is unsettled.
-    var mayRead: Bool { change == nil && attempts < 2 }
+    /// A read asks without promising; where answers disagreed twice, a round of Paxos settles what
+    /// is unsettled. Silence alone never leads to one: it would leave promises behind for whatever
+    /// name a client asked for.
+    var mayRead: Bool { change == nil && disagreements < 2 }
 }
 
 /// What the caller is told once the accept of a register is chosen.
@@ -40,6 +44,8 @@ struct Member: Sendable {
     var inFavour: [NodeID] = []
     /// Whoever refused, will not answer, or left this register out.
     var against: [NodeID] = []
+    /// Those of them that have no room for what was asked.
+    var full: [NodeID] = []
     /// Of the values that were shown, the one with the highest ballot.
     var highest = Ballot.zero
     var value: ByteBuffer?
@@ -120,5 +126,12 @@ struct Round: Sendable {
     /// Marks that `node` says nothing in favour of any register.
     mutating func refuse(_ node: NodeID) {
         for index in members.indices { members[index]?.against.append(node) }
+    }
+
+    /// Marks that `node` wrote nothing of it for want of room; a read only was in bad company.
+    mutating func refuseFull(_ node: NodeID) {
+        refuse(node)
+        guard phase != .read else { return }
+        for index in members.indices { members[index]?.full.append(node) }
     }
 }

@@ -61,7 +61,7 @@ public final class TableFile: Sendable {
     }
 
     /// Metadata of a hundred thousand topics is far below it.
-    static let maximumBytes: Int64 = 256 << 20
+    public static let maximumBytes: Int64 = 256 << 20
     /// A smaller file is never worth rewriting.
     private static let rewriteThreshold: Int64 = 64 * 1024
 

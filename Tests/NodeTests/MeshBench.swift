@@ -25,6 +25,8 @@ struct MeshBench {
         var joins: [UInt64: JoinAnswer] = [:]
         var forgotten: [NodeID] = []
         var isLoaded = false
+        /// Whether the table of its acceptor's records has no room for more.
+        var isFull = false
     }
 
     private struct Delivery {
@@ -112,6 +114,8 @@ struct MeshBench {
         return answer
     }
 
+    mutating func fill(_ node: Int32, _ isFull: Bool) { brokers[NodeID(node)]?.isFull = isFull }
+
     mutating func kill(_ node: Int32) { brokers[NodeID(node)]?.isUp = false }
 
     /// Gives one broker an input now.
@@ -184,6 +188,8 @@ struct MeshBench {
                 }
             }
         case .wake(let moment): brokers[id]?.wakeAt = moment
+        case .persistRegisters(let serial, _) where brokers[id]?.isFull == true:
+            post(.registersRefused(serial: serial), to: id)
         case .persistRegisters(let serial, let changes):
             for change in changes {
                 brokers[id]?.registers[change.key] = change.value == nil ? nil : change

@@ -84,6 +84,29 @@ import Testing
         #expect(decisions[1] == .refused(.absent, current: nil))
     }
 
+    /// No time makes room in a table: whoever asks is told at once, and what fits goes on.
+    @Test func aFullVoterRefusesAndGoesOn() throws {
+        var bench = try mesh(of: 2)
+        let create = RegisterProposal(key: "topic/a", operation: .createTopic(topic))
+        bench.fill(1, true)
+        bench.tell(2, .propose(1, [create]))
+        bench.tell(1, .propose(2, [create]))
+        bench.run(milliseconds: 100)
+        #expect(try broker(2, of: bench).decisions[1] == [.refused(.full, current: nil)])
+        #expect(try broker(1, of: bench).decisions[2] == [.refused(.full, current: nil)])
+        bench.tell(2, .read(3, ["topic/a"]))
+        bench.run(milliseconds: 100)
+        #expect(try broker(2, of: bench).decisions[3] == [.refused(.absent, current: nil)])
+        bench.fill(1, false)
+        bench.tell(2, .propose(4, [create]))
+        bench.run(milliseconds: 500)
+        guard case .chosen? = try broker(2, of: bench).decisions[4]?.first else {
+            Issue.record("the voter did not go on: \(try broker(2, of: bench).decisions)")
+            return
+        }
+        #expect(try broker(1, of: bench).mesh.acceptor?.phase == .serving)
+    }
+
     @Test func withoutTheVoterNothingIsDecidedAndNothingIsClaimed() throws {
         var bench = try mesh(of: 3)
         bench.kill(1)

@@ -193,6 +193,75 @@ import Testing
         }
     }
 
+    private func lookUps(_ bench: inout ControlBench) -> [UInt64: Bool] {
+        var found: [UInt64: Bool] = [:]
+        for (token, reply) in bench.take().replies {
+            if case .lookedUp(let isComplete) = reply { found[token] = isComplete }
+        }
+        return found
+    }
+
+    private func reads(_ bench: ControlBench) -> [[String]] {
+        bench.writes.compactMap { write in
+            if case .read(_, let keys) = write { keys } else { nil }
+        }
+    }
+
+    /// A thousand clients that miss one name cost two reads: the one under way, which may have
+    /// passed the voters already, and one for all who came since.
+    @Test func missesShareReads() {
+        var bench = ControlBench()
+        for token: UInt64 in 1...1_000 { bench.request(token, .lookUp(["far"])) }
+        bench.request(1_001, .lookUp(["near", "far"]))
+        #expect(reads(bench) == [["topic/far"]])
+        // Made after the first read, before the others asked: they must not hear "unknown".
+        bench.persist()
+        #expect(lookUps(&bench) == [1: true])
+        #expect(reads(bench) == [["topic/far", "topic/near"]])
+        bench.registers.put("topic/far", record(1, on: [2]).encoded())
+        bench.persist()
+        let found = lookUps(&bench)
+        #expect(found.count == 1_000 && found.values.allSatisfy { $0 })
+        #expect(bench.view?.sortedNames == ["far"])
+        #expect(bench.writes.isEmpty)
+    }
+
+    @Test func missesBeyondTheBoundsAreNotCalledAbsent() {
+        var bench = ControlBench()
+        bench.request(1, .lookUp(["first"]))
+        for number: UInt64 in 0..<2_000 { bench.request(10 + number, .lookUp(["t\(number)"])) }
+        let refused = lookUps(&bench)
+        #expect(refused.count == 2_000 - 1_024 && refused.values.allSatisfy { !$0 })
+        #expect(reads(bench).map(\.count) == [1])
+        bench.persist()
+        #expect(reads(bench).map(\.count) == [1_024])
+        bench.persist()
+        #expect(lookUps(&bench).count == 1_025)
+        for token: UInt64 in 1...5_000 { bench.request(token, .lookUp(["far"])) }
+        #expect(lookUps(&bench).count == 5_000 - 4_096)
+        // Nothing is remembered of it: the next one is read.
+        bench.settle()
+        _ = bench.take()
+        bench.registers.put("topic/far", record(1, on: [2]).encoded())
+        bench.request(9_000, .lookUp(["far"]))
+        bench.settle()
+        #expect(lookUps(&bench) == [9_000: true])
+        #expect(bench.view?.topic(named: "far") != nil)
+    }
+
+    /// Without a majority nobody waits for a second read that would end like the first.
+    @Test func aReadThatFailsAnswersWhoWaitsBehindIt() {
+        var bench = ControlBench()
+        bench.request(1, .lookUp(["a"]))
+        bench.request(2, .lookUp(["b"]))
+        bench.persist(failure: "no majority")
+        #expect(lookUps(&bench) == [1: false, 2: false])
+        #expect(bench.writes.isEmpty)
+        bench.request(3, .lookUp(["b"]))
+        bench.settle()
+        #expect(lookUps(&bench) == [3: true])
+    }
+
     @Test func groupsOfAnotherBrokersSlotsAreSentThere() {
         var bench = ControlBench()
         let slots = bench.registers.put(

@@ -60,6 +60,32 @@ import Testing
         #expect(conflict(.of(5, 3), floor: .of(6, 4)).rival == NodeID(4))
     }
 
+    @Test("A batch that does not fit is taken back with all that stands on it")
+    func noRoom() {
+        var bench = Bench()
+        _ = bench.answer(.accept(.of(1), [Proposal(key: "held", value: a)]))
+        let before = bench.acceptor.state(of: "held")
+        bench.effects = []
+        bench.ask(.accept(.of(2), [Proposal(key: "held", value: b)]))
+        bench.ask(.prepare(.of(3), ["held", "new"]))
+        bench.ask(.read(["held"]))
+        bench.refuse()
+        #expect(bench.replies == [.refused(.full), .refused(.full), .refused(.full)])
+        #expect(bench.acceptor.state(of: "held") == before)
+        #expect(bench.acceptor.state(of: "new") == RegisterState())
+        #expect(
+            bench.answer(.read(["held"]))
+                == .values([before]), "it goes on from what the disk has")
+        #expect(
+            bench.answer(.accept(.of(2), [Proposal(key: "held", value: b)]))
+                == .accepted(.of(2), [.accepted]))
+        var blank = Acceptor(cluster: "c", store: Bench.store)
+        var effects: [Acceptor.Effect] = []
+        blank.handle(.loaded([]), into: &effects)
+        blank.handle(.persistRefused(serial: 1), into: &effects)
+        #expect(blank.phase == .halted(.persistFailed), "nothing may precede the identity")
+    }
+
     @Test("Section 6: no reply before its fsync; what comes meanwhile shares the next one")
     func groupCommit() {
         var bench = Bench()

@@ -35,7 +35,7 @@ import Testing
             ]),
             .adopted(RosterGeneration(4)), .floorRaised(.of(9)), .removed([true, false]),
             .refused(.staleRoster(.joint)), .refused(.rosterNeeded), .refused(.wrongStore),
-            .refused(.overloaded),
+            .refused(.overloaded), .refused(.full),
         ] as [PaxosReply.Body]).map {
             PaxosReply(generation: RosterGeneration(3), store: StoreID(high: 1, low: 2), body: $0)
         }

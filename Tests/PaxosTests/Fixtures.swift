@@ -46,6 +46,12 @@ struct Bench {
         feed(.persisted(serial: serial))
     }
 
+    /// The disk has no room for what it was to write.
+    mutating func refuse() {
+        unwritten = []
+        feed(.persistRefused(serial: serial))
+    }
+
     /// Asks and lets the disk write; the answer.
     mutating func answer(
         _ body: PaxosRequest.Body, generation: UInt64 = 1, store: StoreID = store

@@ -272,6 +272,58 @@ private func chosen(_ counter: UInt64, _ text: String?, key: String = "k") -> Ou
         #expect(script.outcomes == [chosen(6, "x")])
     }
 
+    @Test("A look-up that nobody answers asks again and promises nothing")
+    func silentReads() {
+        var script = Script()
+        script.feed(.read(token: 1, ["k"]))
+        var asked = 0
+        while script.outcomes == nil, script.now < 20_000 {
+            for sent in script.sent {
+                #expect(sent.request.body == .read(["k"]))
+                asked += 1
+            }
+            script.wake(after: 100)
+        }
+        #expect(asked > 3 * 3)
+        #expect(script.outcomes == [.notChosen(.exhausted)])
+        script.feed(.read(token: 2, ["k"]))
+        script.feed(.unreachable(NodeID(2)))
+        script.feed(.unreachable(NodeID(3)))
+        script.wake(after: 30)
+        #expect(!script.sent.isEmpty)
+        #expect(script.sent.allSatisfy { $0.request.body == .read(["k"]) })
+    }
+
+    @Test("A voter without room ends a change, for certain where nothing was written")
+    func fullVoters() {
+        var script = Script()
+        script.feed(.propose(token: 1, [append("a", 1)]))
+        let prepares = script.sent
+        script.reply(prepares, 1, .refused(.full))
+        #expect(script.outcomes == nil, "the two others may have room")
+        script.reply(prepares, 2, .refused(.full))
+        #expect(script.outcomes == [.notChosen(.full)])
+
+        script.feed(.propose(token: 3, [append("a", 3)]))
+        let accepts = script.promise()
+        guard case .accept(let ballot, _)? = accepts.first?.request.body else {
+            Issue.record("no accept: \(accepts)")
+            return
+        }
+        script.reply(accepts, 3, .accepted(ballot, [.accepted]))
+        script.reply(accepts, 1, .refused(.full))
+        script.reply(accepts, 2, .refused(.full))
+        #expect(script.outcomes == [.unknown(since: ballot)], "one voter has it")
+
+        var alone = Script(.one)
+        alone.feed(.propose(token: 1, [append("a", 1)]))
+        guard case .prepare(let only, _)? = alone.sent.first?.request.body else { return }
+        let never = PrepareAnswer.promised(acceptedBallot: .zero, value: nil)
+        alone.reply(alone.sent, 1, .prepared(only, floor: .zero, [never]))
+        alone.reply(alone.sent, 1, .refused(.full))
+        #expect(alone.outcomes == [.notChosen(.full)])
+    }
+
     @Test("Section 8: a newer roster is taken over and everything under way starts again")
     func newerRosters() {
         var script = Script()

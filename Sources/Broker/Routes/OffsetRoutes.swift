@@ -12,13 +12,25 @@ extension Reactor {
     }
 
     /// Commits offsets of partitions that exist; the others are refused one by one, as in Kafka.
+    ///
+    /// A topic that the view lacks is looked up first: it may have been made on another broker a
+    /// moment ago.
     func offsetCommit(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try OffsetCommitRequest.decode(body, version: exchange.version)
+        lookUp(request.topics.map(\.name)) { [unowned self] isComplete in
+            self.ask(.commitOffsets(self.commit(request))) { response in
+                guard case .commitOffsets(let outcomes) = response else { return }
+                exchange.respond(Self.committed(request, outcomes, isComplete: isComplete))
+            }
+        }
+    }
+
+    /// What of a request is about partitions that exist.
+    private func commit(_ request: OffsetCommitRequest) -> GroupRequest.CommitOffsets {
         let known = request.topics.compactMap {
             topic -> Topic<GroupRequest.CommitOffsets.Partition>? in
-            let partitions = topic.partitions.filter {
-                view.topic(named: topic.name)?.leadership($0.index) != nil
-            }
+            guard let entry = view.topic(named: topic.name) else { return nil }
+            let partitions = topic.partitions.filter { entry.leadership($0.index) != nil }
             guard !partitions.isEmpty else { return nil }
             return Topic(
                 name: topic.name,
@@ -29,21 +41,22 @@ extension Reactor {
                         metadata: $0.metadata ?? "")
                 })
         }
-        let commit = GroupRequest.CommitOffsets(
+        return GroupRequest.CommitOffsets(
             groupID: request.groupID, generation: request.generationIDOrMemberEpoch,
             memberID: request.memberID, groupInstanceID: request.groupInstanceID,
             retentionMilliseconds: request.retentionTimeMilliseconds < 0
                 ? nil : request.retentionTimeMilliseconds,
             topics: known)
-        ask(.commitOffsets(commit)) { response in
-            guard case .commitOffsets(let outcomes) = response else { return }
-            exchange.respond(Self.committed(request, outcomes))
-        }
     }
 
+    /// - Parameter isComplete: whether what was not asked of the coordinator is known to be absent;
+    ///   else the client is told to try again by the one error that all clients repeat a commit
+    ///   for without a new look for the coordinator.
     private static func committed(
-        _ request: OffsetCommitRequest, _ outcomes: [Topic<PartitionOutcome>]
+        _ request: OffsetCommitRequest, _ outcomes: [Topic<PartitionOutcome>], isComplete: Bool
     ) -> OffsetCommitResponse {
+        let absent: ErrorCode =
+            isComplete ? .unknownTopicOrPartition : .coordinatorLoadInProgress
         var codes: [FetchKey: ErrorCode] = [:]
         for topic in outcomes {
             for partition in topic.partitions {
@@ -58,7 +71,7 @@ extension Reactor {
                     partitions: topic.partitions.map {
                         let key = FetchKey(topic: topic.name, index: $0.index)
                         return OffsetCommitResponse.Partition(
-                            index: $0.index, errorCode: codes[key] ?? .unknownTopicOrPartition)
+                            index: $0.index, errorCode: codes[key] ?? absent)
                     })
             })
     }

@@ -31,6 +31,8 @@ public struct Mesh {
         /// From an operator.
         case decide(token: UInt64, RegisterProposal)
         case registersPersisted(serial: UInt64, isDurable: Bool)
+        /// The table of the acceptor's records has no room for them: nothing was written.
+        case registersRefused(serial: UInt64)
         case describe(SelfDescription)
         case leave
         case forceLeave(NodeID)
@@ -178,6 +180,7 @@ public struct Mesh {
             propose(.operatorWish(token, proposal), [proposal])
         case .registersPersisted(let serial, let isDurable):
             drive(acceptor: isDurable ? .persisted(serial: serial) : .persistFailed(serial: serial))
+        case .registersRefused(let serial): drive(acceptor: .persistRefused(serial: serial))
         case .describe(let description): drive(gossip: .describe(description))
         case .leave: drive(gossip: .leave)
         case .forceLeave(let node): drive(gossip: .forceLeave(node))

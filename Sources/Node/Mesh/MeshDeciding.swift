@@ -103,7 +103,9 @@ extension Mesh {
         case .notChosen(.damaged):
             return .notChosen("the register holds what this version can't read: upgrade")
         case .notChosen(.tooLarge):
-            return .notChosen("larger than a register may be")
+            return .refused(.tooLarge, current: nil)
+        case .notChosen(.full):
+            return .refused(.full, current: nil)
         case .unknown:
             return .unknown("the voters did not answer in time: it may still come to pass")
         }
@@ -175,6 +177,8 @@ extension Mesh {
         case .refused(.exists, _): welcome(token, node)
         case .refused(.revoked, _):
             refuse(token, "this broker's key was revoked", canRetry: false)
+        case .refused(.full, _):
+            refuse(token, "the voters have no room to remember another broker", canRetry: false)
         case .refused where claim.node == nil && attempt < Self.joinAttemptsMaximum:
             admit(token, claim, as: lowestFree(), attempt: attempt + 1)
         case .refused(_, let current):
