@@ -1,5 +1,6 @@
 public import Model
 public import NIOCore
+public import Replication
 
 /// What somebody wants to become of a register: a pure function from its value to the next.
 ///
@@ -11,13 +12,14 @@ public enum RegisterOperation: Hashable, Sendable {
     /// Only while the topic is still the one with this id.
     case deleteTopic(TopicID)
     /// Adds partitions behind the first `from`, which must be all that there are.
-    case growTopic(TopicID, from: Int32, placement: [[NodeID]])
+    case growTopic(TopicID, from: Int32, placement: [[ReplicaID]])
     case alterTopic(TopicID, ConfigurationChange, defaults: [String: String])
     /// Raises the number that the register holds: what lies between is the caller's alone.
     case reserve(Int64)
     /// Gives the register its first value.
     case begin(ByteBuffer)
     case member(MemberOperation)
+    case partition(PartitionChange)
 
     /// What becomes of the register.
     public enum Verdict: Hashable, Sendable {
@@ -55,6 +57,7 @@ public enum RegisterOperation: Hashable, Sendable {
         case .reserve(let size): Self.reserved(size, from: current)
         case .begin(let value): current == nil ? .write(value) : .refuse(.exists)
         case .member(let operation): operation.applied(to: current)
+        case .partition(let change): Self.changed(change, current)
         }
     }
 
@@ -64,6 +67,22 @@ public enum RegisterOperation: Hashable, Sendable {
             return .refuse(.unreadable)
         }
         return .write(ByteBuffer(integer: held + size))
+    }
+
+    private static func changed(_ change: PartitionChange, _ current: ByteBuffer?) -> Verdict {
+        var state = change.initial
+        if let current {
+            guard let held = try? PartitionState(decoding: current) else {
+                return .refuse(.unreadable)
+            }
+            state = held
+        }
+        let outcome = change.operation.applied(
+            to: state, expecting: change.expecting, minInSync: change.minInSync)
+        switch outcome {
+        case .success(let next): return .write(next.encoded())
+        case .failure(let refusal): return .refuse(.partition(refusal))
+        }
     }
 
     private static func topic(
@@ -86,6 +105,7 @@ public enum RegisterRefusal: Hashable, Sendable {
     case taken
     /// The key was shut out.
     case revoked
+    case partition(ChangeRefusal)
     /// The register holds what this version does not understand.
     case unreadable
     /// The value is larger than a register may be.

@@ -1,24 +1,32 @@
 public import Model
 public import NIOCore
+import OrderedCollections
+public import Replication
 
 /// The value of the register `topic/<name>`: what was decided about one topic.
 ///
-///     version u8 = 2
+///     version u8 = 3
 ///     topic id            16 bytes
 ///     configurations      u16, each: name u16 + bytes, value u16 + bytes, ascending by name
+///     brokers             u16, each: node i32, admission u32, log epoch u64
 ///     partitions          i32
-///     placement           runs: count i32, replicas u8, each i32
+///     placement           cycles: count i32, length u32, each: replicas u8, each u16, the place
+///                         of a broker
 ///
-/// Integers are big-endian. A run says that as many partitions in a row have these replicas, in
-/// placement order, so a large topic on few brokers stays small. Version 1 had the partitions
-/// before the configurations and no placement: all of it was on the one broker there was.
+/// Integers are big-endian. A cycle says that as many partitions in a row have these replicas in
+/// turn, in placement order: partitions are spread in turns, so a large topic stays small. Version 2
+/// had no brokers and named node ids, in cycles of length 1 that was not written; version 1 had the
+/// partitions before the configurations and no placement: all of it was on the one broker there
+/// was. What they hold is in one copy each, which no election has to compare with anything: its
+/// admission and log epoch are 0.
 public struct TopicRecord: Hashable, Sendable {
     public var id: TopicID
-    /// The brokers that hold each partition, by index; the first is the preferred leader.
-    public var placement: [[NodeID]]
+    /// Who holds each partition at first, by index; the first is the preferred leader. It stays as
+    /// it was chosen: later changes are in the partition's own register.
+    public var placement: [[ReplicaID]]
     public var overrides: [String: String]
 
-    public init(id: TopicID, placement: [[NodeID]], overrides: [String: String]) {
+    public init(id: TopicID, placement: [[ReplicaID]], overrides: [String: String]) {
         precondition(!placement.isEmpty, "a topic has a partition")
         self.id = id
         self.placement = placement
@@ -37,12 +45,10 @@ public struct TopicRecord: Hashable, Sendable {
     /// Kafka has no such bound; a topic beyond it is a slip of the hand, and each partition costs
     /// files and memory.
     public static let partitionsMaximum: Int32 = 100_000
-    /// More copies than any mesh of five voters can make use of, with room.
-    public static let replicasMaximum = 32
 
     public func encoded() -> ByteBuffer {
         var buffer = ByteBuffer()
-        buffer.writeInteger(UInt8(2))
+        buffer.writeInteger(UInt8(3))
         buffer.writeInteger(id.high)
         buffer.writeInteger(id.low)
         buffer.writeInteger(UInt16(overrides.count))
@@ -52,15 +58,21 @@ public struct TopicRecord: Hashable, Sendable {
                 buffer.writeString(text)
             }
         }
+        let brokers = OrderedSet(placement.joined())
+        buffer.writeInteger(UInt16(brokers.count))
+        for broker in brokers {
+            buffer.writeMultipleIntegers(
+                broker.node.rawValue, broker.admission.rawValue, broker.logEpoch.rawValue)
+        }
         buffer.writeInteger(partitions)
-        var start = 0
-        while start < placement.count {
-            let replicas = placement[start]
-            let end = placement[start...].firstIndex { $0 != replicas } ?? placement.count
-            buffer.writeInteger(Int32(end - start))
-            buffer.writeInteger(UInt8(replicas.count))
-            for node in replicas { buffer.writeInteger(node.rawValue) }
-            start = end
+        for cycle in PlacementCycle.cycles(of: placement) {
+            buffer.writeMultipleIntegers(Int32(cycle.count), UInt32(cycle.sets.count))
+            for set in cycle.sets {
+                buffer.writeInteger(UInt8(set.count))
+                for replica in set {
+                    buffer.writeInteger(UInt16(brokers.firstIndex(of: replica) ?? 0))
+                }
+            }
         }
         return buffer
     }
@@ -70,17 +82,18 @@ public struct TopicRecord: Hashable, Sendable {
     public init(decoding bytes: ByteBuffer, home: NodeID? = nil) throws(DecodeError) {
         var bytes = bytes
         guard let version: UInt8 = bytes.readInteger() else { throw .truncated }
-        guard version == 2 || (version == 1 && home != nil) else { throw .version(version) }
+        guard version == 3 || version == 2 || (version == 1 && home != nil) else { throw .version(version) }
         guard let high: UInt64 = bytes.readInteger(), let low: UInt64 = bytes.readInteger() else {
             throw .truncated
         }
         var count = version == 1 ? try Self.readCount(&bytes) : 0
         let overrides = try Self.readOverrides(&bytes)
-        if version == 2 { count = try Self.readCount(&bytes) }
+        let brokers = version == 3 ? try Self.readBrokers(&bytes) : nil
+        if version != 1 { count = try Self.readCount(&bytes) }
         let placement =
-            version == 2
-            ? try Self.readPlacement(&bytes, count)
-            : Array(repeating: [home ?? NodeID(0)], count: count)
+            version == 1
+            ? Array(repeating: [Self.unidentified(home ?? NodeID(0))], count: count)
+            : try Self.readPlacement(&bytes, count, brokers)
         guard bytes.readableBytes == 0 else { throw .outOfRange("bytes behind the record") }
         self.init(
             id: TopicID(high: high, low: low), placement: placement, overrides: overrides)
@@ -108,30 +121,84 @@ public struct TopicRecord: Hashable, Sendable {
         return overrides
     }
 
-    private static func readPlacement(
-        _ bytes: inout ByteBuffer, _ count: Int
-    ) throws(DecodeError) -> [[NodeID]] {
-        var placement: [[NodeID]] = []
-        while placement.count < count {
-            guard let run: Int32 = bytes.readInteger(), let copies: UInt8 = bytes.readInteger()
+    /// A copy from before replicas had identities.
+    private static func unidentified(_ node: NodeID) -> ReplicaID {
+        ReplicaID(node: node, admission: AdmissionNumber(0), logEpoch: BootEpoch(0))
+    }
+
+    private static func readBrokers(
+        _ bytes: inout ByteBuffer
+    ) throws(DecodeError) -> [ReplicaID] {
+        guard let count: UInt16 = bytes.readInteger() else { throw .truncated }
+        var brokers: [ReplicaID] = []
+        for _ in 0..<count {
+            guard
+                let (node, admission, epoch) = bytes.readMultipleIntegers(
+                    as: (Int32, UInt32, UInt64).self)
             else { throw .truncated }
+            guard node >= 0 else { throw .outOfRange("broker \(node)") }
+            brokers.append(
+                ReplicaID(
+                    node: NodeID(node), admission: AdmissionNumber(admission),
+                    logEpoch: BootEpoch(epoch)))
+        }
+        return brokers
+    }
+
+    /// Without a list of brokers the sets name node ids.
+    private static func readPlacement(
+        _ bytes: inout ByteBuffer, _ count: Int, _ brokers: [ReplicaID]?
+    ) throws(DecodeError) -> [[ReplicaID]] {
+        var placement: [[ReplicaID]] = []
+        while placement.count < count {
+            guard let run: Int32 = bytes.readInteger() else { throw .truncated }
             guard run >= 1, Int(run) <= count - placement.count else {
                 throw .outOfRange("a run of \(run) partitions")
             }
-            guard (1...replicasMaximum).contains(Int(copies)) else {
-                throw .outOfRange("\(copies) replicas")
+            var length: UInt32 = 1
+            if brokers != nil {
+                guard let read: UInt32 = bytes.readInteger() else { throw .truncated }
+                length = read
             }
-            var replicas: [NodeID] = []
-            for _ in 0..<copies {
-                guard let node: Int32 = bytes.readInteger() else { throw .truncated }
-                guard node >= 0, !replicas.contains(NodeID(node)) else {
-                    throw .outOfRange("replica \(node)")
-                }
-                replicas.append(NodeID(node))
+            guard length >= 1, Int(length) <= Int(run) else {
+                throw .outOfRange("a cycle of \(length) sets")
             }
-            placement += Array(repeating: replicas, count: Int(run))
+            var sets: [[ReplicaID]] = []
+            for _ in 0..<length { sets.append(try Self.readSet(&bytes, brokers)) }
+            for index in 0..<Int(run) { placement.append(sets[index % sets.count]) }
         }
         return placement
+    }
+
+    private static func readSet(
+        _ bytes: inout ByteBuffer, _ brokers: [ReplicaID]?
+    ) throws(DecodeError) -> [ReplicaID] {
+        guard let copies: UInt8 = bytes.readInteger() else { throw .truncated }
+        guard (1...ReplicationLimits.replicasMaximum).contains(Int(copies)) else {
+            throw .outOfRange("\(copies) replicas")
+        }
+        var set: [ReplicaID] = []
+        for _ in 0..<copies {
+            let replica = try Self.readReplica(&bytes, brokers)
+            guard !set.contains(where: { $0.node == replica.node }) else {
+                throw .outOfRange("replica \(replica.node.rawValue)")
+            }
+            set.append(replica)
+        }
+        return set
+    }
+
+    private static func readReplica(
+        _ bytes: inout ByteBuffer, _ brokers: [ReplicaID]?
+    ) throws(DecodeError) -> ReplicaID {
+        guard let brokers else {
+            guard let node: Int32 = bytes.readInteger() else { throw .truncated }
+            guard node >= 0 else { throw .outOfRange("replica \(node)") }
+            return unidentified(NodeID(node))
+        }
+        guard let place: UInt16 = bytes.readInteger() else { throw .truncated }
+        guard brokers.indices.contains(Int(place)) else { throw .outOfRange("place \(place)") }
+        return brokers[Int(place)]
     }
 
     private static func readText(_ bytes: inout ByteBuffer) -> String? {
