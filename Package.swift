@@ -73,7 +73,7 @@ let package = Package(
         module("Compression", ["CCodecs", "Model", nioCore]),
         module("KafkaProtocol", ["Model", nioCore]),
         module("Storage", ["Model", "CRuntime", "Compression", nioCore, deque]),
-        module("Replication", ["Model", deque]),
+        module("Replication", ["Model", nioCore, deque, ordered]),
         module("Coordination", ["Model", nioCore, deque, ordered]),
         module(
             "Node",
@@ -114,7 +114,7 @@ let package = Package(
         tests("PaxosTests", ["Paxos", "Model", nioCore]),
         tests("TransportTests", ["Transport", "Sodium", "Model", nioCore, nioPosix]),
         tests("StorageTests", ["Storage", "Simulation", "Model", "Compression", nioCore]),
-        tests("ReplicationTests", ["Replication", "Model"]),
+        tests("ReplicationTests", ["Replication", "Model", nioCore]),
         tests("CoordinationTests", ["Coordination", "Model", nioCore]),
         tests(
             "NodeTests",

@@ -24,6 +24,8 @@ extension PartitionError {
         case .unknownProducer: .unknownProducerID
         case .invalidTopic: .invalidTopic
         case .policyViolation: .policyViolation
+        case .notEnoughReplicas: .notEnoughReplicas
+        case .notEnoughReplicasAfterAppend: .notEnoughReplicasAfterAppend
         case .storage: .storageError
         case .timedOut: .requestTimedOut
         }

@@ -115,6 +115,8 @@ extension Shard {
                 advanced.append(slot)
             case .sync:
                 flush(slot, into: &effects)
+            case .proposeInSync:
+                preconditionFailure("nobody follows a partition of one broker")
             }
         }
         list.removeAll(keepingCapacity: true)
@@ -162,6 +164,8 @@ extension PartitionError {
         case .notLeader: self = .notLeader
         case .syncFailed: self = .storage
         case .timedOut: self = .timedOut
+        case .notEnoughReplicas: self = .notEnoughReplicas
+        case .notEnoughReplicasAfterAppend: self = .notEnoughReplicasAfterAppend
         }
     }
 }

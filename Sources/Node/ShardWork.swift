@@ -25,6 +25,9 @@ public enum PartitionError: Hashable, Sendable {
     case policyViolation
     case storage
     case timedOut
+    /// Too few replicas are in sync: nothing was appended, or it was and may be lost.
+    case notEnoughReplicas
+    case notEnoughReplicasAfterAppend
 }
 
 /// A producer's batches for the partitions of one shard, as received.

@@ -70,6 +70,7 @@ private struct Schedule {
                 if syncTarget != nil { return "two syncs at once" }
                 syncTarget = end
             case .highWatermark: continue
+            case .proposeInSync: return "a sole replica has nothing to propose"
             case .refuse(let token, _):
                 if open.removeValue(forKey: token) == nil { return "\(token) was told twice" }
             case .acknowledge(let token):

@@ -1,0 +1,62 @@
+public import Model
+
+/// The value of the register `partition/<topic id>/<n>`: who leads, under which epoch, and whose
+/// copies count.
+///
+/// Everything that has an invariant within one partition is in its one register, so that one
+/// change of it is atomic (reference, section 3). A register that was never written means "as
+/// placed": `initial`. Changed only by the functions beside it, which are pure, guarded and keep:
+///
+/// - the leader is in the in-sync set, which is never empty and has replicas only;
+/// - no replica is twice in a list, nor both in sync and last eligible;
+/// - a change of the leader raises the leader epoch, every change the partition epoch.
+public struct PartitionState: Hashable, Sendable {
+    /// Nil where nobody leads: the partition is offline.
+    public internal(set) var leader: NodeID?
+    public internal(set) var leaderEpoch: LeaderEpoch
+    public internal(set) var partitionEpoch: PartitionEpoch
+    /// In placement order: the first is the preferred leader. While a reassignment runs, the
+    /// target comes first and what it removes after that.
+    public internal(set) var replicas: [NodeID]
+    public internal(set) var adding: [NodeID]
+    public internal(set) var removing: [NodeID]
+    public internal(set) var inSync: [ReplicaID]
+    /// KIP-966's ELR: replicas that left the in-sync set while it was too small to commit, so they
+    /// hold all that is committed.
+    public internal(set) var lastEligible: [ReplicaID]
+    /// Whom this change of leader deposed: a voter refuses the change while the lease that it
+    /// granted to that broker may be valid. Nil in every other change.
+    public internal(set) var deposed: NodeID?
+    /// The deposed leader gave the leadership away itself, after it had stopped serving.
+    public internal(set) var consented: Bool
+    /// An operator elected this leader although records may be lost with it.
+    public internal(set) var isUnclean: Bool
+
+    /// What a register that was never written means.
+    public static func initial(
+        placement: [ReplicaID], epoch: LeaderEpoch = LeaderEpoch(0)
+    ) -> PartitionState {
+        precondition(!placement.isEmpty, "a partition is placed somewhere")
+        precondition(placement.count <= ReplicationLimits.replicasMaximum, "a bounded placement")
+        return PartitionState(
+            leader: placement[0].node, leaderEpoch: epoch, partitionEpoch: .initial,
+            replicas: placement.map(\.node), adding: [], removing: [], inSync: placement,
+            lastEligible: [], deposed: nil, consented: false, isUnclean: false)
+    }
+
+    /// Everybody who may be elected without losing what is committed: the in-sync set, then the
+    /// last eligible ones.
+    public var electable: [ReplicaID] { inSync + lastEligible }
+
+    /// What `min.insync.replicas` means here: never more than there are replicas, as in Kafka.
+    public func effectiveMinInSync(_ configured: Int) -> Int {
+        max(1, min(configured, replicas.count))
+    }
+
+    /// The place of a replica in placement order; those that are not placed come last.
+    func rank(_ node: NodeID) -> Int { replicas.firstIndex(of: node) ?? replicas.count }
+
+    func inPlacementOrder(_ ids: [ReplicaID]) -> [ReplicaID] {
+        ids.sorted { (rank($0.node), $0) < (rank($1.node), $1) }
+    }
+}
