@@ -38,16 +38,21 @@ public struct TopicEntry: Sendable {
     public let name: String
     public let configuration: TopicConfiguration
     /// By partition index; a topic has at least one.
-    public let partitions: [Leadership]
+    public let partitions: [PartitionState]
+    /// Where the partitions were put when they were made, as the topic's record has it.
+    let placement: [[ReplicaID]]
 
-    public init(
-        id: TopicID, name: String, configuration: TopicConfiguration, partitions: [Leadership]
+    init(
+        id: TopicID, name: String, configuration: TopicConfiguration,
+        partitions: [PartitionState], placement: [[ReplicaID]]
     ) {
         precondition(!partitions.isEmpty, "a topic has a partition")
+        precondition(partitions.count == placement.count, "each partition was put somewhere")
         self.id = id
         self.name = name
         self.configuration = configuration
         self.partitions = partitions
+        self.placement = placement
     }
 
     /// Internal topics are the broker's own: clients read them and don't write them.
@@ -57,8 +62,9 @@ public struct TopicEntry: Sendable {
         TopicPartition(topic: id, index: PartitionIndex(index))
     }
 
-    /// Who leads partition `index`; nil where the topic has no such partition.
-    public func leadership(_ index: Int32) -> Leadership? {
+    /// Who leads partition `index`, and whose copies count; nil where the topic has no such
+    /// partition.
+    public func state(_ index: Int32) -> PartitionState? {
         partitions.indices.contains(Int(index)) ? partitions[Int(index)] : nil
     }
 }
@@ -107,8 +113,8 @@ public final class ClusterView: Sendable {
 public enum PartitionPlace: Sendable {
     /// No such topic, or it has no such partition.
     case unknown
-    /// Another broker leads it: whoever asks is sent there.
-    case elsewhere(Leadership)
+    /// Another broker leads it, or nobody: whoever asks is sent there.
+    case elsewhere(PartitionState)
     /// This broker leads it.
     case here(TopicPartition)
 
@@ -135,9 +141,8 @@ extension ClusterView {
     }
 
     public func place(_ entry: TopicEntry, _ index: Int32) -> PartitionPlace {
-        guard let leadership = entry.leadership(index) else { return .unknown }
-        return leadership.leader == controller
-            ? .here(entry.partition(index)) : .elsewhere(leadership)
+        guard let state = entry.state(index) else { return .unknown }
+        return state.leader == controller ? .here(entry.partition(index)) : .elsewhere(state)
     }
 }
 

@@ -42,6 +42,8 @@ public struct Control {
         /// Write to this broker's own records, then say `persisted`.
         case persist(UInt64, [TableChange])
         case open(PartitionOrder)
+        /// What this broker is for an open partition from now on.
+        case assume(TopicPartition, PartitionRole)
         /// Let go of a partition; `delete` removes its files.
         case close(TopicPartition, delete: Bool)
         case configure(TopicPartition, TopicConfiguration)
@@ -84,6 +86,12 @@ public struct Control {
     var generator: SeededGenerator
     /// All topics that the table holds, by name.
     var topics: OrderedDictionary<String, TopicEntry> = [:]
+    /// The registers of partitions that were written, all of them of topics in the table or to come.
+    var states: [TopicPartition: PartitionState] = [:]
+    /// The name of each topic, by its id.
+    var names: [TopicID: String] = [:]
+    /// What the shards were told to be for each partition that this broker holds.
+    var roles: [TopicPartition: PartitionRole] = [:]
     /// Names whose change is being written, or whose new partitions are being opened: nobody else
     /// changes them meanwhile.
     var reserved: Set<String> = []
@@ -177,44 +185,5 @@ public struct Control {
         ClusterView(
             clusterID: identity.clusterID, brokers: members.map(\.entry),
             controller: identity.broker.id, defaults: defaults, topics: Array(topics.values))
-    }
-
-    /// Until replicas exist a partition has one copy, whose broker leads it; the epoch says since
-    /// when, and rises with each unclean start of that broker.
-    func leadership(_ replicas: [NodeID]) -> Leadership {
-        let leader = replicas.first ?? identity.broker.id
-        let epoch = members.first { $0.entry.id == leader }?.epoch ?? LeaderEpoch(0)
-        return Leadership(
-            leader: leader, epoch: epoch, replicas: replicas, inSyncReplicas: [leader])
-    }
-
-    func entry(name: String, _ record: TopicRecord) -> TopicEntry {
-        var leaderships: [Leadership] = []
-        leaderships.reserveCapacity(record.placement.count)
-        for replicas in record.placement {
-            // Neighbours mostly have the same placement.
-            let last = leaderships.last
-            if let last, last.replicas == replicas {
-                leaderships.append(last)
-            } else {
-                leaderships.append(leadership(replicas))
-            }
-        }
-        return TopicEntry(
-            id: record.id, name: name,
-            configuration: TopicConfiguration(
-                overrides: record.overrides, broker: defaults.configuration),
-            partitions: leaderships)
-    }
-
-    /// Whether this broker leads a partition of a topic.
-    func isOwn(_ entry: TopicEntry, _ index: Int32) -> Bool {
-        entry.leadership(index)?.leader == identity.broker.id
-    }
-
-    func order(_ entry: TopicEntry, _ index: Int32, cleanStart: Bool) -> PartitionOrder {
-        PartitionOrder(
-            partition: entry.partition(index), configuration: entry.configuration,
-            leadership: entry.partitions[Int(index)], cleanStart: cleanStart)
     }
 }

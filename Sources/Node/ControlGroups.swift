@@ -9,7 +9,8 @@ struct SlotState {
     var coordinator: GroupCoordinator
     let partition: TopicPartition
     /// Whether this broker leads the partition, and so coordinates the slot's groups.
-    let isOwn: Bool
+    var isOwn: Bool
+    /// The log of the slot is open here.
     var isOpen = false
     /// When the coordinator wants to be woken.
     var wakeAt: Instant?
@@ -43,7 +44,31 @@ extension Control {
                         slot: PartitionIndex(Int32(index)), configuration: groupConfiguration,
                         generator: SeededGenerator(seed: seed)),
                     partition: topic.partition(Int32(index)),
-                    isOwn: isOwn(topic, Int32(index))))
+                    isOwn: leads(topic, Int32(index))))
+        }
+    }
+
+    /// The log of a slot is open: its coordinator reads it where this broker leads.
+    mutating func slotOpened(_ partition: TopicPartition, into effects: inout [Effect]) {
+        guard let slot = slotIndex(of: partition) else { return }
+        slots[slot].isOpen = true
+        if slots[slot].isOwn { effects.append(.load(partition)) }
+    }
+
+    /// Leadership of a slot may have moved: groups go with it, their offsets and members are read
+    /// from the log by whoever leads it now.
+    mutating func slotMoved(
+        _ partition: TopicPartition, now: Now, into effects: inout [Effect]
+    ) {
+        guard let slot = slotIndex(of: partition), let topic = topics[TopicName.consumerOffsets]
+        else { return }
+        let isOwn = leads(topic, partition.index.rawValue)
+        guard isOwn != slots[slot].isOwn else { return }
+        slots[slot].isOwn = isOwn
+        if isOwn {
+            if slots[slot].isOpen { effects.append(.load(partition)) }
+        } else {
+            drive(slot, .unload, now: now, into: &effects)
         }
     }
 
@@ -74,7 +99,7 @@ extension Control {
             !reserved.contains(TopicName.consumerOffsets)
         {
             let topic = NewTopic(
-                name: TopicName.consumerOffsets, partitions: offsetsPartitions, replicas: 1,
+                name: TopicName.consumerOffsets, partitions: offsetsPartitions, replicas: -1,
                 overrides: [
                     "cleanup.policy": "compact", "segment.bytes": "104857600",
                     "max.message.bytes": "16777216",
@@ -92,7 +117,7 @@ extension Control {
         for (token, groups) in coordinatorWaiters {
             let found = groups.map { group -> NodeID? in
                 guard let topic, !slots.isEmpty else { return nil }
-                return topic.leadership(Int32(slot(of: group)))?.leader
+                return topic.state(Int32(slot(of: group)))?.leader
             }
             effects.append(.reply(token: token, .coordinators(found)))
         }
@@ -182,7 +207,7 @@ extension Control {
     }
 
     /// Runs one input through a coordinator and carries out what it says.
-    private mutating func drive(
+    mutating func drive(
         _ slot: Int, _ input: GroupCoordinator.Input, now: Now, into effects: inout [Effect]
     ) {
         var list: [GroupCoordinator.Effect] = []

@@ -20,28 +20,28 @@ extension Control {
     /// Takes the table in and has every partition of this broker opened.
     mutating func start(_ values: [ChosenValue], into effects: inout [Effect]) {
         var start = PendingStart()
+        for value in values { start.failures += note(partition: value).map { [$0] } ?? [] }
         for value in values {
             guard let name = Self.topicName(of: value.key), let bytes = value.value else {
                 continue
             }
             do throws(TopicRecord.DecodeError) {
-                topics[name] = entry(name: name, try TopicRecord(decoding: bytes))
+                let entry = entry(name: name, try TopicRecord(decoding: bytes))
+                topics[name] = entry
+                names[entry.id] = name
             } catch {
                 start.failures.append("\(value.key): \(error)")
             }
         }
         prepareSlots()
-        var orders: [PartitionOrder] = []
+        effects.append(.publish(view()))
         for topic in topics.values {
-            for index in topic.partitions.indices where isOwn(topic, Int32(index)) {
-                let order = order(topic, Int32(index), cleanStart: identity.cleanStart)
-                start.partitions.insert(order.partition)
-                orders.append(order)
+            for index in topic.partitions.indices where holds(topic, Int32(index)) {
+                start.partitions.insert(topic.partition(Int32(index)))
+                open(topic, Int32(index), into: &effects)
             }
         }
         starting = start
-        effects.append(.publish(view()))
-        for order in orders { effects.append(.open(order)) }
         finishStart(into: &effects)
     }
 
@@ -62,9 +62,8 @@ extension Control {
             } else {
                 effects.append(.notice(complaint))
             }
-        } else if let slot = slotIndex(of: partition) {
-            slots[slot].isOpen = true
-            effects.append(.load(partition))
+        } else {
+            slotOpened(partition, into: &effects)
         }
         if startsWith { return finishStart(into: &effects) }
         guard var opening = openings[partition.topic] else { return }
@@ -93,7 +92,14 @@ extension Control {
     mutating func learn(_ values: [ChosenValue], now: Now, into effects: inout [Effect]) {
         var isChanged = false
         var gone: [TopicEntry] = []
+        var touched: OrderedDictionary<String, [Int32]> = [:]
         for value in values {
+            if let partition = PartitionRegister.partition(of: value.key) {
+                if let failure = note(partition: value) { effects.append(.notice(failure)) }
+                guard let name = names[partition.topic] else { continue }
+                touched[name, default: []].append(partition.index.rawValue)
+                continue
+            }
             guard let name = Self.topicName(of: value.key) else { continue }
             isChanged = true
             let old = topics[name]
@@ -105,12 +111,17 @@ extension Control {
             do throws(TopicRecord.DecodeError) {
                 let next = entry(name: name, try TopicRecord(decoding: bytes))
                 topics[name] = next
+                names[next.id] = name
                 if let old, old.id != next.id { gone.append(old) }
                 adopt(next, after: old?.id == next.id ? old : nil, into: &effects)
             } catch {
                 // A newer broker wrote it: what was known goes on until this one is upgraded.
                 effects.append(.notice("\(value.key) can't be read (\(error)): upgrade"))
             }
+        }
+        for (name, indices) in touched {
+            isChanged = true
+            refresh(name, indices, now: now, into: &effects)
         }
         guard isChanged else { return }
         effects.append(.publish(view()))
@@ -125,15 +136,15 @@ extension Control {
     ) {
         let held = old?.partitions.count ?? 0
         if let old, old.configuration != next.configuration {
-            for index in old.partitions.indices where isOwn(next, Int32(index)) {
+            for index in old.partitions.indices where holds(next, Int32(index)) {
                 effects.append(.configure(next.partition(Int32(index)), next.configuration))
+                assume(next, Int32(index), into: &effects)
             }
         }
-        for index in next.partitions.indices.dropFirst(held) where isOwn(next, Int32(index)) {
+        for index in next.partitions.indices.dropFirst(held) where holds(next, Int32(index)) {
             openings[next.id, default: PendingOpening()].remaining += 1
             // Mostly new, and sometimes there from before a crash that lost the table's last words.
-            effects.append(
-                .open(order(next, Int32(index), cleanStart: identity.cleanStart)))
+            open(next, Int32(index), into: &effects)
         }
     }
 
@@ -148,7 +159,9 @@ extension Control {
             changes[change]?.openings -= 1
             finishChange(change, into: &effects)
         }
-        let own = entry.partitions.indices.map { Int32($0) }.filter { isOwn(entry, $0) }
+        names[entry.id] = nil
+        for index in entry.partitions.indices { states[entry.partition(Int32(index))] = nil }
+        let own = entry.partitions.indices.map { Int32($0) }.filter { holds(entry, $0) }
         guard !own.isEmpty else { return }
         let number = nextSerial()
         erasures[number] = own.map { entry.partition($0) }
@@ -170,6 +183,7 @@ extension Control {
         if let failure { effects.append(.notice("files of a deleted topic stay: \(failure)")) }
         for partition in partitions {
             starting?.partitions.remove(partition)
+            roles[partition] = nil
             effects.append(.close(partition, delete: failure == nil))
         }
         finishStart(into: &effects)
@@ -185,15 +199,11 @@ extension Control {
         guard next != members else { return }
         let before = members
         members = next
-        let moved = next.contains { member in
-            before.first { $0.entry.id == member.entry.id }?.epoch != member.epoch
-        }
-        if moved {
-            for name in topics.keys {
-                guard let entry = topics[name] else { continue }
-                topics[name] = self.entry(name: name, record(of: entry))
-            }
-        }
+        let moved = Set(
+            next.filter { member in
+                before.first { $0.entry.id == member.entry.id }?.replica != member.replica
+            }.map(\.entry.id))
+        if !moved.isEmpty { follow(moved, into: &effects) }
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)
     }

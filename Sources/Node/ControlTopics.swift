@@ -73,6 +73,8 @@ extension Control {
         var collisions: Set<String> = []
         /// Partitions of all topics, with those of this request.
         var partitions: Int
+        /// What each broker leads, with those of this request; nil until somebody asks.
+        var loads: [NodeID: Int]?
     }
 
     /// Partitions of all topics, also of those that are being made.
@@ -98,8 +100,8 @@ extension Control {
     /// Where the topic's partitions shall be, or why it can't be made.
     private func check(
         _ topic: NewTopic, in request: inout Request
-    ) -> (placement: [[NodeID]], refusal: TopicOutcome?) {
-        func refuse(_ error: TopicError, _ message: String) -> ([[NodeID]], TopicOutcome?) {
+    ) -> (placement: [[ReplicaID]], refusal: TopicOutcome?) {
+        func refuse(_ error: TopicError, _ message: String) -> ([[ReplicaID]], TopicOutcome?) {
             ([], TopicOutcome(name: topic.name, error: error, message: message))
         }
         if let reason = TopicName.refusal(of: topic.name) { return refuse(.invalidTopic, reason) }
@@ -117,12 +119,12 @@ extension Control {
         if let reason = placementRefusal(of: topic.assignments) {
             return refuse(.invalidReplicaAssignment, reason)
         }
-        let replicas = topic.replicas == -1 ? 1 : topic.replicas
-        guard replicas == 1 || !topic.assignments.isEmpty else {
+        let replicas = replicas(of: topic.replicas)
+        guard (1...members.count).contains(replicas) || !topic.assignments.isEmpty else {
             return refuse(
                 .invalidReplicationFactor,
-                "\(replicas) replicas asked for: this version keeps one copy of each partition, "
-                    + "ask for 1")
+                "\(replicas) replicas asked for: there are \(members.count) brokers, and each "
+                    + "holds one copy of a partition at most")
         }
         let asked = topic.partitions == -1 ? defaults.partitions : topic.partitions
         let partitions =
@@ -138,24 +140,12 @@ extension Control {
         if let reason = TopicConfiguration.refusal(of: topic.overrides) {
             return refuse(.invalidConfiguration, reason)
         }
-        return (place(topic.assignments, count: Int(partitions)), nil)
-    }
-
-    /// What is wrong with an explicit placement: each partition needs one broker that is there.
-    private func placementRefusal(of assignments: [[Int32]]) -> String? {
-        let known = members.map(\.entry.id.rawValue).sorted()
-        guard !assignments.allSatisfy({ $0.count == 1 && known.contains($0[0]) }) else {
-            return nil
-        }
-        let brokers = known.map(String.init).joined(separator: ", ")
-        return "each partition can be placed on one broker of those that are there (\(brokers))"
-    }
-
-    /// The asked broker's own, where nobody says otherwise.
-    private func place(_ assignments: [[Int32]], count: Int) -> [[NodeID]] {
-        assignments.isEmpty
-            ? Array(repeating: [identity.broker.id], count: count)
-            : assignments.map { $0.map { NodeID($0) } }
+        let placement =
+            topic.assignments.isEmpty
+            ? place(
+                first: 0, count: Int(partitions), replicas: replicas, &request.loads)
+            : identify(topic.assignments)
+        return (placement, nil)
     }
 
     mutating func deleteTopics(
@@ -192,6 +182,7 @@ extension Control {
         let before = partitionsHeld
         var total = before
         var names: Set<String> = []
+        var loads: [NodeID: Int]?
         for wish in wanted {
             guard names.insert(wish.name).inserted else {
                 outcomes.append(Self.namedTwice(wish.name))
@@ -210,7 +201,12 @@ extension Control {
             }
             total += Int(wish.count - held)
             var next = record(of: entry)
-            let placement = place(wish.assignments, count: Int(wish.count - held))
+            let placement =
+                wish.assignments.isEmpty
+                ? place(
+                    first: Int(held), count: Int(wish.count - held),
+                    replicas: entry.placement[0].count, &loads)
+                : identify(wish.assignments)
             next.placement += placement
             outcomes.append(
                 TopicOutcome(name: wish.name, entry: self.entry(name: wish.name, next)))
@@ -268,7 +264,7 @@ extension Control {
                 let next = TopicEntry(
                     id: entry.id, name: name,
                     configuration: try change.applied(to: entry.configuration),
-                    partitions: entry.partitions)
+                    partitions: entry.partitions, placement: entry.placement)
                 outcomes.append(TopicOutcome(name: name, entry: next))
                 proposals.append(
                     RegisterProposal(
@@ -300,7 +296,7 @@ extension Control {
 
     func record(of entry: TopicEntry) -> TopicRecord {
         TopicRecord(
-            id: entry.id, placement: entry.partitions.map(\.replicas),
+            id: entry.id, placement: entry.placement,
             overrides: entry.configuration.overrides)
     }
 

@@ -1,6 +1,7 @@
 public import Coordination
 public import Model
 public import NIOCore
+import Replication
 
 /// A topic that somebody wants.
 public struct NewTopic: Sendable {
@@ -121,11 +122,23 @@ public struct TableChange: Hashable, Sendable {
 /// A broker of the mesh as the control machine has to know it.
 public struct BrokerMember: Hashable, Sendable {
     public let entry: BrokerEntry
-    /// The epoch of every leadership of that broker.
+    /// Which binding of its node id is meant; 0 until it is decided.
+    public let admission: AdmissionNumber
+    /// Its log epoch: since when it has lost nothing.
     public let epoch: LeaderEpoch
 
-    public init(entry: BrokerEntry, epoch: LeaderEpoch) {
+    public init(
+        entry: BrokerEntry, admission: AdmissionNumber = AdmissionNumber(0), epoch: LeaderEpoch
+    ) {
         self.entry = entry
+        self.admission = admission
         self.epoch = epoch
+    }
+
+    /// Its copies, as registers name them.
+    var replica: ReplicaID {
+        ReplicaID(
+            node: entry.id, admission: admission,
+            logEpoch: BootEpoch(UInt64(clamping: epoch.rawValue)))
     }
 }

@@ -6,17 +6,17 @@ import Storage
 public struct PartitionOrder: Sendable {
     public let partition: TopicPartition
     public let configuration: TopicConfiguration
-    public let leadership: Leadership
+    public let role: PartitionRole
     /// Whether the process before this one closed its logs in order.
     public let cleanStart: Bool
 
     public init(
-        partition: TopicPartition, configuration: TopicConfiguration, leadership: Leadership,
+        partition: TopicPartition, configuration: TopicConfiguration, role: PartitionRole,
         cleanStart: Bool
     ) {
         self.partition = partition
         self.configuration = configuration
-        self.leadership = leadership
+        self.role = role
         self.cleanStart = cleanStart
     }
 
@@ -41,8 +41,8 @@ public struct PartitionOrder: Sendable {
 struct ShardPartition {
     let id: TopicPartition
     var configuration: TopicConfiguration
-    /// Under which the log is to be served once it is open.
-    let leadership: Leadership
+    /// What this broker is for it, also while it is being opened.
+    var role: PartitionRole
     var machine: PartitionMachine
     /// Nil until the disk thread has opened it, and for ever where it could not.
     var opened: PartitionLog?

@@ -21,23 +21,32 @@ public struct TopicConfiguration: Hashable, Sendable {
     public private(set) var overrides: [String: String]
     /// What the broker sets for every topic.
     private let broker: [String: String]
+    /// Copies of each partition: `min.insync.replicas` is a majority of them where nobody says.
+    private let replicas: Int
 
-    public init(overrides: [String: String], broker: [String: String]) {
+    public init(overrides: [String: String], broker: [String: String], replicas: Int = 1) {
         self.overrides = overrides
         self.broker = broker
+        self.replicas = replicas
     }
 
     /// The same topic with other overrides.
     public func overriding(with overrides: [String: String]) -> TopicConfiguration {
-        TopicConfiguration(overrides: overrides, broker: broker)
+        TopicConfiguration(overrides: overrides, broker: broker, replicas: replicas)
     }
 
     /// The value in force for `key` and where it came from.
     public func value(of key: TopicConfigurationKey) -> (value: String, source: Source) {
         if let own = overrides[key.name] { return (own, .topic) }
         if let broad = broker[key.name] { return (broad, .broker) }
+        if key.name == Self.minInSyncName { return ("\(replicas / 2 + 1)", .standard) }
         return (key.standard, .standard)
     }
+
+    private static let minInSyncName = "min.insync.replicas"
+
+    /// How many copies a record needs before `acks=all` is told of it.
+    public var minInSync: Int { Int(clamping: integer(Self.minInSyncName)) }
 
     func text(_ name: String) -> String {
         guard let key = TopicConfigurationKey.named(name) else {

@@ -103,8 +103,8 @@ extension Inspector {
     private func leads() -> [NodeID: Int] {
         var leads: [NodeID: Int] = [:]
         for name in reactor.view.sortedNames {
-            for leadership in reactor.view.topic(named: name)?.partitions ?? [] {
-                leads[leadership.leader, default: 0] += 1
+            for state in reactor.view.topic(named: name)?.partitions ?? [] {
+                if let leader = state.leader { leads[leader, default: 0] += 1 }
             }
         }
         return leads

@@ -105,15 +105,15 @@ extension Reactor {
     private func topic(_ entry: TopicEntry, _ request: MetadataRequest) -> MetadataResponse.Topic {
         MetadataResponse.Topic(
             name: entry.name, topicID: entry.id, isInternal: entry.isInternal,
-            partitions: entry.partitions.enumerated().map { index, leadership in
-                let isThere = view.broker(leadership.leader) != nil
+            partitions: entry.partitions.enumerated().map { index, state in
+                let leader = state.leader.flatMap { view.broker($0) }
                 return MetadataResponse.Partition(
-                    errorCode: isThere ? .none : .leaderNotAvailable, index: Int32(index),
-                    leaderID: isThere ? leadership.leader.rawValue : -1,
-                    leaderEpoch: leadership.epoch.rawValue,
-                    replicaNodes: leadership.replicas.map(\.rawValue),
-                    isrNodes: leadership.inSyncReplicas.map(\.rawValue),
-                    offlineReplicas: leadership.replicas.filter { view.broker($0) == nil }
+                    errorCode: leader == nil ? .leaderNotAvailable : .none, index: Int32(index),
+                    leaderID: leader?.id.rawValue ?? -1,
+                    leaderEpoch: state.leaderEpoch.rawValue,
+                    replicaNodes: state.replicas.map(\.rawValue),
+                    isrNodes: state.inSync.map(\.node.rawValue),
+                    offlineReplicas: state.replicas.filter { view.broker($0) == nil }
                         .map(\.rawValue))
             },
             topicAuthorizedOperations: request.includeTopicAuthorizedOperations
@@ -196,15 +196,15 @@ extension Reactor {
     }
 
     private func partition(
-        _ index: Int, _ leadership: Leadership
+        _ index: Int, _ state: PartitionState
     ) -> DescribeTopicPartitionsResponse.Partition {
-        let isThere = view.broker(leadership.leader) != nil
+        let leader = state.leader.flatMap { view.broker($0) }
         return DescribeTopicPartitionsResponse.Partition(
-            errorCode: isThere ? .none : .leaderNotAvailable, index: Int32(index),
-            leaderID: isThere ? leadership.leader.rawValue : -1,
-            leaderEpoch: leadership.epoch.rawValue,
-            replicaNodes: leadership.replicas.map(\.rawValue),
-            isrNodes: leadership.inSyncReplicas.map(\.rawValue), eligibleLeaderReplicas: [],
-            lastKnownELR: [])
+            errorCode: leader == nil ? .leaderNotAvailable : .none, index: Int32(index),
+            leaderID: leader?.id.rawValue ?? -1,
+            leaderEpoch: state.leaderEpoch.rawValue,
+            replicaNodes: state.replicas.map(\.rawValue),
+            isrNodes: state.inSync.map(\.node.rawValue),
+            eligibleLeaderReplicas: state.lastEligible.map(\.node.rawValue), lastKnownELR: [])
     }
 }

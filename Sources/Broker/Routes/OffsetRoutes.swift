@@ -30,7 +30,7 @@ extension Reactor {
         let known = request.topics.compactMap {
             topic -> Topic<GroupRequest.CommitOffsets.Partition>? in
             guard let entry = view.topic(named: topic.name) else { return nil }
-            let partitions = topic.partitions.filter { entry.leadership($0.index) != nil }
+            let partitions = topic.partitions.filter { entry.state($0.index) != nil }
             guard !partitions.isEmpty else { return nil }
             return Topic(
                 name: topic.name,

@@ -26,15 +26,15 @@ private final class ProduceAssembly {
 
     /// Tells the producer who leads a partition, and where that broker is (KIP-951).
     func name(
-        _ leadership: Leadership, at place: (topic: Int, partition: Int), from view: ClusterView,
+        _ state: PartitionState, at place: (topic: Int, partition: Int), from view: ClusterView,
         _ exchange: Exchange
     ) {
-        guard let broker = view.broker(leadership.leader),
+        guard let broker = state.leader.flatMap({ view.broker($0) }),
             let endpoint = broker.endpoint(for: exchange.connection.listener)
         else { return }
         response.topics[place.topic].partitions[place.partition].currentLeader =
             CurrentLeader(
-                leaderID: broker.id.rawValue, leaderEpoch: leadership.epoch.rawValue)
+                leaderID: broker.id.rawValue, leaderEpoch: state.leaderEpoch.rawValue)
         guard !response.nodeEndpoints.contains(where: { $0.nodeID == broker.id.rawValue }) else {
             return
         }
@@ -106,8 +106,8 @@ extension Reactor {
                 let place = entry.map { view.place($0, partition.index) } ?? .unknown
                 guard let id = place.own else {
                     assembly.set((t, p), ProduceResult(error: place.refusal))
-                    if case .elsewhere(let leadership) = place {
-                        assembly.name(leadership, at: (t, p), from: view, exchange)
+                    if case .elsewhere(let state) = place {
+                        assembly.name(state, at: (t, p), from: view, exchange)
                     }
                     continue
                 }

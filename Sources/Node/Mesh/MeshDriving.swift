@@ -147,7 +147,12 @@ extension Mesh {
 
     /// This broker and all that are alive or only suspected, by node id.
     func brokers() -> [BrokerMember] {
-        var list = [identity.member]
+        var list = [
+            BrokerMember(
+                entry: identity.member.entry,
+                admission: admissions[identity.node]?.number ?? AdmissionNumber(0),
+                epoch: identity.member.epoch)
+        ]
         for peer in peers.values where peer.status.isPresent {
             guard let description = peer.description else { continue }
             let endpoints = description.endpoints.map {
@@ -158,6 +163,7 @@ extension Mesh {
                     entry: BrokerEntry(
                         id: peer.node, rack: description.rack.isEmpty ? nil : description.rack,
                         endpoints: endpoints),
+                    admission: admissions[peer.node]?.number ?? peer.admission.number,
                     epoch: LeaderEpoch(description.leaderEpoch)))
         }
         return list.sorted { $0.entry.id < $1.entry.id }

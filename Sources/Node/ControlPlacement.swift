@@ -1,0 +1,69 @@
+import Model
+import Replication
+
+/// Where new partitions go.
+extension Control {
+    /// Copies of each partition where nobody says: three, or as many as there are brokers.
+    private static let replicasWanted = 3
+
+    /// How many copies are meant; -1 asks for the default.
+    func replicas(of asked: Int16) -> Int {
+        if asked != -1 { return Int(asked) }
+        if defaults.replicas != -1 { return Int(defaults.replicas) }
+        return min(Self.replicasWanted, members.count)
+    }
+
+    /// Spreads partitions over the brokers that are there, those that lead least first. `loads` is
+    /// counted once for a request, and keeps what the request itself adds.
+    func place(
+        first: Int, count: Int, replicas: Int, _ loads: inout [NodeID: Int]?
+    ) -> [[ReplicaID]] {
+        var counted = loads ?? leaderCounts()
+        let sites = members.map { member in
+            Placement.Site(
+                node: member.entry.id, rack: member.entry.rack ?? "",
+                load: counted[member.entry.id] ?? 0)
+        }
+        let copies = min(max(1, replicas), sites.count)
+        let sets = Placement(sites).partitions(first: first, count: count, replicas: copies)
+        for set in sets { counted[set[0], default: 0] += 1 }
+        loads = counted
+        return identify(sets)
+    }
+
+    private func leaderCounts() -> [NodeID: Int] {
+        var counts: [NodeID: Int] = [:]
+        for entry in topics.values {
+            for state in entry.partitions {
+                if let leader = state.leader { counts[leader, default: 0] += 1 }
+            }
+        }
+        return counts
+    }
+
+    /// An explicit placement, checked before.
+    func identify(_ assignments: [[Int32]]) -> [[ReplicaID]] {
+        identify(assignments.map { $0.map { NodeID($0) } })
+    }
+
+    private func identify(_ sets: [[NodeID]]) -> [[ReplicaID]] {
+        var known: [NodeID: ReplicaID] = [:]
+        for member in members { known[member.entry.id] = member.replica }
+        return sets.map { set in set.compactMap { known[$0] } }
+    }
+
+    /// What is wrong with an explicit placement: each partition needs brokers that are there, as
+    /// many as the others, none of them twice.
+    func placementRefusal(of assignments: [[Int32]]) -> String? {
+        guard let first = assignments.first else { return nil }
+        let known = Set(members.map(\.entry.id.rawValue))
+        let isSound = assignments.allSatisfy { set in
+            !set.isEmpty && set.count == first.count && Set(set).count == set.count
+                && set.count <= ReplicationLimits.replicasMaximum && set.allSatisfy(known.contains)
+        }
+        guard !isSound else { return nil }
+        let brokers = known.sorted().map(String.init).joined(separator: ", ")
+        return "each partition is placed on brokers that are there (\(brokers)), as many as the "
+            + "others, none of them twice"
+    }
+}

@@ -1,0 +1,167 @@
+import Model
+import Replication
+
+/// What a broker is for one of the partitions that it holds.
+public enum PartitionRole: Hashable, Sendable {
+    /// It has the only copy: it leads, and nobody follows or could.
+    case alone(Leadership)
+    /// It leads the others under the state's epoch.
+    case leads(PartitionState, as: ReplicaID, minInSync: Int)
+    /// It copies from whoever leads.
+    case follows(PartitionState, as: ReplicaID)
+    /// Nobody leads that it knows of: it keeps what it has.
+    case waits(PartitionState, as: ReplicaID)
+
+    /// What the register says, where there is one.
+    var state: PartitionState? {
+        switch self {
+        case .alone: nil
+        case .leads(let state, _, _), .follows(let state, _), .waits(let state, _): state
+        }
+    }
+}
+
+/// The copies of partitions: who leads, by what was chosen, and what this broker is to be.
+extension Control {
+    /// The member of a node id; this broker is always one.
+    func member(_ node: NodeID) -> BrokerMember? { members.first { $0.entry.id == node } }
+
+    /// This broker's copies, as registers name them.
+    var ownReplica: ReplicaID {
+        let own = member(identity.broker.id)
+        return (own ?? BrokerMember(entry: identity.broker, epoch: identity.logEpoch)).replica
+    }
+
+    /// A partition whose register was never written: as placed. The only copy of a partition leads
+    /// without a decision; its epoch is the log epoch of its broker, so that consumers notice an
+    /// unclean start.
+    private func placed(_ set: [ReplicaID]) -> PartitionState {
+        guard set.count == 1 else { return .initial(placement: set) }
+        let holder = member(set[0].node)
+        return .initial(
+            placement: [holder?.replica ?? set[0]], epoch: holder?.epoch ?? LeaderEpoch(0))
+    }
+
+    func entry(name: String, _ record: TopicRecord) -> TopicEntry {
+        var states: [PartitionState] = []
+        states.reserveCapacity(record.placement.count)
+        // Partitions are placed in turns: one state in memory serves many of them.
+        var known: [[ReplicaID]: PartitionState] = [:]
+        for (index, set) in record.placement.enumerated() {
+            let partition = TopicPartition(
+                topic: record.id, index: PartitionIndex(Int32(clamping: index)))
+            if let written = self.states[partition] {
+                states.append(written)
+            } else {
+                let state = known[set] ?? placed(set)
+                known[set] = state
+                states.append(state)
+            }
+        }
+        return TopicEntry(
+            id: record.id, name: name,
+            configuration: TopicConfiguration(
+                overrides: record.overrides, broker: defaults.configuration,
+                replicas: record.placement[0].count),
+            partitions: states, placement: record.placement)
+    }
+
+    /// Whether this broker leads a partition of a topic.
+    func leads(_ entry: TopicEntry, _ index: Int32) -> Bool {
+        entry.state(index)?.leader == identity.broker.id
+    }
+
+    /// Whether this broker has a copy of it.
+    func holds(_ entry: TopicEntry, _ index: Int32) -> Bool {
+        entry.state(index)?.replicas.contains(identity.broker.id) ?? false
+    }
+
+    /// What this broker is to be for a partition that it holds.
+    func role(_ entry: TopicEntry, _ index: Int32) -> PartitionRole {
+        let state = entry.partitions[Int(index)]
+        let own = ownReplica
+        if state.replicas == [own.node], states[entry.partition(index)] == nil {
+            return .alone(Leadership(state, leader: own.node))
+        }
+        guard let leader = state.leader else { return .waits(state, as: own) }
+        guard leader == own.node else { return .follows(state, as: own) }
+        // It lost something since it was elected: whoever holds everything is to lead.
+        guard state.inSync.contains(own) else { return .waits(state, as: own) }
+        return .leads(state, as: own, minInSync: entry.configuration.minInSync)
+    }
+
+    func order(_ entry: TopicEntry, _ index: Int32, cleanStart: Bool) -> PartitionOrder {
+        PartitionOrder(
+            partition: entry.partition(index), configuration: entry.configuration,
+            role: role(entry, index), cleanStart: cleanStart)
+    }
+
+    /// Has a partition of this broker opened in its role.
+    mutating func open(
+        _ entry: TopicEntry, _ index: Int32, into effects: inout [Effect]
+    ) {
+        let order = order(entry, index, cleanStart: identity.cleanStart)
+        roles[order.partition] = order.role
+        effects.append(.open(order))
+    }
+
+    /// Tells the shard of a partition what it is now, where that is something else.
+    mutating func assume(_ entry: TopicEntry, _ index: Int32, into effects: inout [Effect]) {
+        let partition = entry.partition(index)
+        guard let held = roles[partition] else { return }
+        let next = role(entry, index)
+        guard next != held else { return }
+        roles[partition] = next
+        effects.append(.assume(partition, next))
+    }
+
+    /// Takes in what was chosen for one partition; says what is wrong with it, if anything. Does
+    /// nothing with other registers.
+    mutating func note(partition value: ChosenValue) -> String? {
+        guard let partition = PartitionRegister.partition(of: value.key) else { return nil }
+        guard let bytes = value.value else {
+            states[partition] = nil
+            return nil
+        }
+        do throws(PartitionState.DecodeError) {
+            states[partition] = try PartitionState(decoding: bytes)
+            return nil
+        } catch {
+            return "\(value.key) can't be read (\(error)): upgrade"
+        }
+    }
+
+    /// The registers of some partitions of a topic changed: this broker may lead now, or follow
+    /// somebody else, or hold what it did not.
+    mutating func refresh(
+        _ name: String, _ indices: [Int32], now: Now, into effects: inout [Effect]
+    ) {
+        guard let old = topics[name] else { return }
+        let next = entry(name: name, record(of: old))
+        topics[name] = next
+        for index in indices where next.state(index) != nil {
+            let partition = next.partition(index)
+            if roles[partition] == nil, holds(next, index) {
+                open(next, index, into: &effects)
+            } else {
+                assume(next, index, into: &effects)
+            }
+            slotMoved(partition, now: now, into: &effects)
+        }
+    }
+
+    /// Brokers came, or came back as another copy: what they hold alone is led under another epoch,
+    /// and this broker may have become one that leads nothing.
+    mutating func follow(_ moved: Set<NodeID>, into effects: inout [Effect]) {
+        for name in topics.keys {
+            guard let entry = topics[name],
+                entry.placement.contains(where: { set in
+                    set.contains { moved.contains($0.node) }
+                })
+            else { continue }
+            let next = self.entry(name: name, record(of: entry))
+            topics[name] = next
+            for index in next.partitions.indices { assume(next, Int32(index), into: &effects) }
+        }
+    }
+}
