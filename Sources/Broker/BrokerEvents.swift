@@ -66,6 +66,20 @@ struct BrokerEvents: Sendable {
             metadata: ["node": "\(node.rawValue)", "cluster": "\(cluster)"])
     }
 
+    func duplicateStore(_ node: NodeID, older: BootEpoch, newer: BootEpoch) {
+        logger.critical(
+            "DUPLICATE_STORE: two processes run with one data directory: both are shut out",
+            metadata: [
+                "node": "\(node.rawValue)", "boots": "\(older.rawValue), \(newer.rawValue)",
+            ])
+    }
+
+    func tableLost(seeds: Int) {
+        logger.warning(
+            "the table of chosen values is gone: asking the mesh to be let in again",
+            metadata: ["seeds": "\(seeds)"])
+    }
+
     func formed(node: NodeID, cluster: String) {
         logger.notice(
             "all expected brokers agreed that this one begins the mesh",
@@ -82,7 +96,7 @@ struct BrokerEvents: Sendable {
         logger.info(
             "a seed can't be reached yet",
             metadata: [
-                "seed": "\(address.host):\(address.port)", "reason": "\(failure)",
+                "seed": "\(address.text)", "reason": "\(failure)",
             ])
     }
 

@@ -53,7 +53,9 @@ public final class BrokerServer: Sendable {
         let events = BrokerEvents(logger: logger)
         let store: DataStore
         do throws(BrokerStartError) {
-            store = try await place(opening, configuration, on: group.next(), events: events)
+            store = try await Placing(
+                opening: opening, configuration: configuration, events: events
+            ).run(on: group.next())
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -107,31 +109,6 @@ public final class BrokerServer: Sendable {
             events.adminSocketFailed("\(error)")
             return nil
         }
-    }
-
-    /// Gives a blank directory its place: in the mesh of the seeds, or in one of its own.
-    private static func place(
-        _ opening: StoreOpening, _ configuration: BrokerConfiguration, on loop: any EventLoop,
-        events: BrokerEvents
-    ) async throws(BrokerStartError) -> DataStore {
-        var identity = DataStore.founding(nodeID: configuration.nodeID)
-        if opening.isBlank { try DataStore.forgetDecisions(in: opening) }
-        if opening.isBlank, !configuration.mesh.seeds.isEmpty {
-            let grant = try await JoinClient.run(opening, configuration, on: loop, events: events)
-            guard grant.identity.hasJoined else {
-                events.formed(node: grant.identity.nodeID, cluster: grant.identity.clusterID)
-                return try DataStore(
-                    opening, identity: grant.identity, nodeID: configuration.nodeID)
-            }
-            // First whom to trust, then who it is: a crash in between asks again.
-            try DataStore.remember(grant.values, in: opening)
-            identity = grant.identity
-            events.joined(node: identity.nodeID, cluster: identity.clusterID)
-        } else if opening.isBlank {
-            try configuration.refuseFoundingInPublic()
-            events.founded(node: identity.nodeID, cluster: identity.clusterID)
-        }
-        return try DataStore(opening, identity: identity, nodeID: configuration.nodeID)
     }
 
     /// Returns when the mesh shuts this broker out for good, with the reason; nil when cancelled.

@@ -62,6 +62,8 @@ public final class TableFile: Sendable {
 
     /// Metadata of a hundred thousand topics is far below it.
     public static let maximumBytes: Int64 = 256 << 20
+    /// A file of this size holds nothing.
+    public static let headerBytes: Int64 = 8
     /// A smaller file is never worth rewriting.
     private static let rewriteThreshold: Int64 = 64 * 1024
 

@@ -59,6 +59,8 @@ struct Handshake: ~Copyable {
         let trust: any TrustStore
         /// Whom the initiator wants to reach, where it knows.
         var expecting: NodeID?
+        /// When the last message to the peer was sent.
+        var challengedAt: Instant?
     }
 
     private var state: State
@@ -302,6 +304,7 @@ struct Handshake: ~Copyable {
             throw HandshakeFailure(.foreignCluster)
         }
         var claim = said
+        claim.challengedAt = party.challengedAt
         claim.admission = secrets.check(proof, of: transcript, isInitiator: !isInitiator)
         var proofBytes = ByteBuffer()
         HandshakeWire.writeProof(proof, into: &proofBytes)

@@ -26,6 +26,8 @@ public enum HandshakeRefusal: UInt8, Error, Sendable, CaseIterable {
     case disconnected = 13
     /// The owner refuses the peer for a reason of its own.
     case unwelcome = 14
+    /// Two processes with the peer's store were seen at once: neither is taken.
+    case duplicateStore = 15
 }
 
 /// How a handshake failed, and on which side.

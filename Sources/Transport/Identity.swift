@@ -123,6 +123,9 @@ public struct PeerClaim: Hashable, Sendable {
     /// Where the peer takes datagrams and links, at the address it connects from.
     public var meshPort: UInt16
     public var admission: AdmissionProof
+    /// When this side sent what the peer's signature answers: the peer was there after that. Nil
+    /// in what a process says of itself.
+    public var challengedAt: Instant?
 }
 
 /// What the owner says to a claim.
@@ -171,6 +174,9 @@ public struct BootLedger: Sendable {
         if let known = boots[store], known.epoch >= epoch { return }
         boots[store] = Boot(epoch: epoch, nonce: nil)
     }
+
+    /// The highest boot of a store that was seen or heard of.
+    public func epoch(of store: StoreID) -> BootEpoch? { boots[store]?.epoch }
 
     /// Whether the claim's boot is a higher one, or the same process again; remembers it then.
     public mutating func accepts(_ claim: PeerClaim) -> Bool {

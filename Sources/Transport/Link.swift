@@ -160,7 +160,7 @@ final class Link: ChannelInboundHandler {
             transport.markDirty(self)
         case .goodbye(let said):
             heardGoodbye = true
-            if reason == nil { reason = said == .superseded ? .superseded : .byPeer }
+            if reason == nil { reason = said.reason }
             leave(reason ?? .byPeer, saying: said)
         }
     }
@@ -181,7 +181,9 @@ final class Link: ChannelInboundHandler {
         do throws(HandshakeFailure) {
             result = try handshake!.receive(
                 message, local: transport.identity, secrets: transport.secrets,
-                party: .init(trust: transport.trust, expecting: expecting), into: &out)
+                party: .init(
+                    trust: transport.trust, expecting: expecting, challengedAt: times.flightSent),
+                into: &out)
         } catch {
             failHandshake(error, sending: out)
             return false
@@ -343,11 +345,13 @@ final class Link: ChannelInboundHandler {
         if wire.readableBytes > 0 { writeLast(wire) } else { context?.close(promise: nil) }
     }
 
-    /// There is no connection: refused, unreachable, or too slow.
-    func connectFailed() {
+    /// There is no connection: refused, unreachable, or too slow; or no address.
+    func connectFailed(isUnknownHost: Bool) {
         guard isBeginning else { return }
         phase = .closed
-        transport.linkFailed(self, HandshakeFailure(.disconnected), isConnected: false)
+        transport.linkFailed(
+            self, HandshakeFailure(.disconnected), isConnected: false,
+            isUnknownHost: isUnknownHost)
     }
 
     /// Tells the transport once.

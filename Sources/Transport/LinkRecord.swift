@@ -26,6 +26,16 @@ enum LinkRecord: Equatable {
         case shuttingDown = 4
         case violation = 5
         case queueFull = 6
+        case duplicateStore = 7
+
+        /// What it means for the side that hears it.
+        var reason: CloseReason {
+            switch self {
+            case .superseded: .superseded
+            case .duplicateStore: .duplicateStore
+            case .idle, .asked, .shuttingDown, .violation, .queueFull: .byPeer
+            }
+        }
     }
 
     private static let rekeyByte: UInt8 = 5

@@ -47,7 +47,15 @@ extension MeshTransport {
                 }
             }
             .connect(host: address.host, port: Int(address.port))
-            .assumeIsolated().whenFailure { _ in link.connectFailed() }
+            .assumeIsolated().whenFailure { error in
+                // Where there was an address, a connection to it was tried.
+                let attempts = error as? NIOConnectionError
+                link.connectFailed(
+                    isUnknownHost: attempts.map {
+                        $0.connectionErrors.isEmpty
+                            && ($0.dnsAError != nil || $0.dnsAAAAError != nil)
+                    } ?? false)
+            }
         return link.id
     }
 
@@ -116,14 +124,16 @@ extension MeshTransport {
 
     /// Ends everything with a member at once: its links and its keys for datagrams. For
     /// revocation; whether it may come back is the trust store's to say.
-    public func forget(_ node: NodeID) {
+    ///
+    /// - Parameter isDuplicate: whether the peer is told that its store is another's too.
+    public func forget(_ node: NodeID, isDuplicate: Bool = false) {
         kept[node] = nil
         table.remove(node)
         datagramAddresses[node] = nil
         addresses[node] = nil
         dropWaiting(for: node)
         for link in links.values where link.info?.claim.nodeID == node {
-            link.abort(.asked, saying: .asked)
+            link.abort(.asked, saying: isDuplicate ? .duplicateStore : .asked)
         }
     }
 
@@ -254,7 +264,10 @@ extension MeshTransport {
     }
 
     /// A handshake, or a connect, has failed.
-    func linkFailed(_ link: Link, _ failure: HandshakeFailure, isConnected: Bool = true) {
+    func linkFailed(
+        _ link: Link, _ failure: HandshakeFailure, isConnected: Bool = true,
+        isUnknownHost: Bool = false
+    ) {
         links[link.id] = nil
         endDialling(link)
         if isConnected {
@@ -272,7 +285,7 @@ extension MeshTransport {
         }
         let reason: LinkFailure =
             if !isConnected {
-                .notConnected
+                isUnknownHost ? .unknownHost : .notConnected
             } else if failure.isRemote {
                 .declined(failure.refusal)
             } else {

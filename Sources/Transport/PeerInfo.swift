@@ -87,14 +87,18 @@ public enum CloseReason: Hashable, Sendable {
     case queueFull
     /// The peer closed it, with or without a goodbye.
     case byPeer
+    /// The peer closed it because another process runs with this one's store.
+    case duplicateStore
     /// The connection broke.
     case broken
 }
 
 /// Why a link did not come about.
 public enum LinkFailure: Error, Hashable, Sendable {
-    /// No connection: refused, unreachable, unknown host or too slow.
+    /// No connection: refused, unreachable or too slow.
     case notConnected
+    /// The host's name has no address, or nobody could be asked for it.
+    case unknownHost
     /// We refused the peer.
     case refused(HandshakeRefusal)
     /// The peer refused us.

@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from cases import case, check, refused
+from cases import Skip, case, check, consume, create_topic, publish, refused
 from broker import wait_until
 from mesh import Mesh
 
@@ -40,6 +40,151 @@ def join_three(stage):
 @case
 def join_five(stage):
     return join(stage, 5)
+
+
+def formers(mesh, numbers, listed, expect):
+    """Blank brokers without ids that have a list of seeds and expect that many brokers."""
+    made = []
+    for number in numbers:
+        broker = mesh.add(None, name=f"blank{number}", seeds=listed,
+                          arguments=["--expect", str(expect)])
+        mesh.brokers.remove(broker)
+        made.append(broker)
+    return made
+
+
+@case
+def expected_brokers_form(stage):
+    """Three blank brokers with one list form one mesh; another list is refused; members are joined."""
+    with Mesh(1, stage.binary) as mesh, Mesh(1, stage.binary) as other:
+        other.found()
+        mesh.brokers.clear()
+        mesh.directory.mkdir(exist_ok=True)
+        shutil.copy(other.secret, mesh.secret)
+        three = formers(mesh, (1, 2, 3), [], 3)
+        listed = [broker.mesh_address for broker in three]
+        for broker in three:
+            broker.seeds = listed
+        stranger, = formers(mesh, (4,), [*listed[:2], "127.0.0.1:1"], 3)
+        # Two of three wait, however long: nobody is in a mesh.
+        for broker in three[:2]:
+            broker.spawn()
+        for broker in three[:2]:
+            wait_until(lambda: "can't be reached yet" in broker.log(), 20, "a try in vain", 0.02)
+            check(broker.alive() and "ready" not in broker.log_since_start(), broker.tail(5))
+        check(not any((broker.data / "identity").exists() for broker in three[:2]), "it has formed")
+        error = refused(stranger, "another list of seeds", "--expect")
+        # Whoever was met by the stranger ended too, or waits still: nobody formed a mesh with it.
+        check(not any((broker.data / "identity").exists() for broker in three[:2]), "it has formed")
+        begin = time.monotonic()
+        for broker in three:
+            if not broker.alive():
+                broker.spawn()
+        for broker in three:
+            broker.await_ready()
+        mesh.brokers.extend(three)
+        mesh.await_agreement()
+        took = time.monotonic() - begin
+        ids = sorted(broker.node_id for broker in three)
+        check(ids == [1, 2, 3], f"ids {ids}")
+        clusters = {broker.ask("members")["clusterId"] for broker in mesh}
+        check(len(clusters) == 1, f"clusters {clusters}")
+        # A list with brokers that are not blank any more: its owner joins them.
+        late, = formers(mesh, (5,), [], 3)
+        late.seeds = [*listed[:2], late.mesh_address]
+        late.start()
+        mesh.brokers.append(late)
+        mesh.await_agreement()
+        check({broker.ask("members")["clusterId"] for broker in mesh} == clusters, "another mesh")
+        # And a wiped one of the three finds its mesh, and begins none.
+        wiped = three[2]
+        gone = wiped.node_id
+        wiped.kill()
+        shutil.rmtree(wiped.data)
+        mesh.await_states(gone, ("dead",))
+        wiped.node_id = None
+        wiped.start()
+        mesh.await_agreement()
+        check({broker.ask("members")["clusterId"] for broker in mesh} == clusters, "a second mesh")
+    return f"three formed in {took:.2f} s; {error}"
+
+
+@case
+def ipv6_loopback(stage):
+    """Three brokers at [::1]: members, topics and clients over IPv6."""
+    with Mesh(3, stage.binary, ipv6=True) as mesh:
+        mesh.start()
+        for broker in mesh:
+            rows = broker.members()
+            for other in mesh:
+                row = rows[other.node_id]
+                check(row["address"] == other.mesh_address and row["kafka"] == [other.bootstrap],
+                      f"{broker.node_id} has {row}")
+        create_topic(mesh[3], "six", 1)
+        mesh.await_topic("six")
+        publish(mesh[1], "six", ["v"], 1)
+        check(consume(mesh[2], "six", 1) == ["v"], "the record")
+        counted = mesh[1].stats()["transport"]["datagramsReceived"]
+        check(counted > 0, "no datagram came by IPv6")
+        listed = mesh[1].cli("gossip", "info", "--via", mesh[2].mesh_address, "--secret-file",
+                             mesh.secret)
+    return f"{counted} datagrams, {listed.stdout.splitlines()[0].strip()}"
+
+
+@case
+def seeds_by_name(stage):
+    """`localhost` as a seed, also for a name that is resolved again after its broker moved."""
+    with Mesh(3, stage.binary) as mesh:
+        for broker in mesh.brokers[1:]:
+            broker.seeds = [f"localhost:{mesh[1].mesh_port}"]
+        mesh.start()
+    return "two joined by localhost"
+
+
+@case
+def name_that_is_not_known_yet(stage):
+    """A seed whose name has no address is tried again, named once, and joined once it has one."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        raise Skip("needs root and unshare, to give one broker a hosts file of its own")
+    name = "late.gossamer.invalid"
+    with Mesh(2, stage.binary) as mesh:
+        mesh.found()
+        first, late = mesh[1], mesh[2]
+        first.start()
+        hosts = mesh.directory / "hosts"
+        hosts.write_text("127.0.0.1 localhost\n")
+        late.wrapper = ["unshare", "-m", "sh", "-c",
+                        'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
+        late.seeds = [f"{name}:{first.mesh_port}"]
+        late.spawn()
+        wait_until(lambda: "unknownHost" in late.log(), 20, "a name that has no address", 0.02)
+        attempts = late.log().count("unknownHost")
+        # It goes on trying: the pause before the next try doubles from 250 ms.
+        begin = time.monotonic()
+        with hosts.open("a") as file:
+            file.write(f"127.0.0.1 {name}\n")
+        late.await_ready()
+        took = time.monotonic() - begin
+        mesh.await_agreement()
+        check(late.log().count("unknownHost") == attempts == 1, late.tail(8))
+        # Away again, while the broker runs: said once more and not at each try.
+        late.stop()
+        hosts.write_text("127.0.0.1 localhost\n")
+        first.stop()
+        late.start()
+        wait_until(lambda: late.log().count("unknownHost") == 2, 20, "the second complaint", 0.02)
+        tries = len(late.ask("events")["events"])
+
+        def again():
+            rows = late.ask("events")["events"]
+            return sum(row["kind"] == "linkFailed" and row.get("node") is None for row in rows) >= 4
+        wait_until(again, 60, f"four tries of the seed, after {tries} events", 0.05)
+        check(late.log().count("unknownHost") == 2, f"said at each try: {late.tail(8)}")
+        with hosts.open("a") as file:
+            file.write(f"127.0.0.1 {name}\n")
+        first.start()
+        mesh.await_agreement()
+    return f"joined {took:.2f} s after its name was known; said once for each absence"
 
 
 @case

@@ -224,23 +224,71 @@ def one_of_two(mesh, first, second, patience=8):
 
 
 @case
-def copy_started_later_is_fenced(stage):
-    """A copy of a running broker's directory: from the moment it starts, only one of both counts."""
-    with Mesh(3, stage.binary) as mesh:
+def copy_of_a_running_broker_is_fenced(stage):
+    """A copy of a running broker's directory has a higher boot: both are shut out, and all say so."""
+    with Mesh(4, stage.binary) as mesh:
         mesh.start()
         original = mesh[3]
+        others = [mesh[n] for n in (1, 2, 4)]
         clone = copy_of(mesh, 3, "clone")
         try:
             clone.spawn()
-            stayed = one_of_two(mesh, original, clone)
-            loser = clone if stayed is original else original
-            text = loser.log()
-            check(any(word in text for word in ("copy", "copied", "clone", "later start", "rolled back")),
-                  f"the loser does not say why: {loser.tail(6)}")
-            outcome = "original stays" if stayed is original else "copy takes over, original ends"
+            begin = time.monotonic()
+            wait_until(lambda: not original.alive() and not clone.alive(), 8, "the end of both", 0.01)
+            took = time.monotonic() - begin
+            for one in (original, clone):
+                text = "\n".join(one.log_since_start())
+                check("error: DUPLICATE_STORE" in text, f"it does not say why it ended: {one.tail(6)}")
+                check(one.process.returncode == 1, f"exit code {one.process.returncode}")
+            boots = {b.node_id: b.members()[3].get("duplicateBoots") for b in others}
+            witnesses = [node for node, row in boots.items() if row]
+            check(len(witnesses) >= 2, f"too few found out: {boots}")
+            for node in witnesses:
+                check("DUPLICATE_STORE" in mesh[node].log(), f"{node} does not log it")
+                data = mesh[node].data
+                table = mesh[node].cli("gossip", "members", "--data-dir", data).stdout
+                check("DUPLICATE_STORE" in table, f"gossip members: {table}")
+                why = mesh[node].cli("gossip", "why", "3", "--data-dir", data, check=False)
+                check("DUPLICATE_STORE" in why.stdout and why.returncode == 10, f"why: {why.stdout}")
         finally:
             clone.close()
-    return outcome
+        # The copy is gone for good: the original comes back at its first start.
+        original.start()
+        mesh.await_agreement()
+        left = [b.members()[3].get("duplicateBoots") for b in others]
+        check(left == [None] * 3, f"still marked: {left}")
+    return f"both ended {took:.2f} s after the copy's start, seen by {witnesses}"
+
+
+@case
+def lost_table_is_fetched_again(stage):
+    """A broker without its table of chosen values is let in again by whom it knew, or says what to do."""
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        cases.create_topic(mesh[3], "kept", 1)
+        mesh.await_topic("kept")
+        cases.publish(mesh[1], "kept", ["v"], 1)
+        loser = mesh[3]
+        before = mesh[1].members()[3]["admission"]
+        for seeds in (list(loser.seeds), []):
+            loser.stop()
+            (loser.data / "chosen").unlink()
+            loser.seeds = seeds
+            loser.start()
+            mesh.await_agreement()
+            mesh.await_topic("kept")
+            mesh.await_same_table()
+            check(cases.consume(mesh[2], "kept", 1) == ["v"], "the record of its partition")
+            check("table of chosen values is gone" in loser.log(), "it does not say so")
+        after = mesh[1].members()[3]["admission"]
+        check(before == after, f"admission {before}, then {after}")
+        # One that never met anybody but its seed, and has no seed any more.
+        loser.stop()
+        for name in ("chosen", "table"):
+            (loser.data / name).unlink()
+        shutil.rmtree(loser.data / "logs")
+        error = cases.refused(loser, "chosen is gone", "--seed HOST:PORT")
+    return error
 
 
 @case

@@ -8,6 +8,7 @@ from broker import wait_until
 from cases import case, check
 from mesh import Mesh
 
+OFFSET_COMMIT = 8
 INIT_PRODUCER_ID = 22
 NOT_LEADER_OR_FOLLOWER = 6
 
@@ -84,6 +85,47 @@ def topic_is_seen_at_once_by_others(stage):
             check(error != 3, f"{name}: unknown at {reader.node_id} after {maker.node_id} made it")
             late += error != 0
     return f"{rounds} topics, 0 unknown, {late} not available yet"
+
+
+def commit(connection, number, topic):
+    """Commits an offset of a group without members; the error of the one partition."""
+    partition = struct.pack(">iq", 0, 7) + wire.string(b"")
+    body = (wire.string(b"loner") + struct.pack(">i", -1) + wire.string(b"") + struct.pack(">q", -1)
+            + struct.pack(">i", 1) + wire.string(topic) + struct.pack(">i", 1) + partition)
+    connection.sendall(wire.request(OFFSET_COMMIT, 2, number, body))
+    _, answer = wire.read_response(connection)
+    return struct.unpack(">h", answer[-2:])[0]
+
+
+@case
+def fresh_topic_can_be_committed(stage):
+    """Created at one broker, committed at the coordinator the next moment: never unknown."""
+    rounds = 30
+    with racked(stage) as mesh:
+        mesh.start()
+        cases.create_topic(mesh[1], "held", 1)
+        mesh.await_topic("held")
+        # Whoever coordinates the group takes its commits; the others send clients there.
+        for broker in mesh:
+            cases.committed(broker, "loner", "held", 1)
+        connections = {b.node_id: wire.connect((b.host, b.port)) for b in mesh}
+        try:
+            def coordinator():
+                found = [n for n, one in connections.items() if commit(one, 1, b"held") == 0]
+                return found and found[0]
+            node = wait_until(coordinator, 20, "a coordinator that takes a commit", 0.05)
+            makers = {n: cases.Administrator(mesh[n]) for n in connections if n != node}
+            for number in range(rounds):
+                name = f"fresh-{number}"
+                makers[sorted(makers)[number % len(makers)]].create(name, 1)
+                error = commit(connections[node], 2 + number, name.encode())
+                check(error == 0, f"{name}: error {error} by coordinator {node}")
+            error = commit(connections[node], 1_000, b"never-made")
+            check(error == 3, f"a topic that nobody made: error {error}")
+        finally:
+            for connection in connections.values():
+                connection.close()
+    return f"{rounds} topics, coordinator {node}"
 
 
 @case

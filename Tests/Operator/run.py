@@ -173,30 +173,34 @@ def live(mesh):
             raise AssertionError(f"tcpdump reads: {read.stdout}")
     if "verb=tap" not in (mesh.root / "log1").read_text().replace('"', ""):
         raise AssertionError("the log does not say who tapped")
-    for words in (["monitor", "--all"], ["heat", "--watch"], ["stats", "--watch"]):
-        view = track(subprocess.Popen(
-            mesh.prefix + [mesh.binary, "gossip", *words, "--data-dir", str(mesh.root / "n1")],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-        time.sleep(1.5)
+    for words in (["monitor", "--all", "--last", "1"], ["heat", "--watch"], ["stats", "--watch"]):
+        view = follow(mesh, *words)
+        view.stdout.read(1)
         view.send_signal(signal.SIGINT)
         if view.wait(5) != 0:
             raise AssertionError(f"{words}: exit {view.returncode} after Ctrl-C")
-    view = track(subprocess.Popen(
-        mesh.prefix + [mesh.binary, "gossip", "monitor", "--data-dir", str(mesh.root / "n1")],
-        stdout=subprocess.PIPE))
-    time.sleep(0.5)
+    view = follow(mesh, "monitor", "--last", "1")
+    view.stdout.read(1)
     view.stdout.close()
+    # It finds out when it has something to say.
+    mesh.run("gossip", "trace", "--inject")
     if view.wait(5) != 0:
         raise AssertionError(f"monitor: exit {view.returncode} after its pipe was closed")
-    follower = track(subprocess.Popen(
-        mesh.prefix + [mesh.binary, "gossip", "monitor", "--all", "--kind", "traced", "--count",
-                       "3", "-o", "json", "--data-dir", str(mesh.root / "n1")],
-        stdout=subprocess.PIPE, text=True))
-    time.sleep(0.7)
+    # The last that were seen by all three come first: then it follows.
+    follower = follow(
+        mesh, "monitor", "--all", "--kind", "traced", "--last", "3", "--count", "6", "-o", "json")
+    lines = [json.loads(follower.stdout.readline()) for _ in range(3)]
     mesh.run("gossip", "trace", "--inject")
-    lines = [json.loads(line) for line in follower.communicate(timeout=10)[0].splitlines()]
-    if len(lines) != 3 or any(line["event"]["kind"] != "traced" for line in lines):
+    lines += [json.loads(line) for line in follower.communicate(timeout=10)[0].splitlines()]
+    if len(lines) != 6 or any(line["event"]["kind"] != "traced" for line in lines):
         raise AssertionError(f"monitor shows {lines}")
+
+
+def follow(mesh, *words):
+    """A live view; what it prints first says that it is under way."""
+    return track(subprocess.Popen(
+        mesh.prefix + [mesh.binary, "gossip", *words, "--data-dir", str(mesh.root / "n1")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
 
 
 def paused(mesh):

@@ -81,6 +81,11 @@ class Admin:
         return bytes(data)
 
 
+def bracketed(host):
+    """A host as it stands in front of a port."""
+    return f"[{host}]" if ":" in host else host
+
+
 class MeshBroker(Broker):
     """One broker of a mesh; `namespace` runs it in a network namespace of that name."""
 
@@ -94,18 +99,21 @@ class MeshBroker(Broker):
             "GOSSAMER_EVENT_LOOPS": "1",
             **(environment or {})})
         self.admin = Admin(self.data / "admin.sock")
+        # What runs the broker, for example in a namespace of its own.
+        self.wrapper = []
         self.ready_at = None
 
     @property
     def bootstrap(self):
-        return f"{self.host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
 
     @property
     def mesh_address(self):
-        return f"{self.host}:{self.mesh_port}"
+        return f"{bracketed(self.host)}:{self.mesh_port}"
 
     def command(self):
         line = ["ip", "netns", "exec", self.namespace] if self.namespace else []
+        line += self.wrapper
         line += [self.binary, "serve", "--data-dir", str(self.data), "--kafka", self.bootstrap,
                  "--mesh", self.mesh_address]
         if self.secret:
@@ -197,7 +205,7 @@ class Mesh:
     """N brokers: the first founds, the others join by its address. Use it in a `with` block."""
 
     def __init__(self, count, binary=DEFAULT_BINARY, directory=None, environment=None,
-                 arguments=lambda node: (), hosts=None, namespaces=None):
+                 arguments=lambda node: (), hosts=None, namespaces=None, ipv6=False):
         self.binary = str(binary)
         self.directory = Path(directory or tempfile.mkdtemp(prefix="gossamer-mesh-"))
         self.secret = self.directory / "secret"
@@ -208,6 +216,8 @@ class Mesh:
             # In a namespace of its own every broker can have the same ports.
             own = {"host": hosts[node - 1], "mesh_port": 7946, "port": 9092,
                    "namespace": namespaces[node - 1]} if hosts else {}
+            if ipv6:
+                own = {"host": "::1"}
             self.add(node, **own)
 
     def __getitem__(self, node):

@@ -124,16 +124,22 @@ private struct EventWords {
         case .linkFailed(let address, let node, let failure):
             self.init(
                 "linkFailed", about: node, reason: Self.reason(failure),
-                "no link to \(address.host):\(address.port): \(Self.reason(failure))")
+                "no link to \(address.text): \(Self.reason(failure))")
+        case .duplicateStore(let node, let older, let newer):
+            self.init(
+                "duplicateStore", about: node,
+                "DUPLICATE_STORE: two processes run with the data directory of \(node.rawValue), "
+                    + "boots \(older.rawValue) and \(newer.rawValue): both are shut out")
         case .outOfPlace(let kind, let address):
             self.init(
-                "outOfPlace", "\(address.host):\(address.port) sent \(kind) and may not: ignored")
+                "outOfPlace", "\(address.text) sent \(kind) and may not: ignored")
         }
     }
 
     private static func reason(_ failure: Transport.LinkFailure) -> String {
         switch failure {
         case .notConnected: "nobody answers there"
+        case .unknownHost: "its name has no address"
         case .refused(let refusal): "this broker refused it: \(refusal)"
         case .declined(let refusal): "it refused this broker: \(refusal)"
         }

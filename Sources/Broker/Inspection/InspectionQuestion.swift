@@ -132,6 +132,8 @@ public struct MemberReport: Codable, Sendable, Equatable {
     public var lastHeardMilliseconds: Int64?
     /// Partitions that it leads.
     public var leads: Int
+    /// Boots of it that ran at the same time, which are both shut out; nil where none did.
+    public var duplicateBoots: [UInt64]?
 }
 
 /// A broker's own part in the mesh.

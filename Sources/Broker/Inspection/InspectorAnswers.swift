@@ -74,7 +74,11 @@ extension Inspector {
                 leads: leads[this] ?? 0)
         ]
         for member in mesh.gossip.memberSnapshots {
-            reports.append(report(member, leads[member.node] ?? 0, voters.contains(member.node)))
+            var row = report(member, leads[member.node] ?? 0, voters.contains(member.node))
+            row.duplicateBoots = shell.trust.duplicate(of: member.node).map {
+                [$0.older.rawValue, $0.newer.rawValue]
+            }
+            reports.append(row)
         }
         return reports.sorted { $0.nodeId < $1.nodeId }
     }
@@ -121,9 +125,7 @@ extension Inspector {
         }
     }
 
-    private static func text(_ address: MeshAddress) -> String {
-        HostPort(host: address.host, port: Int(address.port)).description
-    }
+    private static func text(_ address: MeshAddress) -> String { address.text }
 
     private static func text(_ endpoint: ClientEndpoint) -> String {
         HostPort(host: endpoint.host, port: Int(endpoint.port)).description

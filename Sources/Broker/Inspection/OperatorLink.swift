@@ -102,9 +102,10 @@ private final class OperatorDialogue: MeshTransportDelegate, TrustStore {
     }
 
     func linkFailed(_ address: MeshAddress, expecting: NodeID?, failure: LinkFailure) {
-        let place = "\(address.host):\(address.port)"
+        let place = address.text
         let reason =
             switch failure {
+            case .unknownHost: "the name has no address"
             case .notConnected: "nobody listens there: is it a broker's --mesh address?"
             case .refused(.wrongSecret), .declined(.wrongSecret):
                 "it belongs to a mesh with another admission secret"

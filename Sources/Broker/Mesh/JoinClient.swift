@@ -31,6 +31,7 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
     private var asked: LinkID?
     private var pause: Int64 = 250
     private var isDone = false
+    private var complaints = SeedComplaints()
     /// Kept until the end: the transport does not retain its delegate.
     private var itself: JoinClient?
 
@@ -49,16 +50,17 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
     }
 
     /// Returns once a decision of the mesh admitted this broker.
+    ///
+    /// - Parameter cluster: the mesh that it belongs to already; nil takes any.
     static func run(
-        _ opening: StoreOpening, _ configuration: BrokerConfiguration, on loop: any EventLoop,
-        events: BrokerEvents
+        _ opening: StoreOpening, _ settings: MeshConfiguration, as nodeID: Int32?,
+        of cluster: ClusterID? = nil, on loop: any EventLoop, events: BrokerEvents
     ) async throws(BrokerStartError) -> Grant {
         let outcome = loop.makePromise(of: Grant.self)
         loop.execute {
             let client = JoinClient(
-                settings: configuration.mesh, nodeID: configuration.nodeID, events: events,
-                outcome: outcome)
-            client.begin(opening, on: loop)
+                settings: settings, nodeID: nodeID, events: events, outcome: outcome)
+            client.begin(opening, cluster ?? .none, on: loop)
         }
         do {
             return try await outcome.futureResult.get()
@@ -69,10 +71,12 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
         }
     }
 
-    private func begin(_ opening: StoreOpening, on loop: any EventLoop) {
+    private func begin(
+        _ opening: StoreOpening, _ cluster: ClusterID, on loop: any EventLoop
+    ) {
         do throws(SecretFile.Failure) {
             let identity = LocalIdentity(
-                signingKey: opening.signingKey(), clusterID: .none, nodeID: nil,
+                signingKey: opening.signingKey(), clusterID: cluster, nodeID: nil,
                 storeID: opening.storeID, bootEpoch: opening.bootEpoch, role: .joiner,
                 mode: settings.links.mode)
             let transport = MeshTransport(
@@ -166,6 +170,7 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
 
     func linkOpened(_ peer: PeerInfo) {
         guard !isDone else { return }
+        if peer.isInitiator { complaints.reached(peer.address) }
         guard peer.claim.role == .broker else {
             if peer.isInitiator { dialled[peer.address] = peer.link }
             return perform(forming?.opened(peer.link, peer.claim.publicKey) ?? [])
@@ -190,7 +195,8 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
         case .refused(.ownAddress), .declined(.ownAddress):
             // A list that all have alike has this broker in it.
             return
-        default: events.seedFailed(address, failure)
+        default:
+            if complaints.isNews(address, failure) { events.seedFailed(address, failure) }
         }
         switch failure {
         case .refused(.wrongSecret), .declined(.wrongSecret):
@@ -198,8 +204,8 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
                 .failure(
                     .mesh(
                         "\(settings.secretFile ?? "no --secret-file"): the mesh at "
-                            + "\(address.host):\(address.port) has another admission secret. Copy "
-                            + "the secret file of that mesh")))
+                            + "\(address.text) has another admission secret. Copy the secret file "
+                            + "of that mesh")))
         case .declined(.revoked):
             end(.failure(.mesh("the mesh has revoked this broker's key: it can't come back")))
         case .declined(.staleBoot):

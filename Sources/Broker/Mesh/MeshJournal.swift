@@ -21,6 +21,8 @@ struct MeshJournal {
         case machine(MeshEvent)
         case linkFailed(MeshAddress, NodeID?, LinkFailure)
         case outOfPlace(MeshMessageKind, MeshAddress)
+        /// Two processes with one member's store.
+        case duplicateStore(NodeID, older: BootEpoch, newer: BootEpoch)
     }
 
     /// About 2 MB of events: an hour of a mesh that flaps once a second.

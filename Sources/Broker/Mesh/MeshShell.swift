@@ -12,7 +12,7 @@ import Transport
 /// Owned by the control loop. Messages of peers that are not members are looked at here and go no
 /// further: a candidate may ask to join, an operator may ask questions.
 final class MeshShell: MeshTransportDelegate {
-    private unowned let reactor: Reactor
+    unowned let reactor: Reactor
     let trust: MeshTrust
     let secretFile: String?
     /// Names of the admission secrets that are taken, the one that is shown first.
@@ -26,8 +26,10 @@ final class MeshShell: MeshTransportDelegate {
     /// Links that wait for an answer to a join, by token.
     private var joins: [UInt64: LinkID] = [:]
     private var lastToken: UInt64 = 0
-    /// Where members told this broker that it is one no more.
-    private var fenceWitnesses: Set<MeshAddress> = []
+    private var complaints = SeedComplaints()
+    var fence = Fence()
+    /// The boot of another process with this one's identity that was heard of last.
+    var twin: BootEpoch?
     private var whenLeft: [() -> Void] = []
     private(set) var hasLeft = false
 
@@ -54,7 +56,15 @@ final class MeshShell: MeshTransportDelegate {
     ) throws(SecretFile.Failure) -> EventLoopFuture<MeshAddress> {
         secretNames = try MeshSecrets.names(secretFile)
         trust.use(secretsNamed: secretNames)
-        trust.now = { [unowned reactor] in reactor.now.instant }
+        trust.now = { Clock.now().instant }
+        trust.laterBootIsThere = { [unowned self] node, boot in
+            if let link = self.transport?.peer(node), link.claim.bootEpoch > boot { return true }
+            guard let peer = self.reactor.plane?.mesh.peers[node] else { return false }
+            return peer.status.isPresent && peer.life.boot > boot
+        }
+        trust.whenDuplicate = { [unowned self] node, twins in
+            self.reactor.loop.assumeIsolated().execute { self.shutOut(node, twins) }
+        }
         let transport = MeshTransport(
             loop: reactor.loop, identity: identity, secrets: try MeshSecrets.ring(secretFile),
             trust: trust, delegate: self)
@@ -63,10 +73,13 @@ final class MeshShell: MeshTransportDelegate {
     }
 
     /// Until the machine is made nobody is trusted, so there is nothing yet that it has to know.
-    private func tell(_ input: Mesh.Input) {
+    func tell(_ input: Mesh.Input) {
         guard reactor.plane != nil else { return }
         reactor.post(.mesh(input), to: 0)
     }
+
+    /// Only the shell itself sees some of what happens.
+    func note(_ what: MeshJournal.What) { journal.note(what, at: reactor.now) }
 
     // MARK: Effects
 
@@ -99,6 +112,7 @@ final class MeshShell: MeshTransportDelegate {
             hasLeft = true
             for then in whenLeft { then() }
             whenLeft = []
+        case .event(.alarm(.duplicateIdentity(let life))) where !isNews(of: life.boot): return
         case .event(let event):
             journal.note(event, at: reactor.now)
             reactor.events.report(event)
@@ -115,9 +129,10 @@ final class MeshShell: MeshTransportDelegate {
         transport?.connect(to: first, expecting: node)
     }
 
-    /// Says goodbye to the mesh, then calls back; at once where nobody listens.
+    /// Says goodbye to the mesh, then calls back; at once where nobody listens, or where the mesh
+    /// has shut this broker out.
     func leave(then: @escaping () -> Void) {
-        guard transport != nil, !hasLeft else { return then() }
+        guard transport != nil, !hasLeft, !fence.isClosed else { return then() }
         whenLeft.append(then)
         tell(.leave)
     }
@@ -132,6 +147,7 @@ final class MeshShell: MeshTransportDelegate {
     // MARK: Transport
 
     func linkOpened(_ peer: PeerInfo) {
+        if peer.isInitiator { complaints.reached(peer.address) }
         guard let node = peer.node else { return }
         untried[node] = nil
         tell(
@@ -146,6 +162,10 @@ final class MeshShell: MeshTransportDelegate {
         joins = joins.filter { $0.value != peer.link }
         guard let node = peer.node else { return }
         switch reason {
+        case .duplicateStore:
+            let known = reactor.plane?.mesh.peers[node]?.description?.addresses.first
+            witness(.duplicateStore, at: known ?? peer.address)
+            tell(.linkFailed(node, .closed))
         // What ends in order says nothing about the peer.
         case .idle, .superseded, .asked, .shuttingDown, .queueFull: return
         case .silent, .violation, .byPeer, .broken: tell(.linkFailed(node, .closed))
@@ -156,17 +176,11 @@ final class MeshShell: MeshTransportDelegate {
         _ address: MeshAddress, expecting: NodeID?, failure: Transport.LinkFailure
     ) {
         journal.note(.linkFailed(address, expecting, failure), at: reactor.now)
-        if let reason = Self.fence(failure) {
-            // One member alone could end any broker with its word; where there are more, two must
-            // say so.
-            fenceWitnesses.insert(address)
-            let others = reactor.plane?.mesh.peers.count ?? 0
-            if fenceWitnesses.count >= min(2, max(1, others)) {
-                reactor.shared.progress.fenced(reason)
-            }
-        }
+        if case .declined(let refusal) = failure { witness(refusal, at: address) }
         guard let node = expecting else {
-            if failure != .refused(.ownAddress) { reactor.events.seedFailed(address, failure) }
+            if failure != .refused(.ownAddress), complaints.isNews(address, failure) {
+                reactor.events.seedFailed(address, failure)
+            }
             return tell(.seedFailed(address, Self.reason(failure)))
         }
         if let next = untried[node]?.first {
@@ -178,24 +192,9 @@ final class MeshShell: MeshTransportDelegate {
         tell(.linkFailed(node, Self.reason(failure)))
     }
 
-    /// Refusals that no later try can change: some other process is this member now, or nobody may
-    /// be. A broker that served on would take writes that its mesh never sees.
-    private static func fence(_ failure: Transport.LinkFailure) -> String? {
-        switch failure {
-        case .declined(.staleBoot):
-            "the mesh has seen a later start of this data directory: it is a copy, or was rolled "
-                + "back, or a copy of it runs. Start on an empty directory, or stop the copy"
-        case .declined(.duplicateNodeID):
-            "the mesh has given this broker's node id to another key and store: this one was held "
-                + "for dead and replaced. Start on an empty directory, with another --node-id"
-        case .declined(.revoked): "the mesh has revoked this broker's key: it can't come back"
-        default: nil
-        }
-    }
-
     private static func reason(_ failure: Transport.LinkFailure) -> Gossip.LinkFailure {
         switch failure {
-        case .notConnected: .unreachable
+        case .notConnected, .unknownHost: .unreachable
         case .refused(.timedOut), .declined(.timedOut): .timedOut
         case .refused(.disconnected), .declined(.disconnected): .closed
         case .refused, .declined: .authentication

@@ -9,6 +9,21 @@ import Transport
 final class MeshTrust: TrustStore {
     private var admissions: [NodeID: AdmissionRecord] = [:]
     private var boots = BootLedger()
+    /// When the highest boot of a store was first known.
+    private var bootsKnownAt: [StoreID: Instant] = [:]
+
+    /// Two boots of one store that ran at the same time.
+    struct Duplicate {
+        let older: BootEpoch
+        let newer: BootEpoch
+    }
+
+    /// Stores that are shut out until one of them starts again: as many as were admitted.
+    private(set) var duplicates: [StoreID: Duplicate] = [:]
+    /// Whether a later boot of a member is there now.
+    var laterBootIsThere: (NodeID, BootEpoch) -> Bool = { _, _ in false }
+    /// Called within the transport's own call, once for each pair.
+    var whenDuplicate: (NodeID, Duplicate) -> Void = { _, _ in }
     /// How one admission secret was used since the start, and when somebody last needed it.
     struct SecretUse {
         var joins: UInt64 = 0
@@ -39,7 +54,14 @@ final class MeshTrust: TrustStore {
     /// A life of a member that was heard of: older ones of its store are refused from now on.
     func heard(_ node: NodeID, _ boot: BootEpoch) {
         guard boot.rawValue > 0, let store = admissions[node]?.store else { return }
+        let before = boots.epoch(of: store)
         boots.raise(store, to: boot)
+        if boots.epoch(of: store) != before { bootsKnownAt[store] = now() }
+    }
+
+    /// The boots of a member that ran at the same time; nil where there is one process.
+    func duplicate(of node: NodeID) -> Duplicate? {
+        admissions[node].flatMap { duplicates[$0.store] }
     }
 
     func judge(_ claim: PeerClaim) -> Verdict {
@@ -99,7 +121,33 @@ final class MeshTrust: TrustStore {
         }
         guard !known.isRevoked else { return .refuse(.revoked) }
         if verdict == .operator { return verdict }
-        guard boots.accepts(claim) else { return .refuse(.staleBoot) }
+        let store = claim.storeID
+        if let twins = duplicates[store], claim.bootEpoch <= twins.newer {
+            return .refuse(.duplicateStore)
+        }
+        let before = boots.epoch(of: store)
+        guard boots.accepts(claim) else {
+            return .refuse(isDuplicate(claim, node) ? .duplicateStore : .staleBoot)
+        }
+        if before != claim.bootEpoch {
+            bootsKnownAt[store] = now()
+            duplicates[store] = nil
+        }
         return verdict
+    }
+
+    /// Whether an older boot lives beside a later one: a copy of a running broker's directory
+    /// raises its boot like a restart does, and what tells them apart is that the process before a
+    /// restart is dead. This one signed what was sent to it after the later boot was known. A
+    /// directory that was rolled back is no duplicate: the later boot has ended.
+    private func isDuplicate(_ claim: PeerClaim, _ node: NodeID) -> Bool {
+        guard let newer = boots.epoch(of: claim.storeID), claim.bootEpoch < newer,
+            let known = bootsKnownAt[claim.storeID], let asked = claim.challengedAt, asked > known,
+            laterBootIsThere(node, claim.bootEpoch)
+        else { return false }
+        let twins = Duplicate(older: claim.bootEpoch, newer: newer)
+        duplicates[claim.storeID] = twins
+        whenDuplicate(node, twins)
+        return true
     }
 }

@@ -53,15 +53,44 @@ final class DataStore: Sendable {
                 "--node-id \(asked): \(root) belongs to node \(nodeID.rawValue). Leave the node id "
                     + "out, or choose another --data-dir")
         }
-        do throws(TableError) {
-            chosen = try TableFile(disk: opening.disk, directory: "", name: "chosen")
-            registers = try TableFile(disk: opening.disk, directory: "", name: "registers")
-        } catch {
-            throw .dataDirectory(
-                "\(root): chosen or registers: \(error). The broker does not guess")
-        }
+        chosen = try Self.file(
+            "chosen", in: opening,
+            isFounder
+                ? "The broker does not guess"
+                : "Remove \(root)/chosen and start again: this broker fetches it from its mesh")
+        registers = try Self.file("registers", in: opening, "The broker does not guess")
         logEpoch = try Self.raiseLogEpoch(opening, wasClean: wasClean)
         Self.eraseDeleted(opening.table, on: opening.disk)
+    }
+
+    private static func file(
+        _ name: String, in opening: StoreOpening, _ advice: String
+    ) throws(BrokerStartError) -> TableFile {
+        do throws(TableError) {
+            return try TableFile(disk: opening.disk, directory: "", name: name)
+        } catch {
+            throw .dataDirectory("\(opening.root)/\(name): \(error). \(advice)")
+        }
+    }
+
+    /// Who the broker is, where the directory has a place in a cluster already.
+    static func identity(in opening: StoreOpening) throws(BrokerStartError) -> DirectoryIdentity {
+        do throws(DataDirectoryError) {
+            return try DataDirectory.identity(in: opening.disk)
+        } catch {
+            throw .dataDirectory(StoreOpening.explain(error, opening.root))
+        }
+    }
+
+    /// Whether there is nothing in the table of chosen values: a broker that joined was given some
+    /// before it knew who it is, so it has been taken away since.
+    static func hasLostTable(in opening: StoreOpening) throws(BrokerStartError) -> Bool {
+        guard opening.disk.exists("chosen") else { return true }
+        do throws(DiskError) {
+            return try opening.disk.open("chosen", .readWrite).size() <= TableFile.headerBytes
+        } catch {
+            throw .dataDirectory("\(opening.root)/chosen can't be read: \(error)")
+        }
     }
 
     /// A cluster that begins with this directory.

@@ -1,5 +1,6 @@
 import Model
 import NIOCore
+import Node
 import Sodium
 import Storage
 
@@ -50,6 +51,13 @@ final class StoreOpening: Sendable {
         storeID = store
         bootEpoch = boot
         try Self.remember(store, boot, in: table, root)
+    }
+
+    /// Has the next start leave out the boot that would follow.
+    var skippedBoot: TableChange {
+        let skipped = bootEpoch.rawValue + 1
+        return TableChange(
+            key: Self.bootKey, version: skipped, value: ByteBuffer(integer: skipped))
     }
 
     /// A key for one more owner in this process.

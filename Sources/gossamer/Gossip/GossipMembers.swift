@@ -93,6 +93,10 @@ struct GossipMembers: AsyncParsableCommand {
                 "(accused by \(accusers)\(left ?? ""); see: gossip why \(member.nodeId))")
         }
         if member.isUdpBlocked { remarks.append("UDP_BLOCKED") }
+        if let boots = member.duplicateBoots {
+            let text = boots.map { "\($0)" }.joined(separator: " and ")
+            remarks.append("DUPLICATE_STORE (boots \(text); see: gossip why \(member.nodeId))")
+        }
         return remarks.joined(separator: " ")
     }
 

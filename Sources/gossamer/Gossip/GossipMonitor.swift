@@ -77,7 +77,8 @@ struct GossipMonitor: AsyncParsableCommand {
 enum EventKinds {
     static let all = [
         "acceptorHalted", "confirmed", "datagramsBlocked", "declaredDead", "departed",
-        "digestsDiffered", "duplicateIdentity", "forged", "healthChanged", "helperAnswered",
+        "digestsDiffered", "duplicateIdentity", "duplicateStore", "forged", "healthChanged",
+        "helperAnswered",
         "helpersAsked", "isolated", "joined", "linkAnswered", "linkFailed", "linkProbed",
         "malformed", "malformedAdmission", "outOfPlace", "probeFailed", "probeUnanswered",
         "refusedBytes", "refuted", "refutedOwn", "rejoined", "restarted", "revoked",

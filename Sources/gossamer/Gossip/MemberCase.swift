@@ -20,6 +20,7 @@ struct MemberCase {
         case revoked
         case unheard
         case disputed
+        case duplicate
     }
 
     /// The word and the sentence.
@@ -31,7 +32,7 @@ struct MemberCase {
         var isWell: Bool {
             switch condition {
             case .well, .restarted, .wasAway, .left, .revoked: true
-            case .udpBlocked, .suspected, .dead, .unheard, .disputed: false
+            case .udpBlocked, .suspected, .dead, .unheard, .disputed, .duplicate: false
             }
         }
     }
@@ -71,6 +72,7 @@ struct MemberCase {
 
     func verdict() -> Verdict {
         if isRevoked { return revoked() }
+        if let duplicate = duplicate() { return duplicate }
         let states = Set(views.map(\.report.state))
         let dead = observers(in: "dead")
         let suspecting = observers(in: "suspect")
@@ -115,6 +117,18 @@ struct MemberCase {
             condition: .revoked,
             sentence: "\(node) was revoked\(since). No broker takes a link or a datagram of it; it "
                 + "comes back only by joining anew as another member")
+    }
+
+    private func duplicate() -> Verdict? {
+        let seers = views.filter { $0.report.duplicateBoots != nil }
+        guard let boots = seers.first?.report.duplicateBoots else { return nil }
+        let text = boots.map { "\($0)" }.joined(separator: " and ")
+        let when = latest("duplicateStore").map { " at \(ago($0.event.at))" } ?? ""
+        return Verdict(
+            condition: .duplicate,
+            sentence: "DUPLICATE_STORE: two processes ran with the data directory of \(node)\(when)"
+                + ", boots \(text), seen by \(NodeList.text(seers.map(\.observer).sorted())). "
+                + "Both are shut out. One directory is a copy: remove it and start the other again")
     }
 
     private func departure() -> Verdict {
@@ -189,7 +203,9 @@ struct MemberCase {
         let recent = window.drop { $0.event.kind != "probeUnanswered" }
         let failures = recent.filter { $0.event.kind == "linkFailed" }.compactMap(\.event.reason)
         let tried = recent.contains { $0.event.kind == "linkProbed" }
-        let gone = failures.contains { $0 == "unreachable" || $0 == "nobody answers there" }
+        let gone = failures.contains {
+            ["unreachable", "nobody answers there", "its name has no address"].contains($0)
+        }
         let stuck = failures.contains { $0.contains("timedOut") }
         if gone {
             return "Nobody listens at its address: the process has ended, or the machine or its "
