@@ -19,7 +19,7 @@ extension Shard {
         _ = partitions.insert(
             ShardPartition(
                 id: order.partition, configuration: order.configuration,
-                leadership: order.leadership,
+                role: order.role,
                 machine: PartitionMachine(
                     syncRequired: order.configuration.durability == .sync)))
         effects.append(.run(.open(order)))
@@ -93,7 +93,9 @@ extension Shard {
             let isRefused = opened.log.refusal != nil
             let end = opened.log.endOffset
             let synced = isRefused ? end : opened.log.flushedOffset
-            drive(slot, .lead(order.leadership, end: end, synced: synced), into: &effects)
+            if case .alone(let leadership) = partitions[slot].role {
+                drive(slot, .lead(leadership, end: end, synced: synced), into: &effects)
+            }
             if opened.report != RecoveryReport() {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
             }
@@ -200,7 +202,7 @@ extension Shard {
             partitions[slot].isOpening = true
             let order = PartitionOrder(
                 partition: partitions[slot].id, configuration: partitions[slot].configuration,
-                leadership: partitions[slot].leadership, cleanStart: false)
+                role: partitions[slot].role, cleanStart: false)
             effects.append(.run(.open(order)))
         }
     }

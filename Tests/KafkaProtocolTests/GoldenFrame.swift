@@ -35,6 +35,6 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
     }
 
     static let fromClients = fromClients1 + fromClients2 + fromClients3
-    static let encodedRequests = encodedRequests1 + encodedRequests2
-    static let encodedResponses = encodedResponses1 + encodedResponses2
+    static let encodedRequests = encodedRequests1 + encodedRequests2 + encodedRequests3
+    static let encodedResponses = encodedResponses1 + encodedResponses2 + encodedResponses3
 }
