@@ -2,7 +2,7 @@ public import Coordination
 public import Model
 public import NIOCore
 import OrderedCollections
-import Replication
+public import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
 ///
@@ -29,6 +29,9 @@ public struct Control {
         /// A slot's log was read to its end.
         case slotEnd(TopicPartition)
         case appended(UInt64, ProduceResult)
+        /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
+        /// top of this state.
+        case proposeInSync(TopicPartition, PartitionState, [ReplicaID])
         /// A moment that was asked for has come.
         case wake
     }
@@ -44,6 +47,8 @@ public struct Control {
         case open(PartitionOrder)
         /// What this broker is for an open partition from now on.
         case assume(TopicPartition, PartitionRole)
+        /// A proposed in-sync set was not chosen, or nobody knows what became of it.
+        case proposalEnded(TopicPartition, isUnknown: Bool)
         /// Let go of a partition; `delete` removes its files.
         case close(TopicPartition, delete: Bool)
         case configure(TopicPartition, TopicConfiguration)
@@ -150,6 +155,8 @@ public struct Control {
         case .slotEnd(let partition):
             load(partition, .loaded(epoch: identity.logEpoch), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
+        case .proposeInSync(let partition, let state, let next):
+            proposeInSync(partition, state, next, into: &effects)
         case .wake: wakeCoordinators(now: now, into: &effects)
         }
         announceWake(into: &effects)

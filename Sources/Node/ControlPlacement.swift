@@ -1,4 +1,5 @@
 import Model
+import OrderedCollections
 import Replication
 
 /// Where new partitions go.

@@ -1,5 +1,6 @@
 import Model
-import Replication
+import OrderedCollections
+public import Replication
 
 /// What a broker is for one of the partitions that it holds.
 public enum PartitionRole: Hashable, Sendable {
@@ -162,6 +163,55 @@ extension Control {
             let next = self.entry(name: name, record(of: entry))
             topics[name] = next
             for index in next.partitions.indices { assume(next, Int32(index), into: &effects) }
+        }
+    }
+
+    // MARK: In-sync sets
+
+    /// Has the in-sync set of a partition that this broker leads decided.
+    mutating func proposeInSync(
+        _ partition: TopicPartition, _ state: PartitionState, _ next: [ReplicaID],
+        into effects: inout [Effect]
+    ) {
+        guard let entry = names[partition.topic].flatMap({ topics[$0] }),
+            let initial = initial(of: partition, entry)
+        else {
+            effects.append(.proposalEnded(partition, isUnknown: false))
+            return
+        }
+        let operation = PartitionOperation.alterInSync(
+            next, by: identity.broker.id, epoch: state.leaderEpoch)
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .inSync(partition), token: nil, names: [], outcomes: [])
+        let change = PartitionChange(
+            operation, initial: initial, expecting: state.partitionEpoch,
+            minInSync: entry.configuration.minInSync)
+        effects.append(
+            .propose(
+                number,
+                [
+                    RegisterProposal(
+                        key: PartitionRegister.key(partition), operation: .partition(change))
+                ]))
+    }
+
+    /// What a register means that was never written: never what it holds by now.
+    func initial(of partition: TopicPartition, _ entry: TopicEntry) -> PartitionState? {
+        let index = Int(partition.index.rawValue)
+        guard entry.placement.indices.contains(index) else { return nil }
+        return placed(entry.placement[index])
+    }
+
+    /// What was chosen came as a role already.
+    func inSyncDecided(
+        _ partition: TopicPartition, _ decision: Decision?, into effects: inout [Effect]
+    ) {
+        switch decision {
+        case .chosen: return
+        case .refused, .notChosen, nil:
+            effects.append(.proposalEnded(partition, isUnknown: false))
+        case .unknown: effects.append(.proposalEnded(partition, isUnknown: true))
         }
     }
 }

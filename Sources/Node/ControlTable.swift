@@ -226,6 +226,9 @@ extension Control {
         case .producerIDs:
             changes[number] = nil
             reserved(decisions.first, into: &effects)
+        case .inSync(let partition):
+            changes[number] = nil
+            inSyncDecided(partition, decisions.first, into: &effects)
         case .topics:
             let places = change.outcomes.indices.filter { change.outcomes[$0].error == nil }
             for (place, decision) in zip(places, decisions) {
@@ -281,7 +284,7 @@ extension Control {
                 .policyViolation,
                 "the voters have no room to remember more topics: delete some, or keep fewer"
             )
-        case .taken, .revoked, .unreadable:
+        case .taken, .revoked, .unreadable, .partition:
             (.invalidRequest, "'\(name)' was written by a newer gossamer: upgrade this broker")
         }
     }

@@ -9,6 +9,7 @@ struct PendingChange {
     enum Kind {
         case topics
         case producerIDs
+        case inSync(TopicPartition)
     }
 
     let kind: Kind

@@ -1,4 +1,6 @@
 public import Model
+public import NIOCore
+import Replication
 public import Storage
 
 /// Work of a shard that may block: run on a disk thread, its outcome given back as an input.
@@ -9,13 +11,17 @@ public enum DiskJob: Sendable {
     case compact(TopicPartition, CompactionTask)
     case close(TopicPartition, PartitionLog)
     case erase(TopicPartition)
+    /// Cut a log that is handed over, and hand it back.
+    case cut(TopicPartition, PartitionLog, LogCut)
+    /// Read records for a follower that is behind.
+    case read(ReplicaRead)
 
     /// Whether nobody waits for it: it may take long and must not hold up what somebody waits for.
     public var isMaintenance: Bool {
         switch self {
         case .compact, .erase: true
         case .delete(_, _, let wishes): wishes.isEmpty
-        case .open, .flush, .close: false
+        case .open, .flush, .close, .cut, .read: false
         }
     }
 
@@ -45,6 +51,19 @@ public enum DiskJob: Sendable {
                 try log.close()
                 return .closed(id, nil)
             } catch { return .closed(id, error) }
+        case .cut(let id, var log, let cut):
+            do throws(TruncationError) {
+                let report: RecoveryReport
+                switch cut {
+                case .truncate(let offset): report = try log.truncate(to: offset, now: now)
+                case .restart(let offset): report = try log.restart(at: offset, now: now)
+                }
+                return .cut(id, .success(OpenedLog(log: log, report: report)))
+            } catch { return .cut(id, .failure(error)) }
+        case .read(let read):
+            do throws(DiskError) {
+                return .read(read, .success(try read.slice.read()))
+            } catch { return .read(read, .failure(.storage(error))) }
         case .erase(let id):
             return .erased(id, Self.erase(PartitionOrder.directory(of: id), on: disk))
         }
@@ -120,6 +139,24 @@ public enum DiskOutcome: Sendable {
     case compacted(TopicPartition, CompactionTask, Result<CompactionResult, CompactionError>)
     case closed(TopicPartition, DiskError?)
     case erased(TopicPartition, DiskError?)
+    case cut(TopicPartition, Result<OpenedLog, TruncationError>)
+    case read(ReplicaRead, Result<ByteBuffer, ReadError>)
+}
+
+/// What a follower's log is made to be, so that it agrees with its leader's.
+public enum LogCut: Hashable, Sendable {
+    case truncate(to: Offset)
+    /// Nothing is left, and the log begins there.
+    case restart(at: Offset)
+}
+
+/// A piece of a log that a follower lacks and that is not in memory.
+public struct ReplicaRead: Sendable {
+    let partition: TopicPartition
+    let follower: NodeID
+    let session: AttachSession
+    let from: Offset
+    let slice: LogSlice
 }
 
 extension LogConfiguration {

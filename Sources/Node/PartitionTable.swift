@@ -1,5 +1,5 @@
 public import Model
-public import Replication
+import Replication
 import Storage
 
 /// The order to open one partition: everything that its shard has to know.
@@ -44,6 +44,13 @@ struct ShardPartition {
     /// What this broker is for it, also while it is being opened.
     var role: PartitionRole
     var machine: PartitionMachine
+    /// Copies from the leader, where that is another broker.
+    var follower: FollowerMachine?
+    /// The followers that copy from here, one each.
+    var streams: [FollowerStream] = []
+    var followerWake: Instant?
+    /// What the log is waiting to be cut to, until nothing works on it.
+    var cut: LogCut?
     /// Nil until the disk thread has opened it, and for ever where it could not.
     var opened: PartitionLog?
     /// The disk thread has the order to open it.
@@ -64,6 +71,15 @@ struct ShardPartition {
     var deletionsWaiting: [DeletionWish] = []
 
     var isOpen: Bool { opened != nil }
+
+    /// What was known to be committed when it last ceased to lead or to follow.
+    var watermark = Offset.zero
+
+    /// Below it everything is committed, as far as this broker knows.
+    var committed: Offset {
+        if machine.leadership != nil { return machine.highWatermark }
+        return follower?.position.highWatermark ?? watermark
+    }
 
     /// What clients hear while the log is not open.
     var unavailability: PartitionError { isOpening ? .loading : .storage }

@@ -1,4 +1,4 @@
-public import Model
+import Model
 
 /// Chooses the brokers that hold each partition of a topic: leaders and backups spread over all
 /// brokers, and over racks as far as there are racks.

@@ -1,7 +1,7 @@
 import DequeModule
 import HeapModule
 public import Model
-import Replication
+public import Replication
 public import Storage
 
 /// One event loop's share of the partitions: the data half of a broker.
@@ -18,6 +18,8 @@ public struct Shard {
     public enum Input: Sendable {
         /// Open (or make) the log of a partition that this broker leads.
         case open(PartitionOrder)
+        /// What this broker is for a partition from now on.
+        case assume(TopicPartition, PartitionRole)
         /// Let go of a partition; `delete` removes its files.
         case close(TopicPartition, delete: Bool)
         /// A topic's configuration changed.
@@ -29,6 +31,16 @@ public struct Shard {
         /// The connection is gone: nobody wants these answers.
         case forget(token: UInt64)
         case ask(token: UInt64, [(TopicPartition, PartitionQuestion)])
+        /// What another broker says about partitions of this shard.
+        case replication(from: NodeID, ReplicationMessage)
+        /// The link with a broker ended.
+        case linkLost(NodeID)
+        /// A proposal of this shard was not chosen, or nobody knows.
+        case proposalEnded(TopicPartition, isUnknown: Bool)
+        /// Look after the followers of what is led; ten times a second.
+        case tick
+        /// Everything of this turn was said: send what is to be sent.
+        case turnEnded
         /// Name the bytes of a slot's log from an offset on, for the coordinator to load.
         case scan(TopicPartition, from: Offset)
         case finished(DiskOutcome)
@@ -49,6 +61,10 @@ public struct Shard {
         case answered(token: UInt64, [PartitionAnswer])
         case run(DiskJob)
         case wake(at: Instant)
+        case send(NodeID, ReplicationMessage)
+        /// Have the in-sync set of a partition decided; what was chosen comes as a role, all else
+        /// as `proposalEnded`.
+        case proposeInSync(TopicPartition, PartitionState, [ReplicaID])
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
@@ -72,13 +88,26 @@ public struct Shard {
     /// Partitions whose high watermark moved during this input, for the consumers that wait.
     var advanced: [Int] = []
     var stopping: StopProgress?
+    /// Partitions whose followers are to be sent what was appended in this turn.
+    var streaming: [Int] = []
+    /// Partitions that owe their leader an acknowledgement.
+    var acknowledging: [Int] = []
+    /// Partitions whose followers have not heard of the newest watermark.
+    var moved: [Int] = []
+    var progressDue: Instant?
     let disk: any Disk
     let files: FileHandleCache
     let tail: TailCache
+    /// Of this process: no session with a leader has the number of another.
+    let boot: BootEpoch
+    var followerEffects: [FollowerMachine.Effect] = []
     /// Reused between inputs so that a steady stream allocates nothing for it.
     var machineEffects: [PartitionMachine.Effect] = []
 
-    public init(disk: any Disk, files: FileHandleCache, tail: TailCache) {
+    public init(
+        disk: any Disk, files: FileHandleCache, tail: TailCache, boot: BootEpoch = BootEpoch(0)
+    ) {
+        self.boot = boot
         self.disk = disk
         self.files = files
         self.tail = tail
@@ -93,8 +122,17 @@ public struct Shard {
         case .ask(let token, let questions):
             ask(questions, token: token, now: now, into: &effects)
         case .open(let order): open(order, now: now, into: &effects)
+        case .assume(let id, let role): assume(id, role, now: now, into: &effects)
         case .close(let id, let delete): close(id, delete: delete, into: &effects)
         case .configure(let id, let configuration): configure(id, configuration, into: &effects)
+        case .replication(let from, let message):
+            hear(fromFollower: message, from, into: &effects)
+            hear(fromLeader: message, now: now, into: &effects)
+        case .linkLost(let node): linkLost(node, now: now, into: &effects)
+        case .proposalEnded(let id, let isUnknown):
+            proposalEnded(id, isUnknown: isUnknown, into: &effects)
+        case .tick: tick(now: now, into: &effects)
+        case .turnEnded: endTurn(into: &effects)
         case .scan(let id, let offset): scan(id, from: offset, into: &effects)
         case .finished(let outcome): finished(outcome, now: now, into: &effects)
         case .wake: expire(now: now, into: &effects)
@@ -103,7 +141,16 @@ public struct Shard {
         case .stop: stop(into: &effects)
         }
         serveWaitingConsumers(now: now, into: &effects)
+        scheduleProgress(now: now.instant)
         announceWake(into: &effects)
+    }
+
+    /// Whether a turn left something to send.
+    public var hasToSend: Bool { !streaming.isEmpty || !acknowledging.isEmpty }
+
+    private mutating func endTurn(into effects: inout [Effect]) {
+        sendToFollowers(into: &effects)
+        sendAcknowledgements(into: &effects)
     }
 
     mutating func nextSerial() -> UInt64 {
@@ -124,6 +171,10 @@ public struct Shard {
         switch deadline.kind {
         case .fetch: fetches[deadline.serial] != nil
         case .produce: produces[deadline.serial] != nil
+        case .follower:
+            partitions.isOccupied(Int(deadline.serial))
+                && partitions[Int(deadline.serial)].followerWake == deadline.at
+        case .progress: progressDue == deadline.at
         }
     }
 
@@ -131,9 +182,12 @@ public struct Shard {
         announcedWake = nil
         while let first = deadlines.min, first.at <= now.instant {
             deadlines.removeMin()
+            guard isPending(first) else { continue }
             switch first.kind {
             case .fetch: finishFetch(first.serial, into: &effects)
             case .produce: expireProduce(first.serial, now: now, into: &effects)
+            case .follower: wakeFollower(Int(first.serial), now: now, into: &effects)
+            case .progress: tellProgress(into: &effects)
             }
         }
     }
@@ -142,7 +196,7 @@ public struct Shard {
 /// When a pending request has to be answered at the latest.
 struct Deadline: Comparable {
     /// Which map holds the request.
-    enum Kind { case produce, fetch }
+    enum Kind { case produce, fetch, follower, progress }
 
     let at: Instant
     let serial: UInt64
@@ -162,4 +216,6 @@ public enum ShardNotice: Sendable {
     case writeFailed(TopicPartition, String)
     case syncFailed(TopicPartition, String)
     case maintenanceFailed(TopicPartition, String)
+    /// A follower had to drop what it knew to be committed.
+    case committedCut(TopicPartition, ReplicationAlarm)
 }

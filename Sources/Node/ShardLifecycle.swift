@@ -51,8 +51,11 @@ extension Shard {
 
     mutating func finished(_ outcome: DiskOutcome, now: Now, into effects: inout [Effect]) {
         switch outcome {
-        case .opened(let order, let result): opened(order, result, into: &effects)
-        case .flushed(let id, let task, let error): flushed(id, task, error, into: &effects)
+        case .opened(let order, let result): opened(order, result, now: now, into: &effects)
+        case .flushed(let id, let task, let error):
+            flushed(id, task, error, now: now, into: &effects)
+        case .cut(let id, let result): cutEnded(id, result, now: now, into: &effects)
+        case .read(let read, let result): readEnded(read, result, into: &effects)
         case .deleted(let id, let task, let wishes, let error):
             deleted(id, task, wishes, error, into: &effects)
         case .compacted(let id, let task, let result):
@@ -67,7 +70,7 @@ extension Shard {
     }
 
     private mutating func opened(
-        _ order: PartitionOrder, _ result: Result<OpenedLog, StorageError>,
+        _ order: PartitionOrder, _ result: Result<OpenedLog, StorageError>, now: Now,
         into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: order.partition) else {
@@ -89,13 +92,7 @@ extension Shard {
             partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
             // Opening ended after a stop was asked for: it is closed like the rest.
             guard stopping == nil else { break }
-            // A damaged log is read up to the damage and not written: it is never synced again.
-            let isRefused = opened.log.refusal != nil
-            let end = opened.log.endOffset
-            let synced = isRefused ? end : opened.log.flushedOffset
-            if case .alone(let leadership) = partitions[slot].role {
-                drive(slot, .lead(leadership, end: end, synced: synced), into: &effects)
-            }
+            takeOn(slot, now: now, into: &effects)
             if opened.report != RecoveryReport() {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
             }
@@ -113,6 +110,7 @@ extension Shard {
     /// Such work was reported; the last one lets a stop go on.
     mutating func endJob(_ slot: Int, into effects: inout [Effect]) {
         partitions[slot].jobsUnderWay -= 1
+        beginCut(slot, into: &effects)
         if stopping != nil { closeForStop(slot, into: &effects) }
     }
 
@@ -134,7 +132,8 @@ extension Shard {
     }
 
     private mutating func flushed(
-        _ id: TopicPartition, _ task: FlushTask, _ error: DiskError?, into effects: inout [Effect]
+        _ id: TopicPartition, _ task: FlushTask, _ error: DiskError?, now: Now,
+        into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
         defer { endJob(slot, into: &effects) }
@@ -148,7 +147,9 @@ extension Shard {
         partitions[slot].log.completeFlush(task)
         let again = partitions[slot].flushAgain
         partitions[slot].flushAgain = false
-        drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
+        let synced = partitions[slot].log.flushedOffset
+        drive(slot, .synced(upTo: synced), into: &effects)
+        driveFollower(slot, .synced(upTo: synced), now: now, into: &effects)
         if again, !partitions[slot].flushUnderWay { flush(slot, into: &effects) }
     }
 
@@ -165,8 +166,10 @@ extension Shard {
         reopenFailed(into: &effects)
         for slot in partitions.occupied where partitions[slot].isOpen {
             let id = partitions[slot].id
-            let high = partitions[slot].machine.highWatermark
-            if let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
+            let high = partitions[slot].committed
+            // A follower drops what its leader drops.
+            if partitions[slot].machine.leadership != nil,
+                let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
                 run(.delete(id, task, []), slot, into: &effects)
             } else if let task = partitions[slot].log.beginCompaction(now: now, upTo: high) {
                 run(.compact(id, task), slot, into: &effects)
@@ -228,7 +231,7 @@ extension Shard {
 
     /// A log is closed once nothing works on it any more: a flush that is still under way would be
     /// taken for done, and what closing vouches for would not be on the device.
-    private mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
+    mutating func closeForStop(_ slot: Int, into effects: inout [Effect]) {
         drive(slot, .resign, into: &effects)
         guard partitions[slot].jobsUnderWay == 0 else { return }
         switch partitions[slot].opened?.refusal {

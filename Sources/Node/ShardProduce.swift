@@ -57,6 +57,9 @@ extension Shard {
             partitions[slot].refusedProducer = true
             return (ProduceResult(error: partitions[slot].unavailability), .zero)
         }
+        if let refusal = partitions[slot].machine.refusal(of: work.acknowledgement) {
+            return (ProduceResult(error: PartitionError(refusal)), .zero)
+        }
         guard let epoch = partitions[slot].machine.leadership?.epoch else {
             return (ProduceResult(error: .notLeader), .zero)
         }
@@ -71,6 +74,7 @@ extension Shard {
                 partitions[slot].writesFail = false
                 partitions[slot].unannouncedBytes += records.readableBytes
                 drive(slot, .appended(end: partitions[slot].log.endOffset), into: &effects)
+                if !partitions[slot].streams.isEmpty { streaming.append(slot) }
             }
             var result = ProduceResult()
             result.base = appended.baseOffset
@@ -113,10 +117,12 @@ extension Shard {
                 settleProduce(token >> 20, into: &effects)
             case .highWatermark:
                 advanced.append(slot)
+                if !partitions[slot].streams.isEmpty { moved.append(slot) }
             case .sync:
                 flush(slot, into: &effects)
-            case .proposeInSync:
-                preconditionFailure("nobody follows a partition of one broker")
+            case .proposeInSync(let next):
+                guard let state = partitions[slot].machine.state else { continue }
+                effects.append(.proposeInSync(partitions[slot].id, state, next))
             }
         }
         list.removeAll(keepingCapacity: true)

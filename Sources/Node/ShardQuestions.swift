@@ -170,6 +170,7 @@ extension Shard {
             partitions[slot].log.failDeletion(task, error)
         } else {
             partitions[slot].log.completeDeletion(task)
+            if !partitions[slot].streams.isEmpty { moved.append(slot) }
         }
         resumeDeletions(slot, into: &effects)
     }

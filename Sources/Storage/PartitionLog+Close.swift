@@ -1,4 +1,4 @@
-public import Model
+import Model
 internal import NIOCore
 
 extension PartitionLog {

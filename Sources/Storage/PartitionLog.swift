@@ -81,6 +81,13 @@ public struct PartitionLog: Sendable {
 
     public var latestEpoch: LeaderEpoch? { epochs.latest }
 
+    /// The epoch of the last record; unknown in an empty log. An epoch that was assigned and wrote
+    /// nothing does not count.
+    public var lastRecordEpoch: LeaderEpoch {
+        guard startOffset < endOffset else { return .unknown }
+        return epochs.entries.last { $0.startOffset < endOffset }?.epoch ?? .unknown
+    }
+
     /// The largest epoch up to `epoch` and the offset behind its last record (KIP-101, KIP-320).
     public func endOffset(
         for epoch: LeaderEpoch

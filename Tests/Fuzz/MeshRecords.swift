@@ -20,7 +20,7 @@ public func fuzzMeshRecords(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt 
         guard let record = try? TopicRecord(decoding: bytes, home: NodeID(1)) else { return 0 }
         precondition((try? TopicRecord(decoding: record.encoded())) == record)
         _ = RegisterOperation.growTopic(
-            record.id, from: record.partitions, placement: [[NodeID(1)]]
+            record.id, from: record.partitions, placement: [[replica]]
         )
         .applied(to: bytes)
     case 2:

@@ -23,8 +23,8 @@ import Testing
         #expect(entry.partitions.count == 2)
         #expect(bench.view?.name(of: entry.id) == "orders")
         #expect(bench.view?.topic(id: entry.id)?.name == "orders")
-        #expect(entry.leadership(1)?.leader == NodeID(1))
-        #expect(entry.leadership(2) == nil)
+        #expect(entry.state(1)?.leader == NodeID(1))
+        #expect(entry.state(2) == nil)
     }
 
     @Test func defaultsAreFilledIn() {
@@ -287,7 +287,7 @@ import Testing
         var next = ControlBench(registers: bench.registers, seed: 2, epoch: 1)
         #expect(next.take().ready.isEmpty, "clients wait for the logs")
         #expect(next.opens.count == 3)
-        #expect(next.opens.allSatisfy { $0.leadership.epoch == LeaderEpoch(1) })
+        #expect(next.opens.allSatisfy { $0.epoch == LeaderEpoch(1) })
         next.openAll()
         #expect(next.take().ready == [[]])
         let entry = try #require(next.view?.topic(named: "a"))

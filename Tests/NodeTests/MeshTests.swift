@@ -23,7 +23,7 @@ import Testing
     }
 
     private let topic = TopicRecord(
-        id: TopicID(high: 1, low: 1), placement: [[NodeID(2)]], overrides: [:])
+        id: TopicID(high: 1, low: 1), placement: [[copy(2)]], overrides: [:])
 
     @Test func aFounderDecidesAlone() throws {
         let bench = try mesh(of: 1)

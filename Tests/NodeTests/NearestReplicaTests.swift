@@ -10,9 +10,16 @@ import Testing
         NodeID(1): "a", NodeID(2): "b", NodeID(3): "b", NodeID(4): "c",
     ]
 
-    private static let leadership = Leadership(
-        leader: NodeID(1), epoch: LeaderEpoch(3), replicas: [1, 2, 3, 4, 5].map { NodeID($0) },
-        inSyncReplicas: [1, 2, 3, 5].map { NodeID($0) })
+    /// Broker 4 lags behind.
+    private static let state: PartitionState = {
+        let all = PartitionState.initial(
+            placement: (1...5).map { copy($0) }, epoch: LeaderEpoch(3))
+        let altered = all.alterInSync(
+            to: [1, 2, 3, 5].map { copy($0) }, by: NodeID(1), leaderEpoch: LeaderEpoch(3),
+            expecting: .initial, minInSync: 2)
+        guard case .success(let state) = altered else { preconditionFailure("a legal change") }
+        return state
+    }()
 
     @Test(arguments: [
         ("a", 1), ("b", 2), ("", 1),
@@ -20,20 +27,20 @@ import Testing
         ("c", 1), ("nowhere", 1),
     ])
     func nearest(rack: String, node: Int32) {
-        let found = Self.leadership.nearestReplica(
-            to: rack, among: Self.leadership.inSyncReplicas, racks: { Self.racks[$0] })
+        let found = Self.state.nearestReplica(
+            to: rack, among: Self.state.inSync.map(\.node), racks: { Self.racks[$0] })
         #expect(found == NodeID(node))
     }
 
     @Test func theLeaderGoesBeforeOthersOfItsRack() {
-        let found = Self.leadership.nearestReplica(
-            to: "b", among: Self.leadership.inSyncReplicas, racks: { _ in "b" })
+        let found = Self.state.nearestReplica(
+            to: "b", among: Self.state.inSync.map(\.node), racks: { _ in "b" })
         #expect(found == NodeID(1))
     }
 
     @Test func withoutOtherCopiesItIsTheLeader() {
         #expect(
-            Self.leadership.nearestReplica(to: "b", among: [], racks: { Self.racks[$0] })
+            Self.state.nearestReplica(to: "b", among: [], racks: { Self.racks[$0] })
                 == NodeID(1))
     }
 
@@ -47,9 +54,9 @@ import Testing
             defaults: TopicDefaultsView(
                 partitions: 1, replicas: 1, autoCreateTopics: false, configuration: [:]),
             topics: [])
-        #expect(view.readableReplicas(of: Self.leadership) == [NodeID(1)])
+        #expect(view.readableReplicas(of: Self.state) == [NodeID(1)])
         for rack in ["", "a", "b"] {
-            #expect(view.preferredReplica(of: Self.leadership, for: rack) == nil)
+            #expect(view.preferredReplica(of: Self.state, for: rack) == nil)
         }
     }
 }

@@ -256,6 +256,9 @@ struct NodeProcess {
         case .persist(let number, let changes): writes.append(.own(number, changes))
         case .propose, .read: preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
+        case .assume(let partition, let role): post(.assume(partition, role), to: partition)
+        case .proposalEnded(let partition, let isUnknown):
+            post(.proposalEnded(partition, isUnknown: isUnknown), to: partition)
         case .close(let partition, let delete):
             post(.close(partition, delete: delete), to: partition)
         case .configure(let partition, let configuration):
@@ -289,6 +292,9 @@ struct NodeProcess {
             }
         case .fetched(let token, let results): answers.append(.fetched(token, results))
         case .answered: break
+        case .send: break  // There is nobody else in this mesh.
+        case .proposeInSync(let partition, let state, let next):
+            controlInbox.append(.control(.proposeInSync(partition, state, next)))
         case .run(let job): work.append(.job(shard: index, job))
         case .wake(let moment): timers.append((moment, .shard(index)))
         case .opened(let partition, let failure):

@@ -75,8 +75,10 @@ struct ShardBench {
         return PartitionOrder(
             partition: id,
             configuration: TopicConfiguration(overrides: overrides, broker: [:]),
-            leadership: Leadership(
-                leader: node, epoch: LeaderEpoch(epoch), replicas: [node], inSyncReplicas: [node]),
+            role: .alone(
+                Leadership(
+                    leader: node, epoch: LeaderEpoch(epoch), replicas: [node],
+                    inSyncReplicas: [node])),
             cleanStart: clean)
     }
 

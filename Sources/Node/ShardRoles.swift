@@ -1,0 +1,140 @@
+import Model
+import Replication
+import Storage
+
+/// What a shard's broker is for its partitions: alone, leader, follower, or neither.
+extension Shard {
+    /// A partition's role has changed; one whose log is not at hand takes it on when it is.
+    mutating func assume(
+        _ id: TopicPartition, _ role: PartitionRole, now: Now, into effects: inout [Effect]
+    ) {
+        guard let slot = partitions.index(of: id) else { return }
+        partitions[slot].role = role
+        guard partitions[slot].isOpen, stopping == nil else { return }
+        takeOn(slot, now: now, into: &effects)
+    }
+
+    /// Makes the machines of an open partition be what its role says.
+    mutating func takeOn(_ slot: Int, now: Now, into effects: inout [Effect]) {
+        switch partitions[slot].role {
+        case .alone(let leadership):
+            unfollow(slot)
+            partitions[slot].streams = []
+            drive(slot, .lead(leadership, end: end(slot), synced: synced(slot)), into: &effects)
+        case .leads(let state, let id, let minInSync):
+            lead(slot, state, as: id, minInSync: minInSync, now: now, into: &effects)
+        case .follows(let state, let id):
+            resign(slot, into: &effects)
+            follow(slot, state, as: id, now: now, into: &effects)
+        case .waits:
+            resign(slot, into: &effects)
+            unfollow(slot)
+        }
+    }
+
+    /// Copies no more; what it knew to be committed stays known.
+    private mutating func unfollow(_ slot: Int) {
+        partitions[slot].cut = nil
+        partitions[slot].watermark = partitions[slot].committed
+        partitions[slot].follower = nil
+    }
+
+    private func end(_ slot: Int) -> Offset { partitions[slot].log.endOffset }
+
+    /// A damaged log is read up to the damage and not written: it is never synced again.
+    private func synced(_ slot: Int) -> Offset {
+        let log = partitions[slot].log
+        return log.refusal == nil ? min(log.flushedOffset, log.endOffset) : log.endOffset
+    }
+
+    private mutating func lead(
+        _ slot: Int, _ state: PartitionState, as id: ReplicaID, minInSync: Int, now: Now,
+        into effects: inout [Effect]
+    ) {
+        if partitions[slot].machine.leadership?.epoch == state.leaderEpoch,
+            partitions[slot].machine.state != nil
+        {
+            partitions[slot].streams.removeAll { !state.replicas.contains($0.replica.node) }
+            drive(slot, .minInSyncChanged(minInSync), into: &effects)
+            return drive(slot, .stateChanged(state), into: &effects)
+        }
+        let known = partitions[slot].committed
+        unfollow(slot)
+        partitions[slot].streams = []
+        partitions[slot].log.assign(epoch: state.leaderEpoch)
+        let position = LogPosition(
+            end: end(slot), synced: synced(slot), highWatermark: min(known, end(slot)))
+        drive(
+            slot, .leadReplicas(state, self: id, log: position, minInSync: minInSync),
+            into: &effects)
+        drive(slot, .tick(now.instant), into: &effects)
+    }
+
+    /// Leads no more, if it did: who waits is sent to the new leader.
+    mutating func resign(_ slot: Int, into effects: inout [Effect]) {
+        partitions[slot].streams = []
+        guard partitions[slot].machine.leadership != nil else { return }
+        partitions[slot].watermark = partitions[slot].committed
+        drive(slot, .resign, into: &effects)
+        dismissConsumers(of: slot, into: &effects)
+        dismissDeletions(of: slot, into: &effects)
+    }
+
+    private mutating func follow(
+        _ slot: Int, _ state: PartitionState, as id: ReplicaID, now: Now,
+        into effects: inout [Effect]
+    ) {
+        guard let leader = state.leader else { return }
+        if partitions[slot].follower?.id != id {
+            var machine = FollowerMachine(
+                id: id, boot: boot,
+                syncRequired: partitions[slot].configuration.durability == .sync)
+            var said: [FollowerMachine.Effect] = []
+            machine.handle(
+                .opened(position(slot, highWatermark: partitions[slot].committed)),
+                now: now.instant, into: &said)
+            partitions[slot].follower = machine
+        }
+        driveFollower(
+            slot, .follow(leader, state.leaderEpoch, isUnclean: state.isUnclean), now: now,
+            into: &effects)
+        // A link is opened by the first message over it, so nobody waits for one.
+        driveFollower(slot, .linkUp(leader), now: now, into: &effects)
+    }
+
+    private func position(_ slot: Int, highWatermark: Offset) -> FollowerPosition {
+        let log = partitions[slot].log
+        return FollowerPosition(
+            logStart: log.startOffset, end: log.endOffset, synced: synced(slot),
+            lastEpoch: log.lastRecordEpoch, highWatermark: min(highWatermark, log.endOffset))
+    }
+
+    /// The link with a broker is gone: what it was sent, or sent, may be lost in part.
+    mutating func linkLost(_ node: NodeID, now: Now, into effects: inout [Effect]) {
+        for slot in partitions.occupied where partitions[slot].isOpen {
+            if partitions[slot].follower?.leader == node {
+                driveFollower(slot, .linkDown(node), now: now, into: &effects)
+                driveFollower(slot, .linkUp(node), now: now, into: &effects)
+            }
+            if partitions[slot].streams.contains(where: { $0.replica.node == node }) {
+                partitions[slot].streams.removeAll { $0.replica.node == node }
+                drive(slot, .followerLost(node), into: &effects)
+            }
+        }
+    }
+
+    /// What became of a proposal of this partition's leader, where the register does not say it.
+    mutating func proposalEnded(
+        _ id: TopicPartition, isUnknown: Bool, into effects: inout [Effect]
+    ) {
+        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+        drive(slot, isUnknown ? .proposalUnknown : .proposalFailed, into: &effects)
+    }
+
+    /// Looks after the followers of everything that is led.
+    mutating func tick(now: Now, into effects: inout [Effect]) {
+        for slot in partitions.occupied where partitions[slot].machine.state != nil {
+            drive(slot, .tick(now.instant), into: &effects)
+        }
+    }
+}

@@ -1,0 +1,212 @@
+import HeapModule
+import Model
+import NIOCore
+import Replication
+import Storage
+
+/// How a shard sends what it leads to the brokers that back it up.
+extension Shard {
+    /// Bytes of one append message: large enough that its head costs nothing, small enough that the
+    /// next partition's turn comes soon.
+    private static let appendBytes = 256 * 1024
+
+    /// How long a watermark may wait for records that carry it: far below what a consumer at a
+    /// follower would notice, and long enough to spare a message for each batch.
+    private static let progressDelayMilliseconds: Int64 = 5
+
+    /// Takes what a follower sent.
+    mutating func hear(
+        fromFollower message: ReplicationMessage, _ from: NodeID, into effects: inout [Effect]
+    ) {
+        switch message {
+        case .attach(let id, let request): attach(id, request, from, into: &effects)
+        case .acknowledged(let replica, let ends):
+            guard replica.node == from else { return }
+            for entry in ends { acknowledged(entry, replica, into: &effects) }
+        case .detach(let id, let epoch):
+            guard let slot = openSlot(id), partitions[slot].machine.leadership?.epoch == epoch
+            else { return }
+            partitions[slot].streams.removeAll { $0.replica.node == from }
+            drive(slot, .followerLost(from), into: &effects)
+        default: return
+        }
+    }
+
+    private mutating func attach(
+        _ id: TopicPartition, _ request: AttachRequest, _ from: NodeID,
+        into effects: inout [Effect]
+    ) {
+        guard request.replica.node == from else { return }
+        func refuse(_ reason: AttachRefusal) {
+            effects.append(.send(from, .refused(id, request.session, reason)))
+        }
+        guard partitions.index(of: id) != nil else { return refuse(.unknownPartition) }
+        guard let slot = openSlot(id), let epoch = partitions[slot].machine.leadership?.epoch,
+            let state = partitions[slot].machine.state
+        else { return refuse(.notLeader) }
+        guard request.leaderEpoch == epoch else {
+            return refuse(request.leaderEpoch < epoch ? .fencedEpoch : .notLeader)
+        }
+        guard state.replicas.contains(from) else { return refuse(.notReplica) }
+        let log = partitions[slot].log
+        let found = log.endOffset(for: request.lastEpoch).map { (epoch: $0.epoch, end: $0.endOffset) }
+        let agreement = FollowerStream.answer(
+            request, logStart: log.startOffset, logEnd: log.endOffset, found: found)
+        effects.append(
+            .send(from, .attached(id, request.session, agreement, progress(slot))))
+        partitions[slot].streams.removeAll { $0.replica.node == from }
+        guard case .agreed = agreement else { return }
+        partitions[slot].streams.append(FollowerStream(request))
+        streaming.append(slot)
+        drive(
+            slot, .followerAttached(request.replica, epoch, end: request.vouchedEnd),
+            into: &effects)
+    }
+
+    private mutating func acknowledged(
+        _ entry: AcknowledgedEnd, _ replica: ReplicaID, into effects: inout [Effect]
+    ) {
+        guard let slot = openSlot(entry.partition),
+            let place = partitions[slot].streams.firstIndex(where: { $0.replica == replica }),
+            partitions[slot].streams[place].leaderEpoch == entry.leaderEpoch
+        else { return }
+        partitions[slot].streams[place].acknowledge(entry.end)
+        drive(slot, .followerAcked(replica, entry.leaderEpoch, end: entry.end), into: &effects)
+        // More credit, where there is more to send.
+        if partitions[slot].streams[place].next < partitions[slot].log.endOffset {
+            streaming.append(slot)
+        }
+    }
+
+    private func progress(_ slot: Int) -> LeaderProgress {
+        LeaderProgress(
+            highWatermark: partitions[slot].machine.highWatermark,
+            logStart: partitions[slot].log.startOffset)
+    }
+
+    /// At the end of a turn: everything appended in it goes to each follower in one message.
+    mutating func sendToFollowers(into effects: inout [Effect]) {
+        guard !streaming.isEmpty else { return }
+        for slot in streaming where partitions.isOccupied(slot) && partitions[slot].isOpen {
+            for place in partitions[slot].streams.indices {
+                pump(slot, place, into: &effects)
+            }
+        }
+        streaming.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func pump(_ slot: Int, _ place: Int, into effects: inout [Effect]) {
+        let end = partitions[slot].log.endOffset
+        while let send = partitions[slot].streams[place].read(logEnd: end, hotFrom: .zero) {
+            let piece: LogRead
+            do throws(ReadError) {
+                piece = try partitions[slot].log.read(
+                    from: send.from, below: end, maxBytes: min(send.maxBytes, Self.appendBytes),
+                    atLeastOne: true)
+            } catch {
+                partitions[slot].streams[place].readFailed()
+                effects.append(
+                    .notice(.maintenanceFailed(partitions[slot].id, "copying: \(error)")))
+                return
+            }
+            switch piece {
+            case .empty: return partitions[slot].streams[place].readFailed()
+            case .memory(let bytes):
+                self.send(bytes, from: send.from, slot, place, into: &effects)
+            case .file(let slice):
+                let stream = partitions[slot].streams[place]
+                let read = ReplicaRead(
+                    partition: partitions[slot].id, follower: stream.replica.node,
+                    session: stream.session, from: send.from, slice: slice)
+                return effects.append(.run(.read(read)))
+            }
+        }
+    }
+
+    /// What was read from the disk off the loop goes out, if its follower is still there.
+    mutating func readEnded(
+        _ read: ReplicaRead, _ result: Result<ByteBuffer, ReadError>, into effects: inout [Effect]
+    ) {
+        guard let slot = openSlot(read.partition),
+            let place = partitions[slot].streams.firstIndex(where: {
+                $0.replica.node == read.follower && $0.session == read.session
+            })
+        else { return }
+        switch result {
+        case .success(let bytes):
+            send(bytes, from: read.from, slot, place, into: &effects)
+            streaming.append(slot)
+        case .failure(let error):
+            partitions[slot].streams[place].readFailed()
+            effects.append(.notice(.maintenanceFailed(read.partition, "copying: \(error)")))
+        }
+    }
+
+    private mutating func send(
+        _ bytes: ByteBuffer, from: Offset, _ slot: Int, _ place: Int, into effects: inout [Effect]
+    ) {
+        guard let end = Self.end(of: bytes) else {
+            return partitions[slot].streams[place].readFailed()
+        }
+        let progress = progress(slot)
+        let stream = partitions[slot].streams[place]
+        effects.append(
+            .send(
+                stream.replica.node,
+                .append(
+                    AppendMessage(
+                        partition: partitions[slot].id, session: stream.session,
+                        leaderEpoch: stream.leaderEpoch, base: from, progress: progress,
+                        records: bytes))))
+        partitions[slot].streams[place].sent(
+            through: end, bytes: bytes.readableBytes, highWatermark: progress.highWatermark,
+            logStart: progress.logStart)
+    }
+
+    /// Where whole batches end; costs a look at each header.
+    private static func end(of bytes: ByteBuffer) -> Offset? {
+        var cursor = RecordBatchCursor(bytes, strictness: .structure)
+        var last: Offset?
+        while let batch = try? cursor.next() { last = batch.header.lastOffset }
+        return last.map { $0.advanced(by: 1) }
+    }
+
+    /// Watermarks or log starts moved: followers hear of it with the next records, or soon.
+    mutating func scheduleProgress(now: Instant) {
+        guard !moved.isEmpty, progressDue == nil else { return }
+        let due = now.advanced(byMilliseconds: Self.progressDelayMilliseconds)
+        progressDue = due
+        deadlines.insert(Deadline(at: due, serial: 0, kind: .progress))
+    }
+
+    /// Tells each follower, in one message, what no records told it.
+    mutating func tellProgress(into effects: inout [Effect]) {
+        progressDue = nil
+        var followers: [(node: NodeID, entries: [ProgressEntry])] = []
+        for slot in moved where partitions.isOccupied(slot) && partitions[slot].isOpen {
+            let now = progress(slot)
+            for place in partitions[slot].streams.indices {
+                let isNews = partitions[slot].streams[place].tell(
+                    highWatermark: now.highWatermark, logStart: now.logStart)
+                guard isNews else { continue }
+                let stream = partitions[slot].streams[place]
+                let entry = ProgressEntry(
+                    partition: partitions[slot].id, session: stream.session, progress: now)
+                let node = stream.replica.node
+                if let at = followers.firstIndex(where: { $0.node == node }) {
+                    followers[at].entries.append(entry)
+                } else {
+                    followers.append((node, [entry]))
+                }
+            }
+        }
+        moved.removeAll(keepingCapacity: true)
+        for (node, entries) in followers {
+            let step = ReplicationLimits.entriesPerMessage
+            for start in stride(from: 0, to: entries.count, by: step) {
+                let end = min(entries.count, start + step)
+                effects.append(.send(node, .progress(Array(entries[start..<end]))))
+            }
+        }
+    }
+}
