@@ -53,46 +53,46 @@ public struct CompleteSetLease: Sendable {
     public func isHeld(at now: Instant) -> Bool { until.map { now < $0 } ?? false }
 }
 
-/// A follower's side of it: until when it must not campaign against the leader of an epoch.
+/// A follower's side of it: until when it must neither campaign nor serve against the leader of an
+/// epoch.
 ///
-/// Longer than the leader counts on, for the drift of two clocks. A broker that starts does not
-/// know what it promised before, so it waits as long; it is a candidate again after that. One for
-/// each partition followed, owned by its shard.
+/// Longer than the leader counts on, for the drift of two clocks. It binds a replica that was
+/// elected none the less: its proposal may have been on its way when it promised, even from an
+/// earlier life, so it waits for the rest before it serves. A broker that starts does not know
+/// what it promised before, so it waits as long. Where the leader before consented, or was this
+/// broker, nothing binds: `release`. One for each partition followed, owned by its shard.
 public struct CampaignPromise: Hashable, Sendable {
     public private(set) var epoch = LeaderEpoch.unknown
     private var until: Instant
-    private let openFrom: Instant
 
     /// - Parameter startedAt: of the process.
     public init(startedAt: Instant) {
-        openFrom = startedAt.advanced(
+        until = startedAt.advanced(
             byMilliseconds: ReplicationLimits.leaseHonouredMilliseconds)
-        until = openFrom
     }
 
-    /// The leader of `epoch` asks; false where nothing is promised: a newer epoch is known, or a
-    /// proposal of this replica is undecided and may be chosen yet.
+    /// The leader of `epoch` asks; false where a newer epoch is known, and nothing is promised.
     public mutating func promise(
-        _ epoch: LeaderEpoch, known: LeaderEpoch, hasProposed: Bool, now: Instant
+        _ epoch: LeaderEpoch, known: LeaderEpoch, now: Instant
     ) -> Bool {
-        guard epoch >= known, epoch >= self.epoch, !hasProposed else { return false }
+        guard epoch >= known, epoch >= self.epoch else { return false }
         self.epoch = epoch
         until = max(
             until, now.advanced(byMilliseconds: ReplicationLimits.leaseHonouredMilliseconds))
         return true
     }
 
-    /// The leader of that epoch gave its leadership away: nobody is bound to it.
+    /// The leader up to that epoch gave its leadership away, or was this broker: nobody is bound
+    /// to it.
     public mutating func release(_ epoch: LeaderEpoch) {
-        guard epoch == self.epoch else { return }
+        guard epoch >= self.epoch else { return }
         until = Instant(nanoseconds: 0)
     }
 
-    /// How long it has to wait before it campaigns against the leader of `epoch`. What was
-    /// promised to the leader of an earlier epoch does not bind: it was followed by another.
-    public func remainingMilliseconds(against epoch: LeaderEpoch, now: Instant) -> Int64 {
-        let end = self.epoch == epoch || self.epoch == .unknown ? until : openFrom
-        guard end > now else { return 0 }
-        return max(1, end.milliseconds(since: now))
+    /// How long it has to wait before it campaigns against whoever leads now, or serves in its
+    /// place.
+    public func remainingMilliseconds(now: Instant) -> Int64 {
+        guard until > now else { return 0 }
+        return max(1, until.milliseconds(since: now))
     }
 }

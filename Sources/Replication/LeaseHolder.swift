@@ -95,6 +95,9 @@ public struct LeaseHolder: Sendable {
     }
 
     public private(set) var until: Instant?
+    /// Raised by each lapse. Who began to find out that it leads in one generation serves in that
+    /// generation only: in between it may have been deposed.
+    public private(set) var generation: UInt64 = 0
     private var voters: LeaseVoters?
     private var grants: [Grant] = []
     private var renewals: [Renewal] = []
@@ -203,6 +206,7 @@ public struct LeaseHolder: Sendable {
         guard isHeld, let end = until, now >= end else { return }
         isHeld = false
         until = nil
+        generation += 1
         if rules.lapseConfirmed {
             for place in grants.indices { grants[place].confirmed = nil }
             confirmation = nil

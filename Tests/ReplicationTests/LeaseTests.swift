@@ -195,24 +195,21 @@ private struct Leased {
     @Test func aPromiseBindsLongerThanTheLeaderCountsOn() {
         var promise = CampaignPromise(startedAt: F.time(-10_000))
         let epoch = LeaderEpoch(3)
-        func ask(_ epoch: Int32, known: Int32, proposed: Bool = false) -> Bool {
-            promise.promise(
-                LeaderEpoch(epoch), known: LeaderEpoch(known), hasProposed: proposed,
-                now: F.time(0))
-        }
-        let refused = [ask(3, known: 4), ask(3, known: 3, proposed: true)]
-        #expect(refused == [false, false])
-        let granted = ask(3, known: 3)
+        let refused = promise.promise(epoch, known: LeaderEpoch(4), now: F.time(0))
+        #expect(!refused)
+        #expect(promise.remainingMilliseconds(now: F.time(0)) == 0)
+        let granted = promise.promise(epoch, known: epoch, now: F.time(0))
         #expect(granted)
-        #expect(promise.remainingMilliseconds(against: epoch, now: F.time(0)) == 1_535)
-        #expect(promise.remainingMilliseconds(against: LeaderEpoch(4), now: F.time(0)) == 0)
+        #expect(promise.remainingMilliseconds(now: F.time(0)) == 1_535)
+        promise.release(LeaderEpoch(2))
+        #expect(promise.remainingMilliseconds(now: F.time(0)) == 1_535)
         promise.release(epoch)
-        #expect(promise.remainingMilliseconds(against: epoch, now: F.time(0)) == 0)
+        #expect(promise.remainingMilliseconds(now: F.time(0)) == 0)
     }
 
     @Test func aBrokerThatStartedWaitsAsLong() {
         let promise = CampaignPromise(startedAt: F.time(0))
-        #expect(promise.remainingMilliseconds(against: LeaderEpoch(0), now: F.time(35)) == 1_500)
+        #expect(promise.remainingMilliseconds(now: F.time(35)) == 1_500)
     }
 }
 
