@@ -79,13 +79,13 @@ extension PartitionState {
         if replicas == [candidate.node] {
             let isRecorded = inSync[0].admission == candidate.admission || !rules.admissionChecked
             guard isRecorded else { return .failure(.storeEmptied) }
-            return elected(alone: candidate)
+            return elected(alone: candidate, rules: rules)
         }
         switch longest(answers, rules: rules) {
         case .failure(let refusal): return .failure(refusal)
         case .success(let winner):
             guard winner == candidate else { return .failure(.notFirst(winner.node)) }
-            return elected(alone: candidate)
+            return elected(alone: candidate, rules: rules)
         }
     }
 
@@ -94,7 +94,7 @@ extension PartitionState {
     public func electUnclean(_ candidate: ReplicaID, expecting: PartitionEpoch) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard replicas.contains(candidate.node) else { return .failure(.notReplica) }
-        return elected(alone: candidate).map { state in
+        return elected(alone: candidate, rules: ReplicationRules()).map { state in
             var next = state
             next.isUnclean = true
             return next
@@ -139,7 +139,7 @@ extension PartitionState {
                 }
         }
         let isInSync = inSync.contains { candidate.continues($0, rules) }
-        return raised(candidate).map { state in
+        return raised(candidate, rules).map { state in
             var next = state
             next.inSync = isInSync ? standing.filter { inSync.contains($0) } : [candidate]
             next.keepEligible(standing, minInSync: minInSync, rules: rules)
@@ -147,8 +147,8 @@ extension PartitionState {
         }
     }
 
-    private func elected(alone candidate: ReplicaID) -> Outcome {
-        raised(candidate).map { state in
+    private func elected(alone candidate: ReplicaID, rules: ReplicationRules) -> Outcome {
+        raised(candidate, rules).map { state in
             var next = state
             next.inSync = [candidate]
             next.lastEligible = []
@@ -156,8 +156,8 @@ extension PartitionState {
         }
     }
 
-    private func raised(_ candidate: ReplicaID) -> Outcome {
-        changed(raisingLeaderEpoch: true).map { state in
+    private func raised(_ candidate: ReplicaID, _ rules: ReplicationRules) -> Outcome {
+        changed(raisingLeaderEpoch: leader != candidate.node || rules.epochRaised).map { state in
             var next = state
             next.deposed = leader == candidate.node ? nil : leader
             next.leader = candidate.node

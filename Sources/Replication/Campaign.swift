@@ -1,0 +1,105 @@
+public import Model
+
+/// When a replica proposes itself in place of a leader that is suspected.
+///
+/// Opened at suspicion, not at death: the voters, which refuse while they have granted a lease,
+/// decide when a successor may be chosen, and their answer says how long that is (reference,
+/// sections 10 and 13). The replica of rank r waits r * 75 ms and a little more, so that the first
+/// eligible one proposes alone. Owned by the control loop; one for each partition in question, and
+/// an election is proposed for many of them in one message.
+public struct Campaign: Hashable, Sendable {
+    /// What became of the proposal, of the suspicion, or of the register.
+    public enum Input: Hashable, Sendable {
+        /// Voters, or this replica's own promise, still bind for so long.
+        case held(milliseconds: Int64)
+        /// The change was refused for another reason, or nobody knows: ask again.
+        case failed
+        /// This replica's place among those that are eligible has changed.
+        case rank(Int)
+        /// The register shows this leader.
+        case decided(NodeID?, LeaderEpoch)
+        /// The leader answers again.
+        case refuted
+        case wake
+    }
+
+    /// What the caller has to do.
+    public enum Effect: Hashable, Sendable {
+        /// Propose `PartitionState.elect`, unless a promise binds: then say `held`.
+        case propose
+        case wake(at: Instant)
+        /// Somebody leads: forget this campaign.
+        case ended
+    }
+
+    /// Whom it is against.
+    public let leader: NodeID?
+    public let leaderEpoch: LeaderEpoch
+    public private(set) var rank: Int
+    private let openedAt: Instant
+    private let jitter: Int64
+    private var due: Instant
+    private var isProposing = false
+    private var isEnded = false
+    private var attempts: Int64 = 0
+
+    /// - Parameter jitter: a random number of milliseconds below `campaignJitterMilliseconds`.
+    public init(
+        against leader: NodeID?, _ leaderEpoch: LeaderEpoch, rank: Int, jitter: Int64,
+        now: Instant
+    ) {
+        precondition(rank >= 0 && jitter >= 0, "ranks and jitter are counts")
+        self.leader = leader
+        self.leaderEpoch = leaderEpoch
+        self.rank = rank
+        self.jitter = min(jitter, ReplicationLimits.campaignJitterMilliseconds)
+        openedAt = now
+        due = now
+    }
+
+    /// To be called once, right after it was made.
+    public mutating func open(into effects: inout [Effect]) {
+        arm(openedAt.advanced(byMilliseconds: pause), into: &effects)
+    }
+
+    /// The first does not wait at all: nobody else proposes before its turn.
+    private var pause: Int64 {
+        rank == 0 ? 0 : Int64(rank) * ReplicationLimits.campaignRankMilliseconds + jitter
+    }
+
+    public mutating func handle(_ input: Input, now: Instant, into effects: inout [Effect]) {
+        guard !isEnded else { return }
+        switch input {
+        case .held(let milliseconds):
+            isProposing = false
+            arm(now.advanced(byMilliseconds: max(1, milliseconds) + pause), into: &effects)
+        case .failed:
+            isProposing = false
+            attempts += 1
+            // Longer than a round, and longer for those that come later.
+            let step = ReplicationLimits.campaignRankMilliseconds
+            arm(
+                now.advanced(byMilliseconds: min(attempts, 8) * step + pause + jitter),
+                into: &effects)
+        case .rank(let rank): self.rank = max(0, rank)
+        case .decided(let node, let epoch):
+            // An offline partition waits for a leader still.
+            if epoch > leaderEpoch, node != nil { end(into: &effects) }
+        case .refuted: end(into: &effects)
+        case .wake:
+            guard !isProposing, now >= due else { return }
+            isProposing = true
+            effects.append(.propose)
+        }
+    }
+
+    private mutating func arm(_ at: Instant, into effects: inout [Effect]) {
+        due = at
+        effects.append(.wake(at: at))
+    }
+
+    private mutating func end(into effects: inout [Effect]) {
+        isEnded = true
+        effects.append(.ended)
+    }
+}
