@@ -1,7 +1,6 @@
 public import Coordination
 public import Model
 public import NIOCore
-import OrderedCollections
 import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
@@ -82,8 +81,10 @@ public struct Control {
     let offsetsPartitions: Int32
     let groupConfiguration: GroupConfiguration
     var generator: SeededGenerator
-    /// All topics that the table holds, by name.
-    var topics: OrderedDictionary<String, TopicEntry> = [:]
+    /// All topics that the table holds; views share it.
+    var topics = TopicTable()
+    /// Which topics have partitions that a broker leads: what a change of its epoch is about.
+    var led: [NodeID: Set<String>] = [:]
     /// Names whose change is being written, or whose new partitions are being opened: nobody else
     /// changes them meanwhile.
     var reserved: Set<String> = []
@@ -95,6 +96,8 @@ public struct Control {
     var lookups = Lookups()
     /// What is known of the brokers, this one first.
     var members: [BrokerMember]
+    /// Since when each of them leads what it leads.
+    var epochs: [NodeID: LeaderEpoch]
     /// Topics some of whose partitions are being opened here, by id.
     var openings: [TopicID: PendingOpening] = [:]
     /// Partitions still to be opened before clients may come; nil afterwards.
@@ -123,6 +126,7 @@ public struct Control {
         self.groupConfiguration = groups
         self.generator = generator
         self.members = [BrokerMember(entry: identity.broker, epoch: identity.logEpoch)]
+        self.epochs = [identity.broker.id: identity.logEpoch]
     }
 
     public mutating func handle(_ input: Input, now: Now, into effects: inout [Effect]) {
@@ -176,22 +180,30 @@ public struct Control {
     func view() -> ClusterView {
         ClusterView(
             clusterID: identity.clusterID, brokers: members.map(\.entry),
-            controller: identity.broker.id, defaults: defaults, topics: Array(topics.values))
+            controller: identity.broker.id, defaults: defaults, sharing: topics)
     }
 
     /// Until replicas exist a partition has one copy, whose broker leads it; the epoch says since
     /// when, and rises with each unclean start of that broker.
     func leadership(_ replicas: [NodeID]) -> Leadership {
         let leader = replicas.first ?? identity.broker.id
-        let epoch = members.first { $0.entry.id == leader }?.epoch ?? LeaderEpoch(0)
         return Leadership(
-            leader: leader, epoch: epoch, replicas: replicas, inSyncReplicas: [leader])
+            leader: leader, epoch: epochs[leader] ?? LeaderEpoch(0), replicas: replicas,
+            inSyncReplicas: [leader])
     }
 
     func entry(name: String, _ record: TopicRecord) -> TopicEntry {
+        TopicEntry(
+            id: record.id, name: name,
+            configuration: TopicConfiguration(
+                overrides: record.overrides, broker: defaults.configuration),
+            partitions: leaderships(record.placement))
+    }
+
+    private func leaderships(_ placement: [[NodeID]]) -> [Leadership] {
         var leaderships: [Leadership] = []
-        leaderships.reserveCapacity(record.placement.count)
-        for replicas in record.placement {
+        leaderships.reserveCapacity(placement.count)
+        for replicas in placement {
             // Neighbours mostly have the same placement.
             let last = leaderships.last
             if let last, last.replicas == replicas {
@@ -200,11 +212,51 @@ public struct Control {
                 leaderships.append(leadership(replicas))
             }
         }
-        return TopicEntry(
-            id: record.id, name: name,
-            configuration: TopicConfiguration(
-                overrides: record.overrides, broker: defaults.configuration),
-            partitions: leaderships)
+        return leaderships
+    }
+
+    /// Puts a topic in the place of the one with its name, which is returned.
+    @discardableResult
+    mutating func put(_ next: TopicEntry) -> TopicEntry? {
+        let old = topics[next.name]
+        topics.set(next)
+        if let old {
+            guard !next.hasSameLeaders(as: old) else { return old }
+            forgetLeaders(of: old)
+        }
+        for leader in next.leaders { led[leader, default: []].insert(next.name) }
+        return old
+    }
+
+    /// Takes a topic out and returns it.
+    mutating func take(_ name: String) -> TopicEntry? {
+        guard let old = topics.remove(name) else { return nil }
+        forgetLeaders(of: old)
+        return old
+    }
+
+    private mutating func forgetLeaders(of topic: TopicEntry) {
+        for leader in topic.leaders { led[leader]?.remove(topic.name) }
+    }
+
+    /// Since when a broker leads has changed: its partitions are given the new epoch, and no
+    /// other's. Costs the topics that it has partitions of.
+    mutating func refreshLeaderships(of broker: NodeID) {
+        for name in (led[broker] ?? []).sorted() {
+            guard let topic = topics[name] else { continue }
+            var partitions = topic.partitions
+            for index in partitions.indices where partitions[index].leader == broker {
+                let last = index > 0 ? partitions[index - 1] : nil
+                let replicas = partitions[index].replicas
+                partitions[index] =
+                    last.map { $0.replicas == replicas } == true
+                    ? partitions[index - 1] : leadership(replicas)
+            }
+            topics.set(
+                TopicEntry(
+                    id: topic.id, name: name, configuration: topic.configuration,
+                    partitions: partitions))
+        }
     }
 
     /// Whether this broker leads a partition of a topic.

@@ -25,14 +25,14 @@ extension Control {
                 continue
             }
             do throws(TopicRecord.DecodeError) {
-                topics[name] = entry(name: name, try TopicRecord(decoding: bytes))
+                put(entry(name: name, try TopicRecord(decoding: bytes)))
             } catch {
                 start.failures.append("\(value.key): \(error)")
             }
         }
         prepareSlots()
         var orders: [PartitionOrder] = []
-        for topic in topics.values {
+        for topic in topics.sortedNames.compactMap({ topics[$0] }) {
             for index in topic.partitions.indices where isOwn(topic, Int32(index)) {
                 let order = order(topic, Int32(index), cleanStart: identity.cleanStart)
                 start.partitions.insert(order.partition)
@@ -96,15 +96,13 @@ extension Control {
         for value in values {
             guard let name = Self.topicName(of: value.key) else { continue }
             isChanged = true
-            let old = topics[name]
             guard let bytes = value.value else {
-                if let old { gone.append(old) }
-                topics[name] = nil
+                if let old = take(name) { gone.append(old) }
                 continue
             }
             do throws(TopicRecord.DecodeError) {
                 let next = entry(name: name, try TopicRecord(decoding: bytes))
-                topics[name] = next
+                let old = put(next)
                 if let old, old.id != next.id { gone.append(old) }
                 adopt(next, after: old?.id == next.id ? old : nil, into: &effects)
             } catch {
@@ -183,16 +181,11 @@ extension Control {
     /// The brokers changed: clients are told of those that are there, and since when each leads.
     mutating func follow(_ next: [BrokerMember], into effects: inout [Effect]) {
         guard next != members else { return }
-        let before = members
         members = next
-        let moved = next.contains { member in
-            before.first { $0.entry.id == member.entry.id }?.epoch != member.epoch
-        }
-        if moved {
-            for name in topics.keys {
-                guard let entry = topics[name] else { continue }
-                topics[name] = self.entry(name: name, record(of: entry))
-            }
+        // One that is away leads since when it did.
+        for member in next where epochs[member.entry.id] != member.epoch {
+            epochs[member.entry.id] = member.epoch
+            refreshLeaderships(of: member.entry.id)
         }
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)

@@ -156,6 +156,11 @@ public struct InfoReport: Codable, Sendable, Equatable {
     public var rumours: RumourReport
     public var uptimeMilliseconds: Int64
     public var version: String
+    /// Writes of durable tables that took so long that the broker doubts itself, of so many, and
+    /// the longest of all; nil from a broker that counts none.
+    public var slowWrites: UInt64?
+    public var writes: UInt64?
+    public var longestWriteMilliseconds: UInt64?
 }
 
 /// What waits to be passed on, and what was dropped, by class.
@@ -228,6 +233,8 @@ public struct StatsReport: Codable, Sendable, Equatable {
     /// What peers did against the rules of a link, by reason.
     public var linkViolations: [String: UInt64]
     public var paxos: [String: UInt64]
+    /// Writes of the durable tables, each with its fsync; nil from a broker that counts none.
+    public var disk: [String: UInt64]?
 }
 
 /// What a broker accepts as proof, without showing any of it.

@@ -55,7 +55,7 @@ extension Inspector {
     // MARK: Members
 
     private func members(_ mesh: Mesh, _ shell: MeshShell) -> [MemberReport] {
-        let leads = leads()
+        let view = reactor.view
         let voters = Set(mesh.proposer.roster?.voters.map(\.node) ?? [])
         let own = mesh.gossip.ownRecord
         let this = NodeID(reactor.view.controller.rawValue)
@@ -71,10 +71,10 @@ extension Inspector {
                 isVoter: voters.contains(this), health: mesh.gossip.healthMultiplier,
                 isUdpBlocked: false, accusers: [],
                 forMilliseconds: reactor.now.instant.milliseconds(since: startedAt),
-                leads: leads[this] ?? 0)
+                leads: view.leads(of: this))
         ]
         for member in mesh.gossip.memberSnapshots {
-            var row = report(member, leads[member.node] ?? 0, voters.contains(member.node))
+            var row = report(member, view.leads(of: member.node), voters.contains(member.node))
             row.duplicateBoots = shell.trust.duplicate(of: member.node).map {
                 [$0.older.rawValue, $0.newer.rawValue]
             }
@@ -103,17 +103,6 @@ extension Inspector {
             leads: leads)
     }
 
-    /// How many partitions each broker leads.
-    private func leads() -> [NodeID: Int] {
-        var leads: [NodeID: Int] = [:]
-        for name in reactor.view.sortedNames {
-            for leadership in reactor.view.topic(named: name)?.partitions ?? [] {
-                leads[leadership.leader, default: 0] += 1
-            }
-        }
-        return leads
-    }
-
     static func text(_ status: MemberStatus) -> String {
         switch status {
         // Admitted, and nobody has heard of it here: nothing says that it is there.
@@ -139,6 +128,7 @@ extension Inspector {
         let own = mesh.gossip.ownRecord
         let load = mesh.gossip.rumourLoad
         let store = reactor.shared.store
+        let times = [reactor.shared.tables.writeTimes, reactor.shared.registers.writeTimes]
         return InfoReport(
             nodeId: store.nodeID.rawValue, clusterId: store.clusterID,
             publicKey: Self.text(mesh.publicKey), storeId: Self.text(store.opening.storeID),
@@ -155,7 +145,10 @@ extension Inspector {
                 droppedMarks: load.droppedMarks,
                 transmissionsPerRumour: load.transmissionsPerRumour),
             uptimeMilliseconds: reactor.now.instant.milliseconds(since: startedAt),
-            version: own.description.softwareVersion)
+            version: own.description.softwareVersion,
+            slowWrites: times.reduce(0) { $0 + $1.slowWrites },
+            writes: times.reduce(0) { $0 + $1.writes },
+            longestWriteMilliseconds: times.map(\.longestMilliseconds).max())
     }
 
     private func keys(_ mesh: Mesh, _ shell: MeshShell) -> KeysReport {
