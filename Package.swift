@@ -17,6 +17,8 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let heap: Target.Dependency = .product(name: "HeapModule", package: "swift-collections")
+let trees: Target.Dependency = .product(
+    name: "HashTreeCollections", package: "swift-collections")
 let ordered: Target.Dependency = .product(name: "OrderedCollections", package: "swift-collections")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(
@@ -79,7 +81,7 @@ let package = Package(
             "Node",
             [
                 "Model", "Gossip", "Paxos", "Storage", "Replication", "Coordination", nioCore,
-                deque, heap, ordered,
+                deque, heap, ordered, trees,
             ]),
         module("Simulation", ["Model", "Storage", "Gossip", nioCore, heap]),
         module(

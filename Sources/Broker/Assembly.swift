@@ -227,12 +227,18 @@ extension SharedParts {
         diskThreads.start()
         let maintenanceThread = NIOThreadPool(numberOfThreads: 1)
         maintenanceThread.start()
+        let mailboxes = loops.map { Mailbox(loop: $0) }
+        let whenSlow: @Sendable (Int64) -> Void = { milliseconds in
+            events.slowDisk(milliseconds)
+            mailboxes[0].post(.mesh(.slowDisk))
+        }
         return SharedParts(
-            mailboxes: loops.map { Mailbox(loop: $0) }, disk: store.disk,
+            mailboxes: mailboxes, disk: store.disk,
             files: FileHandleCache(capacity: configuration.limits.openFiles),
             tail: loops.map { _ in TailCache(budgetBytes: tailBytes / loops.count) },
             diskThreads: diskThreads, maintenanceThread: maintenanceThread,
-            tables: TableWriter(), registers: TableWriter(), store: store, events: events,
+            tables: TableWriter(whenSlow: whenSlow), registers: TableWriter(whenSlow: whenSlow),
+            store: store, events: events,
             progress: BrokerProgress(shards: loops.count, loop: loops[0]),
             limits: configuration.limits, dataDirectory: configuration.dataDirectory)
     }

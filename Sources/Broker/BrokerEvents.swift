@@ -127,6 +127,14 @@ struct BrokerEvents: Sendable {
             metadata: ["error": "\(reason)"])
     }
 
+    func slowDisk(_ milliseconds: Int64) {
+        logger.warning(
+            "a write of a table took long: this broker is slower to accuse others for a while",
+            metadata: [
+                "milliseconds": "\(milliseconds)", "bound": "\(TableWriter.slowMilliseconds)",
+            ])
+    }
+
     func registersWait() {
         logger.warning("the disk is full: this voter's answers wait until there is room")
     }

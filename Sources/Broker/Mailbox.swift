@@ -20,6 +20,8 @@ enum Answer: Sendable {
     case answered([PartitionAnswer])
     case control(ControlReply)
     case decided(Decision)
+    /// An operator's answer, in bytes.
+    case text(ByteBuffer)
 }
 
 /// The way into a reactor from other threads.

@@ -154,6 +154,7 @@ extension GossipMachine {
     // MARK: Answers
 
     mutating func acknowledged(_ id: UInt64, from: NodeID, overLink: Bool) {
+        if heardFarewell(id, from: from) { return }
         if let relay = relays[id], relay.target == from {
             relays.removeValue(forKey: id)
             sendDatagram(pack(.ack(relay.originID), lead: []), to: relay.origin)

@@ -2,7 +2,7 @@ internal import Model
 internal import NIOCore
 internal import OrderedCollections
 
-/// Starting, leaving, and never giving anybody up.
+/// Starting, and never giving anybody up.
 extension GossipMachine {
     mutating func start(_ persisted: [PersistedMember], _ values: [ChosenValue]) {
         guard !isStarted else { return }
@@ -105,16 +105,7 @@ extension GossipMachine {
         scheduleDeadContact()
     }
 
-    // MARK: Leaving
-
-    mutating func leave() {
-        guard leftAt == nil else { return }
-        let next = Incarnation(record.life.incarnation.rawValue &+ 1)  // 2^32 lives of one boot
-        renewRecord(incarnation: next, isLeaving: true)
-        let at = now.advanced(byMilliseconds: GossipLimits.lingerMilliseconds)
-        leftAt = at
-        timers.set(.left, at: at)
-    }
+    // MARK: What this member says of itself
 
     mutating func describe(_ description: SelfDescription) {
         let next = Incarnation(record.life.incarnation.rawValue &+ 1)  // 2^32 lives of one boot

@@ -60,6 +60,7 @@ public struct GossipMachine: Sendable {
     var lastMajority: Instant?
     var isIsolated = false
     var leftAt: Instant?
+    var farewell: Farewell?
 
     // MARK: Dissemination
 
@@ -169,7 +170,8 @@ public struct GossipMachine: Sendable {
         case .suspicion(let node): suspicionEnded(node)
         case .wants: if let due = wantsDue, due <= now { retryWants() }
         case .isolation: weighIsolation()
-        case .left: if let at = leftAt, at <= now { out.append(.left) }
+        case .farewell: sayFarewell()
+        case .left: if let at = leftAt, at <= now { finishLeaving() }
         }
     }
 

@@ -83,18 +83,33 @@ extension GossipMachine {
 
     public func value(_ key: String) -> ChosenValue? { table[key]?.value }
 
-    /// The versions of keys with a prefix, in order: one pass over the table.
-    public func versions(prefix: String = "") -> [TableVersion] {
-        var found: [TableVersion] = []
-        table.forEach { entry in
-            if entry.value.key.hasPrefix(prefix) {
-                found.append(
-                    TableVersion(
-                        key: entry.value.key, ballot: entry.value.ballot, hash: entry.hash,
-                        isTombstone: entry.value.value == nil))
+    /// The versions of keys with a prefix, a page at a time, in no order that means anything.
+    ///
+    /// A page looks at whole buckets until it has seen `count` keys; `next` is where the one behind
+    /// it begins, nil after the last. A key that is the prefix itself is on the first page.
+    public func versions(
+        prefix: String = "", from bucket: Int = 0, seeing count: Int = .max
+    ) -> (page: [TableVersion], next: Int?) {
+        var page: [TableVersion] = []
+        if bucket == 0, let entry = table[prefix] { page.append(Self.version(entry)) }
+        var next = max(0, bucket)
+        var seen = 0
+        while next < GossipLimits.digestLeaves, seen < count {
+            for key in table.keys(inLeaf: next) {
+                seen += 1
+                guard key.hasPrefix(prefix), bucket > 0 || key != prefix, let entry = table[key]
+                else { continue }
+                page.append(Self.version(entry))
             }
+            next += 1
         }
-        return found.sorted { $0.key < $1.key }
+        return (page, next < GossipLimits.digestLeaves ? next : nil)
+    }
+
+    private static func version(_ entry: GossipTable.Entry) -> TableVersion {
+        TableVersion(
+            key: entry.value.key, ballot: entry.value.ballot, hash: entry.hash,
+            isTombstone: entry.value.value == nil)
     }
 
     public var rumourLoad: RumourLoad {

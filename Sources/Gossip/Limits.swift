@@ -81,8 +81,13 @@ public enum GossipLimits {
     /// Each dead member is contacted as often, but all together at most once a second.
     static let deadContactMilliseconds: Int64 = 10_000
     static let deadContactMinimumMilliseconds: Int64 = 1_000
-    /// How long a leaving member spreads its goodbye.
+    /// How long a leaving member spreads its goodbye at most.
     static let lingerMilliseconds: Int64 = 1_000
+    /// Members that have to have heard a goodbye before it is left to them: with as many, a rumour
+    /// is lost only if all of them die in the same moment.
+    static let farewellsHeard = 3
+    /// Members that are told at a time: some more than are needed, because datagrams get lost.
+    static let farewellPeers = 5
     /// The lease: without a majority of voters for longer, and with a third of the mesh silent, a
     /// member assumes that it is the sick one.
     static let leaseMilliseconds: Int64 = 1_500

@@ -14,6 +14,7 @@ enum TimerKind: Hashable {
     case suspicion(NodeID)
     case wants
     case left
+    case farewell
     case isolation
 }
 

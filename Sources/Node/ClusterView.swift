@@ -55,6 +55,15 @@ public struct TopicEntry: Sendable {
         self.placement = placement
     }
 
+    /// Costs a comparison of two numbers for each partition.
+    func hasSameLeaders(as other: TopicEntry) -> Bool {
+        partitions.count == other.partitions.count
+            && zip(partitions, other.partitions).allSatisfy { $0.leader == $1.leader }
+    }
+
+    /// The brokers that it was placed on, in ascending order.
+    var brokers: [NodeID] { Set(placement.lazy.joined().map(\.node)).sorted() }
+
     /// Internal topics are the broker's own: clients read them and don't write them.
     public var isInternal: Bool { name == TopicName.consumerOffsets }
 
@@ -72,7 +81,8 @@ public struct TopicEntry: Sendable {
 /// One moment's picture of brokers, topics and leaders: the table that Metadata answers come from.
 ///
 /// Immutable and shared: the control machine makes a new one at each change, and every event loop
-/// holds the newest it was given. A lookup costs one hash; making one copies the topic table.
+/// holds the newest it was given. A lookup costs one hash; making one costs what it lists of the
+/// brokers, because its topics are shared with the one before (`TopicTable`).
 public final class ClusterView: Sendable {
     public let clusterID: String
     public let brokers: [BrokerEntry]
@@ -80,33 +90,41 @@ public final class ClusterView: Sendable {
     /// itself.
     public let controller: NodeID
     public let defaults: TopicDefaultsView
-    private let topics: [String: TopicEntry]
-    private let names: [TopicID: String]
-    /// All names in ascending order.
-    public let sortedNames: [String]
+    private let topics: TopicTable
 
-    public init(
+    public convenience init(
         clusterID: String, brokers: [BrokerEntry], controller: NodeID,
         defaults: TopicDefaultsView, topics: [TopicEntry]
+    ) {
+        self.init(
+            clusterID: clusterID, brokers: brokers, controller: controller, defaults: defaults,
+            sharing: TopicTable(topics))
+    }
+
+    init(
+        clusterID: String, brokers: [BrokerEntry], controller: NodeID,
+        defaults: TopicDefaultsView, sharing topics: TopicTable
     ) {
         self.clusterID = clusterID
         self.brokers = brokers
         self.controller = controller
         self.defaults = defaults
-        self.topics = Dictionary(
-            topics.map { ($0.name, $0) }, uniquingKeysWith: { _, last in last })
-        self.names = Dictionary(
-            topics.map { ($0.id, $0.name) }, uniquingKeysWith: { _, last in last })
-        self.sortedNames = topics.map(\.name).sorted()
+        self.topics = topics
     }
+
+    /// All names in ascending order.
+    public var sortedNames: [String] { topics.sortedNames }
 
     public func topic(named name: String) -> TopicEntry? { topics[name] }
 
-    public func topic(id: TopicID) -> TopicEntry? { names[id].flatMap { topics[$0] } }
+    public func topic(id: TopicID) -> TopicEntry? { topics.name(of: id).flatMap { topics[$0] } }
 
-    public func name(of id: TopicID) -> String? { names[id] }
+    public func name(of id: TopicID) -> String? { topics.name(of: id) }
 
     public func broker(_ id: NodeID) -> BrokerEntry? { brokers.first { $0.id == id } }
+
+    /// How many partitions a broker leads.
+    public func leads(of broker: NodeID) -> Int { topics.leads(of: broker) }
 }
 
 /// Where a partition is, as seen from the broker that is asked.

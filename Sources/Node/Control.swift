@@ -1,7 +1,6 @@
 public import Coordination
 public import Model
 public import NIOCore
-import OrderedCollections
 public import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
@@ -89,12 +88,12 @@ public struct Control {
     let offsetsPartitions: Int32
     let groupConfiguration: GroupConfiguration
     var generator: SeededGenerator
-    /// All topics that the table holds, by name.
-    var topics: OrderedDictionary<String, TopicEntry> = [:]
+    /// All topics that the table holds; views share it.
+    var topics = TopicTable()
+    /// Which topics were placed on a broker: what a change of its copies is about.
+    var placed: [NodeID: Set<String>] = [:]
     /// The registers of partitions that were written, all of them of topics in the table or to come.
     var states: [TopicPartition: PartitionState] = [:]
-    /// The name of each topic, by its id.
-    var names: [TopicID: String] = [:]
     /// What the shards were told to be for each partition that this broker holds.
     var roles: [TopicPartition: PartitionRole] = [:]
     /// Names whose change is being written, or whose new partitions are being opened: nobody else
@@ -108,6 +107,8 @@ public struct Control {
     var lookups = Lookups()
     /// What is known of the brokers, this one first.
     var members: [BrokerMember]
+    /// The copies of each broker that was ever there: one that is away is what it was.
+    var copies: [NodeID: ReplicaID]
     /// Topics some of whose partitions are being opened here, by id.
     var openings: [TopicID: PendingOpening] = [:]
     /// Partitions still to be opened before clients may come; nil afterwards.
@@ -136,6 +137,7 @@ public struct Control {
         self.groupConfiguration = groups
         self.generator = generator
         self.members = [BrokerMember(entry: identity.broker, epoch: identity.logEpoch)]
+        self.copies = [identity.broker.id: self.members[0].replica]
     }
 
     public mutating func handle(_ input: Input, now: Now, into effects: inout [Effect]) {
@@ -191,6 +193,30 @@ public struct Control {
     func view() -> ClusterView {
         ClusterView(
             clusterID: identity.clusterID, brokers: members.map(\.entry),
-            controller: identity.broker.id, defaults: defaults, topics: Array(topics.values))
+            controller: identity.broker.id, defaults: defaults, sharing: topics)
+    }
+
+    /// Puts a topic in the place of the one with its name, which is returned.
+    @discardableResult
+    mutating func put(_ next: TopicEntry) -> TopicEntry? {
+        let old = topics[next.name]
+        topics.set(next)
+        if let old {
+            guard next.placement != old.placement else { return old }
+            forgetPlaces(of: old)
+        }
+        for node in next.brokers { placed[node, default: []].insert(next.name) }
+        return old
+    }
+
+    /// Takes a topic out and returns it.
+    mutating func take(_ name: String) -> TopicEntry? {
+        guard let old = topics.remove(name) else { return nil }
+        forgetPlaces(of: old)
+        return old
+    }
+
+    private mutating func forgetPlaces(of topic: TopicEntry) {
+        for node in topic.brokers { placed[node]?.remove(topic.name) }
     }
 }

@@ -1,5 +1,4 @@
 import Model
-import OrderedCollections
 import Replication
 
 /// Where new partitions go.
@@ -14,32 +13,22 @@ extension Control {
         return min(Self.replicasWanted, members.count)
     }
 
-    /// Spreads partitions over the brokers that are there, those that lead least first. `loads` is
-    /// counted once for a request, and keeps what the request itself adds.
+    /// Spreads partitions over the brokers that are there, those that lead least first. `loads` keeps
+    /// what the partitions of one request add.
     func place(
         first: Int, count: Int, replicas: Int, _ loads: inout [NodeID: Int]?
     ) -> [[ReplicaID]] {
-        var counted = loads ?? leaderCounts()
+        var counted = loads ?? [:]
         let sites = members.map { member in
             Placement.Site(
                 node: member.entry.id, rack: member.entry.rack ?? "",
-                load: counted[member.entry.id] ?? 0)
+                load: counted[member.entry.id, default: topics.leads(of: member.entry.id)])
         }
         let copies = min(max(1, replicas), sites.count)
         let sets = Placement(sites).partitions(first: first, count: count, replicas: copies)
-        for set in sets { counted[set[0], default: 0] += 1 }
+        for set in sets { counted[set[0], default: topics.leads(of: set[0])] += 1 }
         loads = counted
         return identify(sets)
-    }
-
-    private func leaderCounts() -> [NodeID: Int] {
-        var counts: [NodeID: Int] = [:]
-        for entry in topics.values {
-            for state in entry.partitions {
-                if let leader = state.leader { counts[leader, default: 0] += 1 }
-            }
-        }
-        return counts
     }
 
     /// An explicit placement, checked before.

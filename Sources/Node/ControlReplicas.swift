@@ -1,5 +1,4 @@
 import Model
-import OrderedCollections
 public import Replication
 
 /// What a broker is for one of the partitions that it holds.
@@ -24,23 +23,17 @@ public enum PartitionRole: Hashable, Sendable {
 
 /// The copies of partitions: who leads, by what was chosen, and what this broker is to be.
 extension Control {
-    /// The member of a node id; this broker is always one.
-    func member(_ node: NodeID) -> BrokerMember? { members.first { $0.entry.id == node } }
-
     /// This broker's copies, as registers name them.
-    var ownReplica: ReplicaID {
-        let own = member(identity.broker.id)
-        return (own ?? BrokerMember(entry: identity.broker, epoch: identity.logEpoch)).replica
-    }
+    var ownReplica: ReplicaID { copies[identity.broker.id] ?? members[0].replica }
 
     /// A partition whose register was never written: as placed. The only copy of a partition leads
     /// without a decision; its epoch is the log epoch of its broker, so that consumers notice an
     /// unclean start.
-    private func placed(_ set: [ReplicaID]) -> PartitionState {
+    private func asPlaced(_ set: [ReplicaID]) -> PartitionState {
         guard set.count == 1 else { return .initial(placement: set) }
-        let holder = member(set[0].node)
+        let copy = copies[set[0].node] ?? set[0]
         return .initial(
-            placement: [holder?.replica ?? set[0]], epoch: holder?.epoch ?? LeaderEpoch(0))
+            placement: [copy], epoch: LeaderEpoch(Int32(clamping: copy.logEpoch.rawValue)))
     }
 
     func entry(name: String, _ record: TopicRecord) -> TopicEntry {
@@ -54,7 +47,7 @@ extension Control {
             if let written = self.states[partition] {
                 states.append(written)
             } else {
-                let state = known[set] ?? placed(set)
+                let state = known[set] ?? asPlaced(set)
                 known[set] = state
                 states.append(state)
             }
@@ -139,7 +132,7 @@ extension Control {
     ) {
         guard let old = topics[name] else { return }
         let next = entry(name: name, record(of: old))
-        topics[name] = next
+        put(next)
         for index in indices where next.state(index) != nil {
             let partition = next.partition(index)
             if roles[partition] == nil, holds(next, index) {
@@ -152,16 +145,14 @@ extension Control {
     }
 
     /// Brokers came, or came back as another copy: what they hold alone is led under another epoch,
-    /// and this broker may have become one that leads nothing.
-    mutating func follow(_ moved: Set<NodeID>, into effects: inout [Effect]) {
-        for name in topics.keys {
-            guard let entry = topics[name],
-                entry.placement.contains(where: { set in
-                    set.contains { moved.contains($0.node) }
-                })
-            else { continue }
+    /// and this broker may have become one that leads nothing. Costs the topics placed on them.
+    mutating func follow(moved: [NodeID], into effects: inout [Effect]) {
+        var names: Set<String> = []
+        for node in moved { names.formUnion(placed[node] ?? []) }
+        for name in names.sorted() {
+            guard let entry = topics[name] else { continue }
             let next = self.entry(name: name, record(of: entry))
-            topics[name] = next
+            put(next)
             for index in next.partitions.indices { assume(next, Int32(index), into: &effects) }
         }
     }
@@ -173,7 +164,7 @@ extension Control {
         _ partition: TopicPartition, _ state: PartitionState, _ next: [ReplicaID],
         into effects: inout [Effect]
     ) {
-        guard let entry = names[partition.topic].flatMap({ topics[$0] }),
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
             let initial = initial(of: partition, entry)
         else {
             effects.append(.proposalEnded(partition, isUnknown: false))
@@ -200,7 +191,7 @@ extension Control {
     func initial(of partition: TopicPartition, _ entry: TopicEntry) -> PartitionState? {
         let index = Int(partition.index.rawValue)
         guard entry.placement.indices.contains(index) else { return nil }
-        return placed(entry.placement[index])
+        return asPlaced(entry.placement[index])
     }
 
     /// What was chosen came as a role already.

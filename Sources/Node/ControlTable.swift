@@ -26,16 +26,14 @@ extension Control {
                 continue
             }
             do throws(TopicRecord.DecodeError) {
-                let entry = entry(name: name, try TopicRecord(decoding: bytes))
-                topics[name] = entry
-                names[entry.id] = name
+                put(entry(name: name, try TopicRecord(decoding: bytes)))
             } catch {
                 start.failures.append("\(value.key): \(error)")
             }
         }
         prepareSlots()
         effects.append(.publish(view()))
-        for topic in topics.values {
+        for topic in topics.sortedNames.compactMap({ topics[$0] }) {
             for index in topic.partitions.indices where holds(topic, Int32(index)) {
                 start.partitions.insert(topic.partition(Int32(index)))
                 open(topic, Int32(index), into: &effects)
@@ -96,22 +94,19 @@ extension Control {
         for value in values {
             if let partition = PartitionRegister.partition(of: value.key) {
                 if let failure = note(partition: value) { effects.append(.notice(failure)) }
-                guard let name = names[partition.topic] else { continue }
+                guard let name = topics.name(of: partition.topic) else { continue }
                 touched[name, default: []].append(partition.index.rawValue)
                 continue
             }
             guard let name = Self.topicName(of: value.key) else { continue }
             isChanged = true
-            let old = topics[name]
             guard let bytes = value.value else {
-                if let old { gone.append(old) }
-                topics[name] = nil
+                if let old = take(name) { gone.append(old) }
                 continue
             }
             do throws(TopicRecord.DecodeError) {
                 let next = entry(name: name, try TopicRecord(decoding: bytes))
-                topics[name] = next
-                names[next.id] = name
+                let old = put(next)
                 if let old, old.id != next.id { gone.append(old) }
                 adopt(next, after: old?.id == next.id ? old : nil, into: &effects)
             } catch {
@@ -159,7 +154,6 @@ extension Control {
             changes[change]?.openings -= 1
             finishChange(change, into: &effects)
         }
-        names[entry.id] = nil
         for index in entry.partitions.indices { states[entry.partition(Int32(index))] = nil }
         let own = entry.partitions.indices.map { Int32($0) }.filter { holds(entry, $0) }
         guard !own.isEmpty else { return }
@@ -197,13 +191,14 @@ extension Control {
     /// The brokers changed: clients are told of those that are there, and since when each leads.
     mutating func follow(_ next: [BrokerMember], into effects: inout [Effect]) {
         guard next != members else { return }
-        let before = members
         members = next
-        let moved = Set(
-            next.filter { member in
-                before.first { $0.entry.id == member.entry.id }?.replica != member.replica
-            }.map(\.entry.id))
-        if !moved.isEmpty { follow(moved, into: &effects) }
+        // One that is away leads since when it did.
+        var moved: [NodeID] = []
+        for member in next where copies[member.entry.id] != member.replica {
+            copies[member.entry.id] = member.replica
+            moved.append(member.entry.id)
+        }
+        if !moved.isEmpty { follow(moved: moved, into: &effects) }
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)
     }

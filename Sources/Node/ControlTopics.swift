@@ -81,15 +81,14 @@ extension Control {
     /// Partitions of all topics, also of those that are being made.
     private var partitionsHeld: Int {
         // A sum does not depend on the order.
-        topics.values.reduce(0) { $0 + $1.partitions.count }
-            + changes.values.reduce(0) { $0 + $1.partitions }
+        topics.partitionCount + changes.values.reduce(0) { $0 + $1.partitions }
     }
 
     private func collides(_ name: String, in request: Request) -> Bool {
         let collision = TopicName.collisionKey(of: name)
         if request.collisions.contains(collision) { return true }
         guard collision != name || name.contains("_") else { return false }
-        return topics.keys.contains { TopicName.collisionKey(of: $0) == collision }
+        return topics.sortedNames.contains { TopicName.collisionKey(of: $0) == collision }
             || reserved.contains { TopicName.collisionKey(of: $0) == collision }
     }
 

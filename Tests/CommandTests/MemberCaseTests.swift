@@ -15,6 +15,16 @@ struct MemberCaseTests {
         ).verdict()
     }
 
+    @Test("Two processes with one store: said before anything else that they look like")
+    func duplicates() {
+        var twin = Given.member(3, "dead", accusers: [1])
+        twin?.duplicateBoots = [4, 5]
+        let verdict = judge([Given.view(1, twin), Given.view(2, Given.member(3, "alive"))])
+        #expect(verdict.condition == .duplicate && !verdict.isWell)
+        #expect(verdict.sentence.hasPrefix("DUPLICATE_STORE: two processes ran"))
+        #expect(verdict.sentence.contains("boots 4 and 5, seen by 1."))
+    }
+
     private func views(_ make: () -> MemberReport?) -> [InspectionAnswer] {
         [Given.view(1, make()), Given.view(2, make())]
     }

@@ -174,6 +174,19 @@ import Testing
         #expect(MeshTests.views(mesh, of: 4).allSatisfy { $0 == .left })
     }
 
+    /// It ends at the third answer, and all the others hear of it from those who gave one.
+    @Test func aGoodbyeEndsOnceOthersHaveIt() {
+        var mesh = MeshTests.warm(12)
+        mesh.run(milliseconds: 3_000)
+        let watch = watch(&mesh, 4)
+        mesh.handle(.leave, at: 4)
+        mesh.run(milliseconds: 20)
+        mesh.crash(4)
+        mesh.run(milliseconds: 10_000)
+        #expect(watch.departures == 11)
+        #expect(MeshTests.views(mesh, of: 4).allSatisfy { $0 == .left })
+    }
+
     @Test func aForcedLeaveReachesAll() {
         var mesh = MeshTests.warm(6)
         mesh.run(milliseconds: 3_000)

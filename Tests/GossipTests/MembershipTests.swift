@@ -40,6 +40,36 @@ import Testing
         }
     }
 
+    @Test("A leaving member goes when three have heard it, and after a second in any case")
+    func goodbyesEnd() throws {
+        func hasLeft(_ effects: [GossipEffect]) -> Bool {
+            effects.contains { if case .left = $0 { true } else { false } }
+        }
+        var fixture = try Fixture(members: 8)
+        let effects = fixture.give(.leave)
+        var asked: [(to: NodeID, id: UInt64)] = []
+        for sent in effects.packets {
+            if case .ping(let id) = sent.packet.kind { asked.append((sent.to, id)) }
+        }
+        #expect(asked.count == 5 && Set(asked.map(\.to)).count == 5)
+        for (place, ping) in asked.enumerated() {
+            let answer = Fixture.packet(.ack(ping.id))
+            // From somebody else, or twice, it counts for nothing.
+            let other = asked[(place + 1) % 5].to
+            #expect(!hasLeft(fixture.give(.datagram(from: other, answer))))
+            #expect(hasLeft(fixture.give(.datagram(from: ping.to, answer))) == (place == 2))
+            #expect(!hasLeft(fixture.give(.datagram(from: ping.to, answer))))
+        }
+        var silent = try Fixture(members: 8)
+        silent.give(.leave)
+        let again = silent.pass(900)
+        #expect(!hasLeft(again))
+        #expect(again.packets.count { if case .ping = $0.packet.kind { true } else { false } } > 20)
+        #expect(hasLeft(silent.pass(101)))
+        var alone = try Fixture(members: 1)
+        #expect(hasLeft(alone.give(.leave)))
+    }
+
     @Test("A higher boot takes over at once; a record of an older boot is history")
     func bootsOrder() throws {
         for isOn in [true, false] {

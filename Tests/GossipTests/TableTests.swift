@@ -60,11 +60,39 @@ import Testing
             rules.confirmsUnknownKeys = false
             var fixture = try Fixture(members: 4, rules: rules)
             fixture.hear(.value(Fixture.value("topic/a", 9, nil)), from: 2)
-            #expect(fixture.machine.versions(prefix: "topic/a").map(\.isTombstone) == [true])
+            #expect(fixture.machine.versions(prefix: "topic/a").page.map(\.isTombstone) == [true])
             fixture.give(.setFloor(Fixture.value("", 10, nil).ballot))
             fixture.hear(.value(Fixture.value("topic/b", 8, nil)), from: 2)
-            #expect(fixture.machine.versions(prefix: "topic/").count == (isOn ? 0 : 2))
+            #expect(fixture.machine.versions(prefix: "topic/").page.count == (isOn ? 0 : 2))
         }
+    }
+
+    @Test func theTableIsListedInPages() throws {
+        var fixture = try Fixture(members: 1)
+        let keys = (0..<3_000).map { "topic/t\($0)" }
+        fixture.give(.chosen(keys.map { Fixture.value($0, 1, "x") }))
+        var listed: [String] = []
+        var pages = 0
+        var next: Int? = 0
+        while let bucket = next {
+            let (page, behind) = fixture.machine.versions(
+                prefix: "topic/", from: bucket, seeing: 100)
+            #expect(page.count < 200, "a page ends with the bucket that fills it")
+            listed += page.map(\.key)
+            pages += 1
+            next = behind
+        }
+        #expect(listed.sorted() == keys.sorted())
+        #expect(pages > 20)
+        // Whoever asks for one key need not turn pages.
+        for key in keys.prefix(50) {
+            let first = fixture.machine.versions(prefix: key, seeing: 1).page
+            #expect(first.first?.key == key)
+            let whole = fixture.machine.versions(prefix: key).page
+            #expect(whole.count { $0.key == key } == 1)
+        }
+        #expect(fixture.machine.versions(prefix: "", from: 1 << 20).page.isEmpty)
+        #expect(fixture.machine.versions(prefix: "", from: -1).page.count == 3_001)
     }
 
     @Test func aTombstoneAboveTheFloorKeepsOlderValuesOut() throws {

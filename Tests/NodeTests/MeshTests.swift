@@ -84,6 +84,13 @@ import Testing
         #expect(decisions[1] == .refused(.absent, current: nil))
     }
 
+    @Test func aSlowDiskMakesABrokerDoubtItself() throws {
+        var bench = try mesh(of: 2)
+        #expect(try broker(1, of: bench).mesh.gossip.healthMultiplier == 0)
+        bench.tell(1, .slowDisk)
+        #expect(try broker(1, of: bench).mesh.gossip.healthMultiplier == 1)
+    }
+
     /// No time makes room in a table: whoever asks is told at once, and what fits goes on.
     @Test func aFullVoterRefusesAndGoesOn() throws {
         var bench = try mesh(of: 2)

@@ -37,11 +37,13 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
     public var cursors: [EventCursor]?
     /// How long members may take, in milliseconds; bounded by the broker that asks them.
     public var patience: Int?
+    /// Where a listing of the table goes on: what an answer gave as its next.
+    public var bucket: Int?
 
     public init(
         _ verb: Verb, everywhere: Bool = false, key: String? = nil, node: Int32? = nil,
         address: String? = nil, after: UInt64? = nil, limit: Int? = nil, target: Int32? = nil,
-        cursors: [EventCursor]? = nil, patience: Int? = nil
+        cursors: [EventCursor]? = nil, patience: Int? = nil, bucket: Int? = nil
     ) {
         self.verb = verb
         self.everywhere = everywhere
@@ -53,6 +55,7 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
         self.target = target
         self.cursors = cursors
         self.patience = patience
+        self.bucket = bucket
     }
 }
 
@@ -91,6 +94,8 @@ public struct InspectionAnswer: Codable, Sendable, Equatable {
     public var info: InfoReport?
     public var events: [EventReport]?
     public var versions: [VersionReport]?
+    /// Where the listing of the table goes on; nil where this was the last of it.
+    public var nextBucket: Int?
     public var heat: [HeatReport]?
     public var stats: StatsReport?
     public var keys: KeysReport?
@@ -156,6 +161,11 @@ public struct InfoReport: Codable, Sendable, Equatable {
     public var rumours: RumourReport
     public var uptimeMilliseconds: Int64
     public var version: String
+    /// Writes of durable tables that took so long that the broker doubts itself, of so many, and
+    /// the longest of all; nil from a broker that counts none.
+    public var slowWrites: UInt64?
+    public var writes: UInt64?
+    public var longestWriteMilliseconds: UInt64?
 }
 
 /// What waits to be passed on, and what was dropped, by class.
@@ -228,6 +238,8 @@ public struct StatsReport: Codable, Sendable, Equatable {
     /// What peers did against the rules of a link, by reason.
     public var linkViolations: [String: UInt64]
     public var paxos: [String: UInt64]
+    /// Writes of the durable tables, each with its fsync; nil from a broker that counts none.
+    public var disk: [String: UInt64]?
 }
 
 /// What a broker accepts as proof, without showing any of it.

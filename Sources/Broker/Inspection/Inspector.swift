@@ -21,13 +21,19 @@ public protocol InspectionCodec: Sendable {
 ///     0   correlation, UInt64
 ///     8   the question, or the answers, as the codec writes them
 ///
-/// A question costs what its answer holds; nobody but an operator asks, and only so many at a time.
+/// The loop only looks: words and bytes are made of it on a disk thread, because a list of thousands
+/// takes longer than probes wait. Nobody but an operator asks, and only so many at a time.
 final class Inspector {
+    /// What is left to do for an answer once the loop has looked; on any thread.
+    typealias Finish = @Sendable () -> InspectionAnswer
+
     /// A question that other members were asked too.
     private struct Round {
-        var answers: [InspectionAnswer]
+        let own: Finish?
+        /// What they said, as it came.
+        var said: [(node: NodeID, bytes: ByteBuffer)] = []
         var waiting: [NodeID]
-        let reply: (InspectionAnswers) -> Void
+        let reply: (ByteBuffer) -> Void
     }
 
     /// Questions under way: an operator's terminal needs one, a dashboard a few.
@@ -53,45 +59,69 @@ final class Inspector {
     /// Answers a question of a local operator, or of one at the other end of a link.
     func ask(_ bytes: ByteBuffer, by whom: String, reply: @escaping (ByteBuffer) -> Void) {
         guard let question = codec.question(from: bytes) else {
-            var answer = blank()
-            answer.error = "the question can't be read: are both ends of the same version?"
-            return reply(codec.bytes(of: InspectionAnswers(answers: [answer], silent: [])))
+            return refuse(
+                "the question can't be read: are both ends of the same version?", reply: reply)
         }
         if question.verb.isAudited { reactor.events.audited(question, by: whom) }
-        let codec = codec
         if let target = question.target.map({ NodeID($0) }), target.rawValue != blank().nodeId {
             guard reactor.plane?.mesh.peers[target] != nil else {
-                var answer = blank()
-                answer.error = "no member \(target.rawValue): see gossamer gossip members"
-                return reply(codec.bytes(of: InspectionAnswers(answers: [answer], silent: [])))
+                return refuse(
+                    "no member \(target.rawValue): see gossamer gossip members", reply: reply)
             }
-            return askOthers(question, [target], []) { reply(codec.bytes(of: $0)) }
+            return askOthers(question, [target], nil, reply: reply)
         }
         answer(question) { [unowned self] own in
             guard question.everywhere, question.verb.mayGoEverywhere, let mesh = self.reactor.mesh,
                 mesh.transport != nil
             else {
-                return reply(codec.bytes(of: InspectionAnswers(answers: [own], silent: [])))
+                return self.deliver(Round(own: own, waiting: [], reply: reply))
             }
             let peers = self.reactor.plane?.mesh.peers.values.filter(\.status.isPresent) ?? []
-            self.askOthers(question, peers.map(\.node).sorted(), [own]) {
-                reply(codec.bytes(of: $0))
+            self.askOthers(question, peers.map(\.node).sorted(), own, reply: reply)
+        }
+    }
+
+    private func refuse(_ error: String, reply: @escaping (ByteBuffer) -> Void) {
+        var answer = blank()
+        answer.error = error
+        reply(codec.bytes(of: InspectionAnswers(answers: [answer], silent: [])))
+    }
+
+    /// Puts an answer together, and gives it back on the loop.
+    private func deliver(_ round: Round) {
+        let token = reactor.expect { given in
+            if case .text(let bytes) = given { round.reply(bytes) }
+        }
+        let codec = codec
+        let mailbox = reactor.shared.mailboxes[reactor.index]
+        let (own, said, waiting) = (round.own, round.said, round.waiting)
+        reactor.shared.diskThreads.submit { state in
+            guard case .active = state else { return }
+            var answers = own.map { [$0()] } ?? []
+            var silent = waiting
+            for (node, bytes) in said {
+                // Whoever answers speaks for itself only.
+                let own = codec.answers(from: bytes)?.answers.filter { $0.nodeId == node.rawValue }
+                if let own { answers += own } else { silent.append(node) }
             }
+            let all = InspectionAnswers(
+                answers: answers.sorted { $0.nodeId < $1.nodeId },
+                silent: silent.sorted().map(\.rawValue))
+            mailbox.post(.answer(token: token, .text(codec.bytes(of: all))))
         }
     }
 
     // MARK: Other members
 
     private func askOthers(
-        _ question: InspectionQuestion, _ others: [NodeID], _ answers: [InspectionAnswer],
-        reply: @escaping (InspectionAnswers) -> Void
+        _ question: InspectionQuestion, _ others: [NodeID], _ own: Finish?,
+        reply: @escaping (ByteBuffer) -> Void
     ) {
-        guard !others.isEmpty, rounds.count < Self.roundsMaximum else {
-            return reply(InspectionAnswers(answers: answers, silent: others.map(\.rawValue)))
-        }
+        let blank = Round(own: own, waiting: others, reply: reply)
+        guard !others.isEmpty, rounds.count < Self.roundsMaximum else { return deliver(blank) }
         lastRound &+= 1  // wraps: only equality matters
         let round = lastRound
-        rounds[round] = Round(answers: answers, waiting: others, reply: reply)
+        rounds[round] = blank
         var single = question
         single.everywhere = false
         single.target = nil
@@ -109,10 +139,7 @@ final class Inspector {
 
     private func close(_ number: UInt64) {
         guard let round = rounds.removeValue(forKey: number) else { return }
-        round.reply(
-            InspectionAnswers(
-                answers: round.answers.sorted { $0.nodeId < $1.nodeId },
-                silent: round.waiting.map(\.rawValue)))
+        deliver(round)
     }
 
     /// A question from a link: answered over it.
@@ -140,12 +167,10 @@ final class Inspector {
     func answered(_ message: ByteBuffer, by node: NodeID) {
         var bytes = message
         guard let number: UInt64 = bytes.readInteger(),
-            let place = rounds[number]?.waiting.firstIndex(of: node),
-            let answers = codec.answers(from: bytes)
+            let place = rounds[number]?.waiting.firstIndex(of: node)
         else { return }
         rounds[number]?.waiting.remove(at: place)
-        // Whoever answers speaks for itself only.
-        rounds[number]?.answers += answers.answers.filter { $0.nodeId == node.rawValue }
+        rounds[number]?.said.append((node, bytes))
         if rounds[number]?.waiting.isEmpty == true { close(number) }
     }
 

@@ -10,52 +10,71 @@ import Transport
 
 /// What this broker says to each question.
 extension Inspector {
-    /// Entries of one answer: what a terminal can show, and a loop can list without a pause.
-    private static let entriesMaximum = 20_000
+    /// Events of one answer: all that a journal holds.
+    private static let eventsMaximum = MeshJournal.entriesMaximum
+    /// Keys of the table that one page of it looks at: the loop takes less than a millisecond for
+    /// them, and a table of a hundred thousand is read in a hundred pages.
+    static let pageKeys = 1_000
 
-    func answer(_ question: InspectionQuestion, then: @escaping (InspectionAnswer) -> Void) {
+    func answer(_ question: InspectionQuestion, then: @escaping (@escaping Finish) -> Void) {
         var answer = blank()
         guard let mesh = reactor.plane?.mesh, let shell = reactor.mesh else {
             answer.error = "the broker is still starting: ask again"
-            return then(answer)
+            return then { [answer] in answer }
         }
-        let limit = max(0, min(question.limit ?? Self.entriesMaximum, Self.entriesMaximum))
         switch question.verb {
         case .members: answer.members = members(mesh, shell)
         case .info: answer.info = info(mesh)
         case .events:
-            answer.events = events(question, shell.journal, limit)
+            return then(events(question, shell.journal, answer))
         case .versions:
-            answer.versions = mesh.gossip.versions(prefix: question.key ?? "").prefix(limit)
-                .map(VersionReport.init)
+            return then(versions(question, mesh, answer))
         case .heat:
             answer.heat = mesh.gossip.ages(now: reactor.now.instant).map {
                 HeatReport(nodeId: $0.node.rawValue, ageMilliseconds: $0.milliseconds)
             }
         case .stats: answer.stats = stats(mesh, shell)
         case .keys: answer.keys = keys(mesh, shell)
-        case .tap: answer.packets = packets(after: question.after ?? 0, shell)
+        case .tap: return then(packets(after: question.after ?? 0, shell, answer))
         case .join, .leave, .forceLeave, .trace, .revoke, .useSecret:
-            return act(question, mesh, shell, answer, then: then)
+            return act(question, mesh, shell, answer) { answer in then { answer } }
         }
-        then(answer)
+        then { [answer] in answer }
     }
 
     private func events(
-        _ question: InspectionQuestion, _ journal: MeshJournal, _ limit: Int
-    ) -> [EventReport] {
-        let this = blank().nodeId
-        let cursor = question.cursors?.first { $0.nodeId == this }?.after
-        return journal.reports(
-            after: cursor ?? question.after ?? 0, limit: limit,
-            EventFilter(
-                key: question.key, node: question.node.map { NodeID($0) }, owner: NodeID(this)))
+        _ question: InspectionQuestion, _ journal: MeshJournal, _ blank: InspectionAnswer
+    ) -> Finish {
+        let limit = max(0, min(question.limit ?? Self.eventsMaximum, Self.eventsMaximum))
+        let cursor = question.cursors?.first { $0.nodeId == blank.nodeId }?.after
+        let after = cursor ?? question.after ?? 0
+        let filter = EventFilter(
+            key: question.key, node: question.node.map { NodeID($0) }, owner: NodeID(blank.nodeId))
+        return {
+            var answer = blank
+            answer.events = journal.reports(after: after, limit: limit, filter)
+            return answer
+        }
+    }
+
+    private func versions(
+        _ question: InspectionQuestion, _ mesh: Mesh, _ blank: InspectionAnswer
+    ) -> Finish {
+        let count = max(1, min(question.limit ?? Self.pageKeys, Self.pageKeys))
+        let (page, next) = mesh.gossip.versions(
+            prefix: question.key ?? "", from: question.bucket ?? 0, seeing: count)
+        return {
+            var answer = blank
+            answer.versions = page.map(VersionReport.init).sorted { $0.key < $1.key }
+            answer.nextBucket = next
+            return answer
+        }
     }
 
     // MARK: Members
 
     private func members(_ mesh: Mesh, _ shell: MeshShell) -> [MemberReport] {
-        let leads = leads()
+        let view = reactor.view
         let voters = Set(mesh.proposer.roster?.voters.map(\.node) ?? [])
         let own = mesh.gossip.ownRecord
         let this = NodeID(reactor.view.controller.rawValue)
@@ -71,10 +90,10 @@ extension Inspector {
                 isVoter: voters.contains(this), health: mesh.gossip.healthMultiplier,
                 isUdpBlocked: false, accusers: [],
                 forMilliseconds: reactor.now.instant.milliseconds(since: startedAt),
-                leads: leads[this] ?? 0)
+                leads: view.leads(of: this))
         ]
         for member in mesh.gossip.memberSnapshots {
-            var row = report(member, leads[member.node] ?? 0, voters.contains(member.node))
+            var row = report(member, view.leads(of: member.node), voters.contains(member.node))
             row.duplicateBoots = shell.trust.duplicate(of: member.node).map {
                 [$0.older.rawValue, $0.newer.rawValue]
             }
@@ -103,17 +122,6 @@ extension Inspector {
             leads: leads)
     }
 
-    /// How many partitions each broker leads.
-    private func leads() -> [NodeID: Int] {
-        var leads: [NodeID: Int] = [:]
-        for name in reactor.view.sortedNames {
-            for state in reactor.view.topic(named: name)?.partitions ?? [] {
-                if let leader = state.leader { leads[leader, default: 0] += 1 }
-            }
-        }
-        return leads
-    }
-
     static func text(_ status: MemberStatus) -> String {
         switch status {
         // Admitted, and nobody has heard of it here: nothing says that it is there.
@@ -139,6 +147,7 @@ extension Inspector {
         let own = mesh.gossip.ownRecord
         let load = mesh.gossip.rumourLoad
         let store = reactor.shared.store
+        let times = [reactor.shared.tables.writeTimes, reactor.shared.registers.writeTimes]
         return InfoReport(
             nodeId: store.nodeID.rawValue, clusterId: store.clusterID,
             publicKey: Self.text(mesh.publicKey), storeId: Self.text(store.opening.storeID),
@@ -155,7 +164,10 @@ extension Inspector {
                 droppedMarks: load.droppedMarks,
                 transmissionsPerRumour: load.transmissionsPerRumour),
             uptimeMilliseconds: reactor.now.instant.milliseconds(since: startedAt),
-            version: own.description.softwareVersion)
+            version: own.description.softwareVersion,
+            slowWrites: times.reduce(0) { $0 + $1.slowWrites },
+            writes: times.reduce(0) { $0 + $1.writes },
+            longestWriteMilliseconds: times.map(\.longestMilliseconds).max())
     }
 
     private func keys(_ mesh: Mesh, _ shell: MeshShell) -> KeysReport {
@@ -194,7 +206,9 @@ extension Inspector {
         return String(repeating: "0", count: 16 - digits.count) + digits
     }
 
-    private func packets(after number: UInt64, _ shell: MeshShell) -> [PacketReport] {
+    private func packets(
+        after number: UInt64, _ shell: MeshShell, _ blank: InspectionAnswer
+    ) -> Finish {
         tap.keepOpen(
             until: reactor.now.instant.advanced(byMilliseconds: PacketTap.leaseMilliseconds))
         shell.transport?.datagramTap = { [unowned self] direction, peer, payload in
@@ -204,7 +218,12 @@ extension Inspector {
             }
             return true
         }
-        return tap.packets(after: number)
+        let tap = tap
+        return {
+            var answer = blank
+            answer.packets = tap.packets(after: number)
+            return answer
+        }
     }
 
     // MARK: Acts

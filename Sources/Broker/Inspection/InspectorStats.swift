@@ -15,7 +15,21 @@ extension Inspector {
             handshakesDeclined: Self.reasons(transport?.handshakesDeclined),
             acceptsRefused: Self.reasons(transport?.acceptsRefused),
             linkViolations: Self.reasons(transport?.linkViolations),
-            paxos: Self.counters(mesh.proposer.statistics, mesh.acceptor?.statistics))
+            paxos: Self.counters(mesh.proposer.statistics, mesh.acceptor?.statistics),
+            disk: Self.counters(
+                tables: reactor.shared.tables.writeTimes,
+                registers: reactor.shared.registers.writeTimes))
+    }
+
+    private static func counters(tables: WriteTimes, registers: WriteTimes) -> [String: UInt64] {
+        [
+            "tableWrites": tables.writes, "tableSlowWrites": tables.slowWrites,
+            "tableMilliseconds": tables.totalMilliseconds,
+            "tableLongestMilliseconds": tables.longestMilliseconds,
+            "registerWrites": registers.writes, "registerSlowWrites": registers.slowWrites,
+            "registerMilliseconds": registers.totalMilliseconds,
+            "registerLongestMilliseconds": registers.longestMilliseconds,
+        ]
     }
 
     private static func reasons<Reason: CaseIterable & RawRepresentable & Sendable>(

@@ -67,8 +67,7 @@ struct GossipDiff: AsyncParsableCommand {
 
     private func look() async throws -> (TableDivergence, silent: [Int32], asked: Int32) {
         let own = try await admin.askOne(InspectionQuestion(.info))
-        let seen = try await admin.ask(
-            InspectionQuestion(.versions, everywhere: true, key: prefix))
+        let seen = try await admin.askTable(everywhere: true, prefix: prefix)
         let tables = seen.answers.compactMap { answer in
             answer.versions.map { (answer.nodeId, $0) }
         }

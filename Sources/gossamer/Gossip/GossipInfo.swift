@@ -69,6 +69,12 @@ struct GossipInfo: AsyncParsableCommand {
         return table
     }
 
+    private static func disk(_ info: InfoReport) -> String {
+        guard let slow = info.slowWrites, let writes = info.writes else { return "-" }
+        let longest = Durations.milliseconds(Int64(clamping: info.longestWriteMilliseconds ?? 0))
+        return "\(slow) of \(Counted.text(Int(clamping: writes), "write")) slow, longest \(longest)"
+    }
+
     static func text(_ info: InfoReport) -> String {
         let rumours = info.rumours
         let rows: [(String, String)] = [
@@ -94,6 +100,7 @@ struct GossipInfo: AsyncParsableCommand {
                 "\(rumours.droppedMembers) of members, \(rumours.droppedTable) of the table, "
                     + "\(rumours.droppedMarks) marks"
             ),
+            ("disk", Self.disk(info)),
             ("up", Durations.milliseconds(info.uptimeMilliseconds)), ("version", info.version),
         ]
         return rows.map { name, value in

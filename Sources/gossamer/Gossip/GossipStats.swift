@@ -86,6 +86,7 @@ struct StatsSheet {
     private static let groups:
         [(name: String, counters: @Sendable (StatsReport) -> [String: UInt64])] = [
             ("gossip", { $0.gossip }), ("transport", { $0.transport }), ("paxos", { $0.paxos }),
+            ("disk", { $0.disk ?? [:] }),
             ("datagrams dropped", { $0.datagramDrops }),
             ("handshakes refused", { $0.handshakesRefused }),
             ("handshakes declined", { $0.handshakesDeclined }),

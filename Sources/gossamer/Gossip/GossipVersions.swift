@@ -37,7 +37,8 @@ struct GossipVersions: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let answer = try await admin.askOne(InspectionQuestion(.versions, key: prefix))
+        let seen = try await admin.askTable(everywhere: false, prefix: prefix)
+        guard let answer = seen.answers.first else { throw CommandFailure("no answer") }
         let versions = answer.versions ?? []
         guard output.format != .json else {
             return try Terminal.printJSON(Answer(nodeId: answer.nodeId, versions: versions))
@@ -68,7 +69,6 @@ struct GossipVersions: AsyncParsableCommand {
         let place = prefix.map { " under \($0)" } ?? ""
         return "\(Counted.text(versions.count, "key"))\(place) at \(node)"
             + (deleted > 0 ? ", \(deleted) of them deleted" : "")
-            + (versions.count >= 20_000 ? "; there may be more: name a prefix" : "")
     }
 }
 
