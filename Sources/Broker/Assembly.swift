@@ -71,6 +71,7 @@ struct Assembly: Sendable {
         shared.mailboxes[index].attach(reactor)
         let mailbox = shared.mailboxes[index]
         every(1_000, on: loops[index]) { mailbox.reactorOnLoop?.inspectConnections() }
+        every(Shard.tickMilliseconds, on: loops[index]) { mailbox.post(.shard(.tick)) }
         every(configuration.flushIntervalMilliseconds, on: loops[index]) {
             mailbox.post(.shard(.flushInterval))
         }
@@ -86,15 +87,18 @@ struct Assembly: Sendable {
         _ = loop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in work() }
     }
 
+    private static func topicConfiguration(_ defaults: TopicDefaults) -> [String: String] {
+        var values = ["flush": defaults.flush.rawValue]
+        if let count = defaults.minInsyncReplicas { values["min.insync.replicas"] = "\(count)" }
+        return values
+    }
+
     private static func defaults(_ configuration: BrokerConfiguration) -> TopicDefaultsView {
         TopicDefaultsView(
             partitions: configuration.defaults.partitions,
-            replicas: configuration.defaults.replicas,
+            replicas: configuration.defaults.replicas ?? -1,
             autoCreateTopics: configuration.defaults.autoCreateTopics,
-            configuration: [
-                "flush": configuration.defaults.flush.rawValue,
-                "min.insync.replicas": String(configuration.defaults.minInsyncReplicas),
-            ])
+            configuration: Self.topicConfiguration(configuration.defaults))
     }
 }
 

@@ -65,8 +65,10 @@ public enum FlushPolicy: String, Sendable, CaseIterable {
 /// What a topic gets where its creator did not say.
 public struct TopicDefaults: Sendable, Equatable {
     public var partitions: Int32 = 1
-    public var replicas: Int16 = 1
-    public var minInsyncReplicas: Int = 1
+    /// Nil: three, or as many as there are brokers.
+    public var replicas: Int16?
+    /// Nil: a majority of the replicas.
+    public var minInsyncReplicas: Int?
     public var flush: FlushPolicy = .async
     public var autoCreateTopics = true
 

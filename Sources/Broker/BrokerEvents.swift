@@ -41,6 +41,11 @@ struct BrokerEvents: Sendable {
             fail("sync of a log failed: it takes no writes until a restart", partition, reason)
         case .maintenanceFailed(let partition, let reason):
             fail("work on a log's files failed", partition, reason)
+        case .committedCut(let partition, let alarm):
+            fail(
+                "a replica dropped records that it knew to be committed", partition,
+                "cut to \(alarm.cut.rawValue), committed were \(alarm.highWatermark.rawValue); "
+                    + "leader \(alarm.leader.rawValue) of epoch \(alarm.leaderEpoch.rawValue)")
         }
     }
 

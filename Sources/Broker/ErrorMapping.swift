@@ -25,6 +25,7 @@ extension PartitionError {
         case .unknownProducer: .unknownProducerID
         case .invalidTopic: .invalidTopic
         case .policyViolation: .policyViolation
+        case .offsetNotAvailable: .offsetNotAvailable
         case .notEnoughReplicas: .notEnoughReplicas
         case .notEnoughReplicasAfterAppend: .notEnoughReplicasAfterAppend
         case .storage: .storageError

@@ -2,6 +2,7 @@ import DequeModule
 import Model
 import NIOCore
 import Node
+import Replication
 import Synchronization
 
 /// What event loops say to each other: values only, never references to each other's state.
@@ -11,6 +12,8 @@ enum Message: Sendable {
     case mesh(Mesh.Input)
     case answer(token: UInt64, Answer)
     case view(ClusterView)
+    /// A shard's words to another broker; for the loop that has the links.
+    case send(NodeID, ReplicationMessage)
 }
 
 /// The answer to a question that a reactor asked of a shard or of the control machine.

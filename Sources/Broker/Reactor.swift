@@ -57,7 +57,9 @@ final class Reactor {
         self.limits = limits
         self.events = shared.events
         self.view = view
-        self.shard = Shard(disk: shared.disk, files: shared.files, tail: shared.tail[index])
+        self.shard = Shard(
+            disk: shared.disk, files: shared.files, tail: shared.tail[index],
+            boot: shared.store.opening.bootEpoch)
         self.sessions = FetchSessionCache(loop: index, loops: shared.mailboxes.count)
     }
 
@@ -91,7 +93,11 @@ final class Reactor {
         isTurning = true
         now = Clock.now()
         shared.mailboxes[index].drain(into: &inbox)
-        while let message = inbox.popFirst() { handle(message) }
+        repeat {
+            while let message = inbox.popFirst() { handle(message) }
+            // What was appended in this turn goes to each follower at once.
+            if shard.hasToSend { driveShard(.turnEnded) }
+        } while !inbox.isEmpty
         isTurning = false
         let due = settling
         settling.removeAll(keepingCapacity: true)
@@ -105,6 +111,7 @@ final class Reactor {
         case .mesh(let input): drivePlane(.mesh(input))
         case .answer(let token, let answer): waiting.removeValue(forKey: token)?(answer)
         case .view(let view): self.view = view
+        case .send(let node, let message): mesh?.replication.send(message, to: node)
         }
     }
 

@@ -14,6 +14,9 @@ extension Reactor {
         case .answered(let token, let answers): answer(token, .answered(answers))
         case .run(let job): run(job)
         case .wake(let moment): wakeShard(at: moment)
+        case .send(let node, let message): post(.send(node, message), to: 0)
+        case .proposeInSync(let partition, let state, let next):
+            post(.control(.proposeInSync(partition, state, next)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let partition, let piece): read(partition, piece)
@@ -28,6 +31,12 @@ extension Reactor {
         case .persist(let number, let changes): persist(number, changes)
         case .open(let order):
             post(.shard(.open(order)), to: shardIndex(of: order.partition))
+        case .assume(let partition, let role):
+            post(.shard(.assume(partition, role)), to: shardIndex(of: partition))
+        case .proposalEnded(let partition, let isUnknown):
+            post(
+                .shard(.proposalEnded(partition, isUnknown: isUnknown)),
+                to: shardIndex(of: partition))
         case .close(let partition, let delete):
             post(.shard(.close(partition, delete: delete)), to: shardIndex(of: partition))
         case .configure(let partition, let configuration):

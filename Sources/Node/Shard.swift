@@ -75,6 +75,9 @@ public struct Shard {
         case stopped(clean: Bool)
     }
 
+    /// How often followers are looked after: ten times within the lag that costs one its place.
+    public static let tickMilliseconds: Int64 = 100
+
     var partitions = PartitionTable()
     var produces: [UInt64: PendingProduce] = [:]
     /// By token: whoever asks has given each of them another.

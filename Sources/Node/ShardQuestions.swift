@@ -95,6 +95,9 @@ extension Shard {
         let unknown = PartitionAnswer.offset(Offset(-1), .none, .unknown)
         switch time {
         case OffsetQuery.latest:
+            guard partitions[slot].machine.hasCommittedOwnEpoch else {
+                return .failed(.offsetNotAvailable)
+            }
             return .offset(high, .none, partitions[slot].machine.leadership?.epoch ?? .unknown)
         case OffsetQuery.earliest, OffsetQuery.earliestLocal:
             return .offset(start, .none, epoch(at: start, slot))

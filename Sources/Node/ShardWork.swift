@@ -27,6 +27,8 @@ public enum PartitionError: Hashable, Sendable {
     case policyViolation
     case storage
     case timedOut
+    /// The leader is new and does not know yet where what is committed ends.
+    case offsetNotAvailable
     /// Too few replicas are in sync: nothing was appended, or it was and may be lost.
     case notEnoughReplicas
     case notEnoughReplicasAfterAppend

@@ -17,6 +17,8 @@ final class MeshShell: MeshTransportDelegate {
     let secretFile: String?
     /// Names of the admission secrets that are taken, the one that is shown first.
     private(set) var secretNames: [String] = []
+    /// What this broker's shards and those of others say to each other.
+    let replication: ReplicationLinks
     /// What operators' questions are answered by; nil where nobody gave it its words.
     var inspector: Inspector?
     private(set) var transport: MeshTransport?
@@ -40,6 +42,7 @@ final class MeshShell: MeshTransportDelegate {
         self.reactor = reactor
         self.trust = trust
         self.secretFile = secretFile
+        replication = ReplicationLinks(reactor: reactor)
     }
 
     /// Reads the secret file again, for handshakes to come; links that are open stay.
@@ -161,6 +164,7 @@ final class MeshShell: MeshTransportDelegate {
     func linkClosed(_ peer: PeerInfo, reason: CloseReason) {
         joins = joins.filter { $0.value != peer.link }
         guard let node = peer.node else { return }
+        replication.linkClosed(node)
         switch reason {
         case .duplicateStore:
             let known = reactor.plane?.mesh.peers[node]?.description?.addresses.first
@@ -209,6 +213,9 @@ final class MeshShell: MeshTransportDelegate {
         case (.join, .candidate): join(message, peer)
         case (.gossip, .member), (.paxosRequest, .member), (.paxosReply, .member):
             if let node = peer.node { tell(.message(from: node, kind, message)) }
+        case (.replication, .member):
+            if let node = peer.node { replication.received(message, from: node) }
+            transport?.consumed(message.readableBytes, of: stream, on: peer.link)
         case (.inspect, .member), (.inspect, .operator): inspector?.asked(message, from: peer)
         case (.inspectAnswer, .member):
             if let node = peer.node { inspector?.answered(message, by: node) }

@@ -225,7 +225,7 @@ public struct Mesh {
             guard let id: UInt64 = body.readInteger(), let reply = try? PaxosReply(decoding: body)
             else { return out.append(.event(.malformed(from: from, kind))) }
             drive(proposer: .reply(from: from, requestID: id, reply))
-        case .join, .joinAnswer, .inspect, .inspectAnswer, .form:
+        case .join, .joinAnswer, .inspect, .inspectAnswer, .form, .replication:
             // The shell's: none of them comes here.
             return
         }

@@ -15,6 +15,8 @@ public enum MeshMessageKind: UInt8, Hashable, Sendable, CaseIterable {
     case inspectAnswer = 7
     /// Blank brokers find out which of them begins a mesh.
     case form = 8
+    /// What leaders and followers of partitions say to each other.
+    case replication = 9
 }
 
 /// Who asks to be let in; key, store and boot are those that its handshake proved.

@@ -147,10 +147,12 @@ struct ConfigurationLayers {
             }
         }
         let defaults = settings.broker.defaults
-        guard defaults.minInsyncReplicas <= Int(defaults.replicas) else {
-            throw UsageError(
-                "defaults.minInsyncReplicas \(defaults.minInsyncReplicas): "
-                    + "expected at most defaults.replicas, which is \(defaults.replicas)")
+        if let least = defaults.minInsyncReplicas, let replicas = defaults.replicas {
+            guard least <= Int(replicas) else {
+                throw UsageError(
+                    "defaults.minInsyncReplicas \(least): "
+                        + "expected at most defaults.replicas, which is \(replicas)")
+            }
         }
     }
 }

@@ -35,20 +35,33 @@ extension Setting {
         },
     ]
 
+    /// How a number is written that the broker finds by itself.
+    private static let automatic = "auto"
+
+    private static func auto(_ value: (some BinaryInteger)?) -> String {
+        value.map { "\($0)" } ?? automatic
+    }
+
+    private static func isAuto(_ value: SettingValue) throws(Expectation) -> Bool {
+        guard case .text(let text) = value else { return false }
+        return text == automatic
+    }
+
     private static let topicDefaults: [Setting] = [
         Setting("defaults.partitions", show: { "\($0.broker.defaults.partitions)" }) {
             value, settings throws(Expectation) in
             settings.broker.defaults.partitions = try integer(
                 value, 1...TopicRules.maximumPartitions)
         },
-        Setting("defaults.replicas", show: { "\($0.broker.defaults.replicas)" }) {
+        Setting("defaults.replicas", show: { auto($0.broker.defaults.replicas) }) {
             value, settings throws(Expectation) in
-            settings.broker.defaults.replicas = try integer(value, 1...TopicRules.maximumReplicas)
+            settings.broker.defaults.replicas = try isAuto(value)
+                ? nil : integer(value, 1...TopicRules.maximumReplicas)
         },
-        Setting("defaults.minInsyncReplicas", show: { "\($0.broker.defaults.minInsyncReplicas)" }) {
+        Setting("defaults.minInsyncReplicas", show: { auto($0.broker.defaults.minInsyncReplicas) }) {
             value, settings throws(Expectation) in
-            settings.broker.defaults.minInsyncReplicas = try integer(
-                value, 1...Int(TopicRules.maximumReplicas))
+            settings.broker.defaults.minInsyncReplicas = try isAuto(value)
+                ? nil : integer(value, 1...Int(TopicRules.maximumReplicas))
         },
         Setting("defaults.flush", show: { $0.broker.defaults.flush.rawValue }) {
             value, settings throws(Expectation) in
