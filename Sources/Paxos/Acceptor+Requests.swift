@@ -29,13 +29,18 @@ extension Acceptor {
                 send(values, into: &effects)
             }
         case .adopt(let roster):
-            adopt(roster)
+            if mayAdopt(roster) { adopt(roster) }
             answer(reply(.adopted(generation)), into: &effects)
         case .raiseFloor(let ballot):
             if ballot > floor { record(.floor(ballot), bytes: 0) }
             answer(reply(.floorRaised(floor)), into: &effects)
         case .remove(let tombstones):
             answer(reply(.removed(tombstones.map { remove($0) })), into: &effects)
+        case .scan(let after, let limit):
+            answer(reply(scan(after: after, limit: limit)), into: &effects)
+        case .install(let floor, let entries):
+            install(floor, entries)
+            answer(reply(.installed), into: &effects)
         }
     }
 
@@ -43,10 +48,13 @@ extension Acceptor {
     private func refusal(of request: PaxosRequest) -> Refusal? {
         if rules.storeChecked, request.store != store { return .wrongStore }
         if case .adopt = request.body { return nil }
+        guard let roster else { return .rosterNeeded }
+        if case .scan = request.body, !rules.oldVotersSealed { return nil }
         if rules.generationChecked {
-            if let roster, request.generation < roster.generation { return .staleRoster(roster) }
+            if request.generation < roster.generation { return .staleRoster(roster) }
             if request.generation > generation { return .rosterNeeded }
         }
+        if !isInTurn(request.body, roster) { return .staleRoster(roster) }
         let isFull =
             gathering.replies.count >= Limits.gatheredRequestsMaximum
             || gathering.bytes >= Limits.gatheredBytesMaximum

@@ -75,17 +75,17 @@ extension Proposer {
         for voter in roster.everyone {
             let request = PaxosRequest(
                 generation: roster.generation, store: voter.store, body: body)
-            let requestID = requestID(round: id, node: voter.node)
+            let requestID = requestID(round: id, voter: voter.id)
             round.requestIDs.append(requestID)
             effects.append(.send(to: voter.node, requestID: requestID, request))
         }
         rounds[id] = round
     }
 
-    mutating func requestID(round: UInt64, node: NodeID) -> UInt64 {
+    mutating func requestID(round: UInt64, voter: VoterID) -> UInt64 {
         let id = nextRequest
         nextRequest &+= 1  // wraps: it starts anywhere
-        requests[id] = Request(round: round, node: node)
+        requests[id] = Request(round: round, voter: voter)
         return id
     }
 
@@ -147,10 +147,13 @@ extension Proposer {
     mutating func lose(_ node: NodeID, now: Instant, into effects: inout [Effect]) {
         for id in Array(rounds.keys) {
             guard var round = rounds[id] else { continue }
-            let lost = round.requestIDs.filter { requests[$0]?.node == node }
+            let lost = round.requestIDs.filter { requests[$0]?.voter.node == node }
             guard !lost.isEmpty else { continue }
-            for requestID in lost { requests[requestID] = nil }
-            round.refuse(node)
+            for requestID in lost {
+                if let voter = requests.removeValue(forKey: requestID)?.voter {
+                    round.refuse(voter)
+                }
+            }
             rounds[id] = nil
             settle(round, id, now: now, into: &effects)
         }

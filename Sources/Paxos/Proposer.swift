@@ -70,7 +70,7 @@ public struct Proposer: Sendable {
     /// Where a request went, so that its answer finds its round.
     struct Request: Sendable {
         let round: UInt64
-        let node: NodeID
+        let voter: VoterID
     }
 
     public let node: NodeID

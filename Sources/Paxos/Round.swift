@@ -37,14 +37,14 @@ enum Settlement: Sendable {
 /// One register within a round: its errand, and who said what.
 struct Member: Sendable {
     var errand: Errand
-    var inFavour: [NodeID] = []
+    var inFavour: [VoterID] = []
     /// Whoever refused, will not answer, or left this register out.
-    var against: [NodeID] = []
+    var against: [VoterID] = []
     /// Of the values that were shown, the one with the highest ballot.
     var highest = Ballot.zero
     var value: ByteBuffer?
     /// Who showed exactly that ballot: a quorum of them shows that it is chosen.
-    var agreeing: [NodeID] = []
+    var agreeing: [VoterID] = []
     /// The highest floor that was shown: at or below it, history is lost.
     var floor = Ballot.zero
     /// The highest promise among those that were shown to a read.
@@ -71,15 +71,15 @@ struct Member: Sendable {
 
     /// A value that an acceptor showed.
     mutating func show(
-        _ ballot: Ballot, _ value: ByteBuffer?, by node: NodeID, rules: SafetyRules
+        _ ballot: Ballot, _ value: ByteBuffer?, by voter: VoterID, rules: SafetyRules
     ) {
-        inFavour.append(node)
+        inFavour.append(voter)
         if ballot > highest || inFavour.count == 1 || !rules.highestAcceptedWins {
             if ballot != highest { agreeing.removeAll(keepingCapacity: true) }
             highest = ballot
             self.value = value
         }
-        if ballot == highest { agreeing.append(node) }
+        if ballot == highest { agreeing.append(voter) }
     }
 }
 
@@ -102,7 +102,7 @@ struct Round: Sendable {
     var members: [Member?]
     var requestIDs: [UInt64] = []
     /// Acceptors that were told the roster in this round: once is enough.
-    var taught: [NodeID] = []
+    var taught: [VoterID] = []
 
     /// The message, from what was there when the round began; nil once a register has left.
     func body() -> PaxosRequest.Body? {
@@ -117,8 +117,8 @@ struct Round: Sendable {
         }
     }
 
-    /// Marks that `node` says nothing in favour of any register.
-    mutating func refuse(_ node: NodeID) {
-        for index in members.indices { members[index]?.against.append(node) }
+    /// Marks that `voter` says nothing in favour of any register.
+    mutating func refuse(_ voter: VoterID) {
+        for index in members.indices { members[index]?.against.append(voter) }
     }
 }

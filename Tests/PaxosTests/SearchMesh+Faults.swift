@@ -123,8 +123,10 @@ extension SearchMesh {
 
     mutating func restart(_ slot: Int) {
         guard slots[slot].acceptor == nil else { return }
-        slots[slot].acceptor = Acceptor(cluster: "c", store: slots[slot].store, rules: plan.rules)
+        slots[slot].acceptor = Acceptor(
+            cluster: "c", node: NodeID(Int32(slot)), store: slots[slot].store, rules: plan.rules)
         feed(slot, .loaded(slots[slot].disk))
+        if slot < plan.voters { feed(slot, .adopt(roster)) }
     }
 
     mutating func reboot(_ index: Int) {

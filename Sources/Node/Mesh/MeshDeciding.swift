@@ -240,7 +240,7 @@ extension Mesh {
         }
         remembered = memory.chosen
         if identity.isFounder || !memory.acceptorLog.isEmpty {
-            acceptor = Acceptor(cluster: identity.clusterID, store: identity.store)
+            acceptor = Acceptor(cluster: identity.clusterID, node: identity.node, store: identity.store)
             drive(acceptor: .loaded(memory.acceptorLog))
         }
         if let value = charter[Roster.key] { follow(roster: value) }
