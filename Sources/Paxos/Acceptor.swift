@@ -98,7 +98,14 @@ public struct Acceptor: Sendable {
 
     public var id: VoterID { VoterID(node: node, store: store) }
 
-    public mutating func handle(_ input: Input, into effects: inout [Effect]) {
+    /// For how many milliseconds an accept must be refused yet; 0 lets it happen (reference,
+    /// section 12: a voter accepts a change of leader only once the lease that it granted has
+    /// lapsed). Asked for every accept that would happen, so it should look at the key first.
+    public typealias Hold = (LeaseQuestion) -> Int64
+
+    public mutating func handle(
+        _ input: Input, holding: Hold = { _ in 0 }, into effects: inout [Effect]
+    ) {
         switch input {
         case .loaded(let records):
             guard phase == .loading else { return }
@@ -106,7 +113,7 @@ public struct Acceptor: Sendable {
         case .request(let from, let requestID, let request):
             guard phase == .serving else { return }
             statistics.requests += 1
-            serve(request, from: from, requestID: requestID, into: &effects)
+            serve(request, from: from, requestID: requestID, holding, into: &effects)
             write(into: &effects)
         case .adopt(let roster):
             guard phase == .serving else { return }

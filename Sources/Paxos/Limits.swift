@@ -20,6 +20,10 @@ enum Limits {
     static let votersMaximum = 7
     /// A cluster id is a 22 character UUID; whoever brings a longer one is no broker of ours.
     static let clusterBytesMaximum = 64
+    /// Nobody waits behind more rivals than a partition has replicas; further ones go together.
+    static let rankMaximum = 8
+    /// A lease is 1.5 s, and a voter that has just started waits for a whole one: more is a mistake.
+    static let holdMillisecondsMaximum: Int64 = 60_000
     /// Keys to look through for one page of a scan: a repair's page is one message.
     static let scanMaximum = registersPerMessage
     /// Two for each roster change: nobody gets there, and adding some never overflows.

@@ -121,6 +121,24 @@ public enum PrepareAnswer: Hashable, Sendable {
 public enum AcceptAnswer: Hashable, Sendable {
     case accepted
     case conflict(Conflict)
+    /// Not for so long: a lease that this voter granted may hold until then. Nothing happened.
+    case held(milliseconds: Int64)
+}
+
+/// An accept that is about to happen: whoever grants leases is asked whether it may.
+///
+/// Costs nothing until a value is looked at.
+public struct LeaseQuestion: Sendable {
+    public let key: String
+    public let ballot: Ballot
+    let proposed: ByteBuffer
+    let held: ByteBuffer?
+
+    /// What the register would hold; nil for a tombstone, and for bytes that are no envelope.
+    public var value: ByteBuffer? { (try? Envelope(decoding: proposed))?.value }
+
+    /// What this acceptor accepted last, which may not have been chosen; nil where there is none.
+    public var current: ByteBuffer? { held.flatMap { (try? Envelope(decoding: $0))?.value } }
 }
 
 /// A ballot that was too low, with all that the proposer needs to choose a better one.

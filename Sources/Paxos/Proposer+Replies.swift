@@ -96,6 +96,9 @@ extension Proposer {
     ) {
         switch answer {
         case .accepted: round.members[index]?.inFavour.append(voter)
+        case .held(let milliseconds):
+            round.members[index]?.against.append(voter)
+            round.members[index]?.holds.append((voter, milliseconds))
         case .conflict(let conflict): lose(to: conflict, voter, index, &round)
         case nil: round.members[index]?.against.append(voter)
         }
@@ -134,7 +137,7 @@ extension Proposer {
                 decide(member, round, &accepts, now: now, into: &effects)
             } else if isLost(member) {
                 round.members[index] = nil
-                retry(member, now: now)
+                retry(member, now: now, into: &effects)
             } else {
                 isOpen = true
             }
@@ -155,7 +158,7 @@ extension Proposer {
         return isQuorum(member.inFavour)
     }
 
-    private func isQuorum(_ voters: [VoterID]) -> Bool {
+    func isQuorum(_ voters: [VoterID]) -> Bool {
         roster?.isQuorum(voters, rules: rules) ?? false
     }
 
@@ -175,15 +178,32 @@ extension Proposer {
         case .read:
             let agrees = isQuorum(member.agreeing)
             guard agrees && member.promised <= member.highest || !rules.readsAgree else {
-                return retry(member, now: now)
+                return retry(member, now: now, into: &effects)
             }
             statistics.readsAtOnce += 1
-            report(member, member.highest, member.value, into: &effects)
+            look(member, into: &effects)
         case .prepare:
             propose(member, round, &accepts, into: &effects)
         case .accept:
             report(member, round.ballot, member.proposal, into: &effects)
         }
+    }
+
+    /// A read is answered. A change that let others go first ends where they left it nothing to do,
+    /// and competes for the register otherwise.
+    private mutating func look(_ member: Member, into effects: inout [Effect]) {
+        var next = member
+        if let change = member.errand.change, let envelope = envelope(member.value),
+            !envelope.operations.contains(change.operation)
+        {
+            guard case .abandon(let reason) = change.function(envelope.value, member.highest)
+            else {
+                next.errand.attempts += 1
+                return ready.append(next.errand)
+            }
+            next.settlement = .abandoned(reason)
+        }
+        report(next, member.highest, member.value, into: &effects)
     }
 
     /// A quorum has promised: the change is made on the value that may be chosen already.

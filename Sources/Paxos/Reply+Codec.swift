@@ -9,7 +9,7 @@ public import NIOCore
 /// | u8 = 1  | u8   | u64        | 2 x u64  |                                    |
 /// +---------+------+------------+----------+------------------------------------+
 /// 1 prepared     ballot, floor, count u16, count x (0: conflict | 1: accepted ballot, value?)
-/// 2 accepted     ballot, count u16, count x (0: conflict | 1)
+/// 2 accepted     ballot, count u16, count x (0: conflict | 1 | 2: held ms i64)
 /// 3 values       count u16, count x (max seen, accepted ballot, value?)
 /// 4 adopted      generation u64
 /// 5 floorRaised  ballot
@@ -96,7 +96,7 @@ extension PaxosReply {
             return .accepted(
                 ballot,
                 try reader.answers { reader throws(PaxosCodecError) in
-                    try reader.flag() ? .accepted : .conflict(try reader.conflict())
+                    try reader.acceptAnswer()
                 })
         case 3:
             return .values(
@@ -138,6 +138,9 @@ extension AcceptAnswer {
             buffer.writeFlag(false)
             conflict.encode(into: &buffer)
         case .accepted: buffer.writeFlag(true)
+        case .held(let milliseconds):
+            buffer.writeInteger(2 as UInt8)
+            buffer.writeInteger(milliseconds)
         }
     }
 }
@@ -215,6 +218,22 @@ extension PaxosReader {
     mutating func conflict() throws(PaxosCodecError) -> Conflict {
         let maxSeen = try ballot()
         return Conflict(maxSeen: maxSeen, floor: try ballot())
+    }
+
+    mutating func acceptAnswer() throws(PaxosCodecError) -> AcceptAnswer {
+        let kind = try integer(UInt8.self)
+        switch kind {
+        case 0: return .conflict(try conflict())
+        case 1: return .accepted
+        case 2:
+            let milliseconds = try integer(Int64.self)
+            let maximum = Limits.holdMillisecondsMaximum
+            guard (1...maximum).contains(milliseconds) else {
+                throw .tooLong(Int(clamping: milliseconds), maximum: Int(maximum))
+            }
+            return .held(milliseconds: milliseconds)
+        default: throw .unknownKind(kind)
+        }
     }
 
     mutating func answers<Answer>(

@@ -25,11 +25,10 @@ extension RosterDriver {
         case .notChosen(.damaged):
             finish(.damaged, into: &effects)
         case .unknown(let since):
-            if let change {
-                self.change = RegisterChange(
-                    key: change.key, operation: change.operation, retrying: since,
-                    function: change.function)
-            }
+            change = change?.again(since: since)
+            waitForAnswers(now)
+        case .held(_, let since):
+            if let since { change = change?.again(since: since) }
             waitForAnswers(now)
         case .notChosen:
             waitForAnswers(now)

@@ -23,8 +23,12 @@ struct Errand: Sendable {
         firstAccept = change?.retrying
     }
 
-    /// A read asks without promising twice; then a round of Paxos settles what is unsettled.
-    var mayRead: Bool { change == nil && attempts < 2 }
+    /// A read asks without promising twice; then a round of Paxos settles what is unsettled. A
+    /// change that let others go first asks once, whether there is anything left to do.
+    var mayRead: Bool {
+        guard let change else { return attempts < 2 }
+        return change.rank > 0 && attempts == 0 && firstAccept == nil
+    }
 }
 
 /// What the caller is told once the accept of a register is chosen.
@@ -40,6 +44,8 @@ struct Member: Sendable {
     var inFavour: [VoterID] = []
     /// Whoever refused, will not answer, or left this register out.
     var against: [VoterID] = []
+    /// Who refused because of a lease, and for how many milliseconds yet.
+    var holds: [(voter: VoterID, milliseconds: Int64)] = []
     /// Of the values that were shown, the one with the highest ballot.
     var highest = Ballot.zero
     var value: ByteBuffer?

@@ -49,6 +49,10 @@ package struct SafetyRules: Hashable, Sendable {
     package var floorInherited = true
     /// Beyond the reference: a store that was left out and comes back forgets what it held.
     package var rejoinersForget = true
+    /// Section 12: no accept while a lease that it would break may hold.
+    package var holdsHeeded = true
+    /// Sections 5 and 12: what was held somewhere may have been accepted elsewhere.
+    package var heldMayBeAccepted = true
 
     package init() {}
 }

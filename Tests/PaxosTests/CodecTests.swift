@@ -38,6 +38,7 @@ import Testing
                     .conflict(Conflict(maxSeen: .of(7), floor: .of(1))),
                 ]),
             .accepted(.of(5), [.accepted, .conflict(Conflict(maxSeen: .of(7), floor: .zero))]),
+            .accepted(.of(5), [.held(milliseconds: 1500), .accepted, .held(milliseconds: 1)]),
             .values([
                 RegisterState(maxSeen: .of(3), acceptedBallot: .of(2), value: value),
                 RegisterState(),

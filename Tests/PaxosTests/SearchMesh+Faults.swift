@@ -68,6 +68,7 @@ extension SearchMesh {
             if retries[operation] == -1 { startRead(index, isLast: true) }
         case .unknown(let since):
             retry(index, operation, since)
+        case .held: break
         }
     }
 

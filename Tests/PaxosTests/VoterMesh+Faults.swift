@@ -14,7 +14,10 @@ extension VoterMesh {
         let isDelete = chance(plan.deletes)
         let isConditional = chance(plan.conditional)
         let parity = random(2)
-        let change = RegisterChange(key: Self.key(key), operation: id) { current, _ in
+        let rank = chance(20) ? random(3) : 0
+        let change = RegisterChange(
+            key: Self.key(key), operation: id, rank: rank, waitsForLease: chance(50)
+        ) { current, _ in
             if isDelete { return .write(nil) }
             var list = current ?? ByteBuffer()
             guard !isConditional || list.readableBytes % 2 == parity else {
@@ -72,6 +75,10 @@ extension VoterMesh {
             if case .abandoned(_, let current) = reason { conclude(key, number, current) }
             if isLast { startRead(index, key, isLast: true) }
         case .unknown(let since): retry(index, key, number, since)
+        case .held(_, let since):
+            if let since { return retry(index, key, number, since) }
+            let start = histories[key].operations[number].start
+            histories[key].operations[number] = Operation(kind: .read, start: start)
         }
     }
 
@@ -103,8 +110,7 @@ extension VoterMesh {
         else { return }
         retries[id, default: 0] += 1
         let old = changes[Int(id)]
-        let change = RegisterChange(
-            key: old.key, operation: old.operation, retrying: since, function: old.function)
+        let change = old.again(since: since)
         let owner = Owner.operation(key: key, index: number, isLast: false)
         start(index, owner, .propose(token: 0, [change]))
     }

@@ -139,6 +139,7 @@ struct VoterMesh {
         patience.roundTimeoutMilliseconds = plan.roundTimeout
         patience.deadlineMilliseconds = 4 * plan.roundTimeout
         patience.backoffMillisecondsMaximum = 40
+        patience.rankMilliseconds = 20
         var driving = RosterDriver.Configuration()
         driving.resendMilliseconds = 40
         driving.probeMilliseconds = 200
@@ -202,7 +203,18 @@ struct VoterMesh {
     mutating func feed(_ slot: Int, _ input: Acceptor.Input) {
         guard slots[slot].acceptor != nil else { return }
         var effects: [Acceptor.Effect] = []
-        slots[slot].acceptor?.handle(input, into: &effects)
+        // Asked once for each message, because a closure can't draw numbers here.
+        let hold: Int64
+        if case .request(_, _, let request) = input, case .accept = request.body, !isHealed,
+            plan.holds > 0, chance(plan.holds)
+        {
+            hold = Int64(1 + random(plan.holdLength))
+            held += 1
+        } else {
+            hold = 0
+        }
+        slots[slot].acceptor?.handle(
+            input, holding: { $0.key == Roster.key ? 0 : hold }, into: &effects)
         for effect in effects {
             switch effect {
             case .persist(let serial, let records):

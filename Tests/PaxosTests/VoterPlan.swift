@@ -56,6 +56,15 @@ struct VoterPlan: Sendable {
         return plan
     }()
 
+    /// Leases that hold accepts back, now here, now there.
+    static let holds: VoterPlan = {
+        var plan = VoterPlan()
+        plan.voters = [0, 1, 2]
+        plan.changes = [[2, 3, 4]]
+        plan.holds = 35
+        return plan
+    }()
+
     /// Voters that lose their disks and are replaced by themselves.
     static let wipes: VoterPlan = {
         var plan = VoterPlan()

@@ -81,7 +81,7 @@ extension Mesh {
     private static func value(of outcome: Outcome) -> ChosenValue? {
         switch outcome {
         case .chosen(let value), .notChosen(.abandoned(_, let value)): value
-        case .notChosen, .unknown: nil
+        case .notChosen, .held, .unknown: nil
         }
     }
 
@@ -104,6 +104,9 @@ extension Mesh {
             return .notChosen("the register holds what this version can't read: upgrade")
         case .notChosen(.tooLarge):
             return .notChosen("larger than a register may be")
+        case .held(let milliseconds, _):
+            return .unknown(
+                "the leader's lease holds for \(milliseconds) ms yet: ask again then")
         case .unknown:
             return .unknown("the voters did not answer in time: it may still come to pass")
         }
@@ -115,7 +118,7 @@ extension Mesh {
         case .chosen(let value):
             value.ballot > .zero && value.value != nil
                 ? .chosen(value) : .refused(.absent, current: nil)
-        case .notChosen, .unknown: .unknown("the voters did not answer in time")
+        case .notChosen, .held, .unknown: .unknown("the voters did not answer in time")
         }
     }
 
@@ -240,7 +243,8 @@ extension Mesh {
         }
         remembered = memory.chosen
         if identity.isFounder || !memory.acceptorLog.isEmpty {
-            acceptor = Acceptor(cluster: identity.clusterID, node: identity.node, store: identity.store)
+            acceptor = Acceptor(
+                cluster: identity.clusterID, node: identity.node, store: identity.store)
             drive(acceptor: .loaded(memory.acceptorLog))
         }
         if let value = charter[Roster.key] { follow(roster: value) }
