@@ -4,7 +4,8 @@ import NIOCore
 /// The rules of section 4, one request at a time.
 extension Acceptor {
     mutating func serve(
-        _ request: PaxosRequest, from: NodeID, requestID: UInt64, into effects: inout [Effect]
+        _ request: PaxosRequest, from: NodeID, requestID: UInt64, _ holding: Hold,
+        into effects: inout [Effect]
     ) {
         func reply(_ body: PaxosReply.Body) -> Reply {
             let reply = PaxosReply(generation: generation, store: store, body: body)
@@ -19,7 +20,7 @@ extension Acceptor {
             let answers = prepare(ballot, keys)
             answer(reply(.prepared(ballot, floor: floor, answers)), into: &effects)
         case .accept(let ballot, let proposals):
-            let answers = proposals.map { accept(ballot, $0) }
+            let answers = proposals.map { accept(ballot, $0, holding) }
             answer(reply(.accepted(ballot, answers)), into: &effects)
         case .read(let keys):
             let values = reply(.values(read(keys)))
@@ -29,13 +30,18 @@ extension Acceptor {
                 send(values, into: &effects)
             }
         case .adopt(let roster):
-            adopt(roster)
+            if mayAdopt(roster) { adopt(roster) }
             answer(reply(.adopted(generation)), into: &effects)
         case .raiseFloor(let ballot):
             if ballot > floor { record(.floor(ballot), bytes: 0) }
             answer(reply(.floorRaised(floor)), into: &effects)
         case .remove(let tombstones):
             answer(reply(.removed(tombstones.map { remove($0) })), into: &effects)
+        case .scan(let after, let limit):
+            answer(reply(scan(after: after, limit: limit)), into: &effects)
+        case .install(let floor, let entries):
+            install(floor, entries)
+            answer(reply(.installed), into: &effects)
         }
     }
 
@@ -43,10 +49,13 @@ extension Acceptor {
     private func refusal(of request: PaxosRequest) -> Refusal? {
         if rules.storeChecked, request.store != store { return .wrongStore }
         if case .adopt = request.body { return nil }
+        guard let roster else { return .rosterNeeded }
+        if case .scan = request.body, !rules.oldVotersSealed { return nil }
         if rules.generationChecked {
-            if let roster, request.generation < roster.generation { return .staleRoster(roster) }
+            if request.generation < roster.generation { return .staleRoster(roster) }
             if request.generation > generation { return .rosterNeeded }
         }
+        if !isInTurn(request.body, roster) { return .staleRoster(roster) }
         let isFull =
             gathering.replies.count >= Limits.gatheredRequestsMaximum
             || gathering.bytes >= Limits.gatheredBytesMaximum
@@ -74,10 +83,20 @@ extension Acceptor {
         return answers
     }
 
-    private mutating func accept(_ ballot: Ballot, _ proposal: Proposal) -> AcceptAnswer {
+    private mutating func accept(
+        _ ballot: Ballot, _ proposal: Proposal, _ holding: Hold
+    ) -> AcceptAnswer {
         let state = registers[proposal.key] ?? RegisterState()
         guard ballot >= state.maxSeen, !rules.floorChecked || ballot > floor else {
             return .conflict(conflict(state))
+        }
+        let question = LeaseQuestion(
+            key: proposal.key, ballot: ballot, proposed: proposal.value, held: state.value)
+        // What was accepted already is only said again.
+        let wait = state.acceptedBallot == ballot || !rules.holdsHeeded ? 0 : holding(question)
+        guard wait <= 0 else {
+            statistics.held += 1
+            return .held(milliseconds: min(wait, Limits.holdMillisecondsMaximum))
         }
         // A copy: a slice would keep the whole message alive as long as its smallest register.
         let value = ByteBuffer(buffer: proposal.value)

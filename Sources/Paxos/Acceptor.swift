@@ -10,7 +10,8 @@ import NIOCore
 ///
 /// - `maxSeen` of a register never falls, and is at least its accepted ballot;
 /// - every reply that shows or promises state comes after the fsync that covers it;
-/// - after a failed fsync it answers nothing: nobody knows what the disk holds.
+/// - after a failed fsync it answers nothing: nobody knows what the disk holds;
+/// - without a roster it answers nothing but the roster change that brings it in.
 ///
 /// A request costs one dictionary look-up for each register.
 public struct Acceptor: Sendable {
@@ -19,7 +20,9 @@ public struct Acceptor: Sendable {
         /// The whole log, in order; the first input. Requests before it are not answered.
         case loaded([AcceptorRecord])
         case request(from: NodeID, requestID: UInt64, PaxosRequest)
-        /// The roster that this broker chose or learnt; an older one changes nothing.
+        /// The roster that this broker chose or learnt; an older one changes nothing. One that has
+        /// none yet takes it where its store is named there: the caller answers for it that the
+        /// store never voted, which is so where its log was empty since its disk was formatted.
         case adopt(Roster)
         case persisted(serial: UInt64)
         case persistFailed(serial: UInt64)
@@ -85,6 +88,7 @@ public struct Acceptor: Sendable {
     }
 
     public let cluster: String
+    public let node: NodeID
     public let store: StoreID
     public internal(set) var phase = Phase.loading
     public internal(set) var roster: Roster?
@@ -92,24 +96,35 @@ public struct Acceptor: Sendable {
     public internal(set) var statistics = AcceptorStatistics()
     /// Looked up by key, and sorted wherever it is shown.
     var registers: [String: RegisterState] = [:]
+    var keys = KeyOrder()
     var gathering = Gathering()
     private var writing: Writing?
     private var serial: UInt64 = 0
     let rules: SafetyRules
 
-    public init(cluster: String, store: StoreID) {
-        self.init(cluster: cluster, store: store, rules: SafetyRules())
+    public init(cluster: String, node: NodeID, store: StoreID) {
+        self.init(cluster: cluster, node: node, store: store, rules: SafetyRules())
     }
 
-    package init(cluster: String, store: StoreID, rules: SafetyRules) {
+    package init(cluster: String, node: NodeID, store: StoreID, rules: SafetyRules) {
         self.cluster = cluster
+        self.node = node
         self.store = store
         self.rules = rules
     }
 
     public var generation: RosterGeneration { roster?.generation ?? .none }
 
-    public mutating func handle(_ input: Input, into effects: inout [Effect]) {
+    public var id: VoterID { VoterID(node: node, store: store) }
+
+    /// For how many milliseconds an accept must be refused yet; 0 lets it happen (reference,
+    /// section 12: a voter accepts a change of leader only once the lease that it granted has
+    /// lapsed). Asked for every accept that would happen, so it should look at the key first.
+    public typealias Hold = (LeaseQuestion) -> Int64
+
+    public mutating func handle(
+        _ input: Input, holding: Hold = { _ in 0 }, into effects: inout [Effect]
+    ) {
         switch input {
         case .loaded(let records):
             guard phase == .loading else { return }
@@ -117,11 +132,11 @@ public struct Acceptor: Sendable {
         case .request(let from, let requestID, let request):
             guard phase == .serving else { return }
             statistics.requests += 1
-            serve(request, from: from, requestID: requestID, into: &effects)
+            serve(request, from: from, requestID: requestID, holding, into: &effects)
             write(into: &effects)
         case .adopt(let roster):
             guard phase == .serving else { return }
-            adopt(roster)
+            if self.roster != nil || isNamed(in: roster) { adopt(roster) }
             write(into: &effects)
         case .persisted(let serial):
             guard phase == .serving, serial == self.serial, let written = writing else { return }
@@ -224,6 +239,7 @@ public struct Acceptor: Sendable {
     /// Applies a record and has it written: memory is never other than the replay of the log.
     mutating func record(_ record: AcceptorRecord, bytes: Int) {
         gathering.before.append(found(by: record))
+        if keys.isKept, let key = record.newKey, registers[key] == nil { keys.add(key) }
         replay(record)
         gathering.records.append(record)
         gathering.bytes += bytes
@@ -246,13 +262,6 @@ public struct Acceptor: Sendable {
         } else {
             send(reply, into: &effects)
         }
-    }
-
-    /// The floor of a roster holds as the acceptor's own: a new voter inherits it.
-    mutating func adopt(_ next: Roster) {
-        guard next.cluster == cluster, next.generation > generation else { return }
-        record(.roster(next), bytes: 0)
-        if next.floor > floor { record(.floor(next.floor), bytes: 0) }
     }
 }
 

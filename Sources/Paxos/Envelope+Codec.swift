@@ -53,19 +53,24 @@ extension OperationID {
 /// ```
 /// +---------+------------+---------+-------+-----------+--------+------------------+
 /// | version | generation | cluster | floor | voters    | joint? | next, where      |
-/// | u8 = 1  | u64        | text    | 20 B  | see below | u8     | joint is 1       |
+/// | u8      | u64        | text    | 20 B  | see below | u8     | joint is 1       |
 /// +---------+------------+---------+-------+-----------+--------+------------------+
-/// voters: count u16, then for each: node i32, store 2 x u64, public key 4 x u64
+/// voters: count u16, then for each: node i32, store 2 x u64, public key 4 x u64,
+///         and in version 2 the generation that brought it in, u64
 /// ```
+///
+/// Written as version 1 where all are first voters, so that brokers from before 2 read it.
 extension Roster {
     public func encode(into buffer: inout ByteBuffer) {
-        buffer.writeInteger(ByteBuffer.paxosVersion)
+        let isFirst = (voters + (next ?? [])).allSatisfy { $0.since == .none }
+        let version = isFirst ? ByteBuffer.paxosVersion : Self.versionWithSince
+        buffer.writeInteger(version)
         buffer.writeInteger(generation.rawValue)
         buffer.writeText(cluster)
         buffer.writeBallot(floor)
-        Self.write(voters, into: &buffer)
+        Self.write(voters, version, into: &buffer)
         buffer.writeFlag(next != nil)
-        if let next { Self.write(next, into: &buffer) }
+        if let next { Self.write(next, version, into: &buffer) }
     }
 
     /// As a register's value.
@@ -81,7 +86,11 @@ extension Roster {
         try reader.finish()
     }
 
-    private static func write(_ voters: [Voter], into buffer: inout ByteBuffer) {
+    static let versionWithSince: UInt8 = 2
+
+    private static func write(
+        _ voters: [Voter], _ version: UInt8, into buffer: inout ByteBuffer
+    ) {
         buffer.writeCount(voters.count)
         for voter in voters {
             buffer.writeInteger(voter.node.rawValue)
@@ -90,23 +99,30 @@ extension Roster {
             buffer.writeInteger(voter.key.words.b)
             buffer.writeInteger(voter.key.words.c)
             buffer.writeInteger(voter.key.words.d)
+            if version == versionWithSince { buffer.writeInteger(voter.since.rawValue) }
         }
     }
 }
 
 extension PaxosReader {
     mutating func roster() throws(PaxosCodecError) -> Roster {
-        try version()
+        let version = try integer(UInt8.self)
+        guard version == ByteBuffer.paxosVersion || version == Roster.versionWithSince else {
+            throw .unknownVersion(version)
+        }
         let generation = RosterGeneration(try integer())
+        guard generation.rawValue <= Limits.generationMaximum else {
+            throw .badCounter(generation.rawValue)
+        }
         let cluster = try text(atMost: Limits.clusterBytesMaximum)
         let floor = try ballot()
-        let voters = try voters()
-        let next = try flag() ? try self.voters() : nil
+        let voters = try voters(version)
+        let next = try flag() ? try self.voters(version) : nil
         return Roster(
             generation: generation, voters: voters, next: next, floor: floor, cluster: cluster)
     }
 
-    private mutating func voters() throws(PaxosCodecError) -> [Voter] {
+    private mutating func voters(_ version: UInt8) throws(PaxosCodecError) -> [Voter] {
         let count = try count(atMost: Limits.votersMaximum)
         guard count > 0 else { throw .empty }
         var voters: [Voter] = []
@@ -118,7 +134,10 @@ extension PaxosReader {
             let b = try integer(UInt64.self)
             let c = try integer(UInt64.self)
             let words = InlineWords4(a, b, c, try integer())
-            voters.append(Voter(node: node, store: store, key: PublicKey(words: words)))
+            let hasSince = version == Roster.versionWithSince
+            let since = hasSince ? RosterGeneration(try integer()) : .none
+            voters.append(
+                Voter(node: node, store: store, key: PublicKey(words: words), since: since))
         }
         return voters
     }

@@ -20,6 +20,14 @@ enum Limits {
     static let votersMaximum = 7
     /// A cluster id is a 22 character UUID; whoever brings a longer one is no broker of ours.
     static let clusterBytesMaximum = 64
+    /// Nobody waits behind more rivals than a partition has replicas; further ones go together.
+    static let rankMaximum = 8
+    /// A lease is 1.5 s, and a voter that has just started waits for a whole one: more is a mistake.
+    static let holdMillisecondsMaximum: Int64 = 60_000
+    /// Keys to look through for one page of a scan: a repair's page is one message.
+    static let scanMaximum = registersPerMessage
+    /// Two for each roster change: nobody gets there, and adding some never overflows.
+    static let generationMaximum: UInt64 = 1 << 62
     /// 48 bits: a change every microsecond lasts nine years, and adding one never overflows.
     static let counterMaximum: UInt64 = 1 << 48 - 1
     /// Requests that wait for one fsync: every broker of a large mesh has some under way.

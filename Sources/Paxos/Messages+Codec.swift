@@ -14,6 +14,9 @@ public import NIOCore
 /// 4 adopt       roster
 /// 5 raiseFloor  ballot
 /// 6 remove      count u16, count x (key, ballot)
+/// 7 scan        after text, limit u16
+/// 8 install     floor ballot, count u16, count x (key, max seen, accepted ballot, value?)
+/// value?: u8, then bytes where it is 1
 /// ```
 extension PaxosRequest {
     public func encode(into buffer: inout ByteBuffer) {
@@ -44,6 +47,12 @@ extension PaxosRequest {
                 buffer.writeText(tombstone.key)
                 buffer.writeBallot(tombstone.ballot)
             }
+        case .scan(let after, let limit):
+            buffer.writeText(after)
+            buffer.writeCount(limit)
+        case .install(let floor, let entries):
+            buffer.writeBallot(floor)
+            buffer.writeEntries(entries)
         }
     }
 
@@ -55,6 +64,8 @@ extension PaxosRequest {
         case .adopt: 4
         case .raiseFloor: 5
         case .remove: 6
+        case .scan: 7
+        case .install: 8
         }
     }
 
@@ -97,6 +108,14 @@ extension PaxosRequest {
                 try reader.registers { (reader, key) throws(PaxosCodecError) in
                     Tombstone(key: key, ballot: try reader.ballot())
                 })
+        case 7:
+            let after = try reader.key()
+            let limit = try reader.count(atMost: Limits.scanMaximum)
+            guard limit > 0 else { throw .empty }
+            return .scan(after: after, limit: limit)
+        case 8:
+            let floor = try reader.ballot()
+            return .install(floor: floor, try reader.entries())
         default: throw .unknownKind(kind)
         }
     }

@@ -23,6 +23,17 @@ public struct Tombstone: Hashable, Sendable {
     }
 }
 
+/// One register of an acceptor, on its way to a new voter.
+public struct RegisterEntry: Hashable, Sendable {
+    public let key: String
+    public let state: RegisterState
+
+    public init(key: String, state: RegisterState) {
+        self.key = key
+        self.state = state
+    }
+}
+
 /// What a proposer asks of one acceptor.
 ///
 /// Carries the roster generation that it was made under and the store that it is meant for: an
@@ -49,12 +60,21 @@ public struct PaxosRequest: Hashable, Sendable {
         case accept(Ballot, [Proposal])
         /// Show the registers; promises nothing and persists nothing.
         case read([String])
-        /// This is the roster now.
+        /// This is the roster now. An acceptor takes it where it is of its cluster and may follow
+        /// what it has; one that has none, only where it is being brought in by it. It can't know
+        /// whether the roster was chosen: a ballot beside it would be made up by whoever makes up
+        /// the roster, and stale copies are stopped by the generation already. Whoever lets
+        /// requests in lets them in from members alone.
         case adopt(Roster)
         /// Refuse ballots up to this one for ever, for every register.
         case raiseFloor(Ballot)
         /// Forget these registers where nothing happened since their tombstones.
         case remove([Tombstone])
+        /// Show up to so many registers after this key, in order of their keys.
+        case scan(after: String, limit: Int)
+        /// Hold no less than this: what a majority of the old voters showed, given to a new one
+        /// while a roster change is under way.
+        case install(floor: Ballot, [RegisterEntry])
     }
 }
 
@@ -84,6 +104,9 @@ public struct PaxosReply: Hashable, Sendable {
         case floorRaised(Ballot)
         /// One for each tombstone: whether the register is gone.
         case removed([Bool])
+        /// In order of their keys; `remaining` is how many may come after them.
+        case scanned(floor: Ballot, remaining: Int, [RegisterEntry])
+        case installed
         case refused(Refusal)
     }
 }
@@ -98,6 +121,24 @@ public enum PrepareAnswer: Hashable, Sendable {
 public enum AcceptAnswer: Hashable, Sendable {
     case accepted
     case conflict(Conflict)
+    /// Not for so long: a lease that this voter granted may hold until then. Nothing happened.
+    case held(milliseconds: Int64)
+}
+
+/// An accept that is about to happen: whoever grants leases is asked whether it may.
+///
+/// Costs nothing until a value is looked at.
+public struct LeaseQuestion: Sendable {
+    public let key: String
+    public let ballot: Ballot
+    let proposed: ByteBuffer
+    let held: ByteBuffer?
+
+    /// What the register would hold; nil for a tombstone, and for bytes that are no envelope.
+    public var value: ByteBuffer? { (try? Envelope(decoding: proposed))?.value }
+
+    /// What this acceptor accepted last, which may not have been chosen; nil where there is none.
+    public var current: ByteBuffer? { held.flatMap { (try? Envelope(decoding: $0))?.value } }
 }
 
 /// A ballot that was too low, with all that the proposer needs to choose a better one.

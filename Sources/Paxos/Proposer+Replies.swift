@@ -8,8 +8,8 @@ extension Proposer {
         _ reply: PaxosReply, from: NodeID, requestID: UInt64, now: Instant,
         into effects: inout [Effect]
     ) {
-        guard let request = requests[requestID], request.node == from,
-            let roster, let voter = roster.everyone.first(where: { $0.node == from })
+        guard let request = requests[requestID], request.voter.node == from,
+            let roster, let voter = roster.voter(request.voter)
         else { return }
         requests[requestID] = nil
         if case .adopted = reply.body { return }
@@ -21,13 +21,13 @@ extension Proposer {
             return
         }
         guard var round = rounds.removeValue(forKey: request.round) else { return }
-        if case .refused(.rosterNeeded) = reply.body, !round.taught.contains(from) {
-            round.taught.append(from)
+        if case .refused(.rosterNeeded) = reply.body, !round.taught.contains(voter.id) {
+            round.taught.append(voter.id)
             teach(voter, roster, &round, request.round, into: &effects)
         } else if rules.storeChecked, reply.store != voter.store {
-            round.refuse(from)
+            round.refuse(voter.id)
         } else {
-            count(reply.body, from: from, in: &round)
+            count(reply.body, from: voter.id, in: &round)
         }
         settle(round, request.round, now: now, into: &effects)
     }
@@ -37,11 +37,11 @@ extension Proposer {
         _ voter: Voter, _ roster: Roster, _ round: inout Round, _ id: UInt64,
         into effects: inout [Effect]
     ) {
-        guard let body = round.body() else { return round.refuse(voter.node) }
+        guard let body = round.body() else { return round.refuse(voter.id) }
         for body in [.adopt(roster), body] as [PaxosRequest.Body] {
             let request = PaxosRequest(
                 generation: roster.generation, store: voter.store, body: body)
-            let requestID = requestID(round: id, node: voter.node)
+            let requestID = requestID(round: id, voter: voter.id)
             round.requestIDs.append(requestID)
             effects.append(.send(to: voter.node, requestID: requestID, request))
         }
@@ -49,7 +49,7 @@ extension Proposer {
 
     /// An answer to another ballot is an answer to somebody else, and says nothing here.
     private mutating func count(
-        _ body: PaxosReply.Body, from node: NodeID, in round: inout Round
+        _ body: PaxosReply.Body, from voter: VoterID, in round: inout Round
     ) {
         let members = round.members.indices
         switch (round.phase, body) {
@@ -57,61 +57,64 @@ extension Proposer {
         where ballot == round.ballot:
             for index in members {
                 round.members[index]?.raise(floor)
-                count(answers.indices.contains(index) ? answers[index] : nil, node, index, &round)
+                count(answers.indices.contains(index) ? answers[index] : nil, voter, index, &round)
             }
         case (.accept, .accepted(let ballot, let answers)) where ballot == round.ballot:
             for index in members {
-                count(answers.indices.contains(index) ? answers[index] : nil, node, index, &round)
+                count(answers.indices.contains(index) ? answers[index] : nil, voter, index, &round)
             }
         case (.read, .values(let states)):
             for index in members {
                 guard states.indices.contains(index) else {
-                    round.members[index]?.against.append(node)
+                    round.members[index]?.against.append(voter)
                     continue
                 }
                 let state = states[index]
                 observe(state.maxSeen)
                 round.members[index]?.promise(state.maxSeen)
                 round.members[index]?
-                    .show(state.acceptedBallot, state.value, by: node, rules: rules)
+                    .show(state.acceptedBallot, state.value, by: voter, rules: rules)
             }
         case (_, .refused(.full)):
-            round.refuseFull(node)
+            round.refuseFull(voter)
         default:
-            round.refuse(node)
+            round.refuse(voter)
         }
     }
 
     private mutating func count(
-        _ answer: PrepareAnswer?, _ node: NodeID, _ index: Int, _ round: inout Round
+        _ answer: PrepareAnswer?, _ voter: VoterID, _ index: Int, _ round: inout Round
     ) {
         switch answer {
         case .promised(let ballot, let value):
-            round.members[index]?.show(ballot, value, by: node, rules: rules)
-        case .conflict(let conflict): lose(to: conflict, node, index, &round)
-        case nil: round.members[index]?.against.append(node)
+            round.members[index]?.show(ballot, value, by: voter, rules: rules)
+        case .conflict(let conflict): lose(to: conflict, voter, index, &round)
+        case nil: round.members[index]?.against.append(voter)
         }
     }
 
     private mutating func count(
-        _ answer: AcceptAnswer?, _ node: NodeID, _ index: Int, _ round: inout Round
+        _ answer: AcceptAnswer?, _ voter: VoterID, _ index: Int, _ round: inout Round
     ) {
         switch answer {
-        case .accepted: round.members[index]?.inFavour.append(node)
-        case .conflict(let conflict): lose(to: conflict, node, index, &round)
-        case nil: round.members[index]?.against.append(node)
+        case .accepted: round.members[index]?.inFavour.append(voter)
+        case .held(let milliseconds):
+            round.members[index]?.against.append(voter)
+            round.members[index]?.holds.append((voter, milliseconds))
+        case .conflict(let conflict): lose(to: conflict, voter, index, &round)
+        case nil: round.members[index]?.against.append(voter)
         }
     }
 
     /// The next ballot will be above the one in the way. One's own ballot in the way is a message
     /// that came twice.
     private mutating func lose(
-        to conflict: Conflict, _ node: NodeID, _ index: Int, _ round: inout Round
+        to conflict: Conflict, _ voter: VoterID, _ index: Int, _ round: inout Round
     ) {
         observe(conflict.maxSeen)
         observe(conflict.floor)
         guard let key = round.members[index]?.errand.key else { return }
-        round.members[index]?.against.append(node)
+        round.members[index]?.against.append(voter)
         guard conflict.maxSeen != round.ballot, round.members[index]?.isDuelled == false else {
             return
         }
@@ -139,7 +142,7 @@ extension Proposer {
                 if lacksRoom(member) {
                     finish(member.errand, withoutRoom(member, round), into: &effects)
                 } else {
-                    retry(member, now: now)
+                    retry(member, now: now, into: &effects)
                 }
             } else {
                 isOpen = true
@@ -155,22 +158,29 @@ extension Proposer {
 
     private func isDecided(_ member: Member, _ phase: Round.Phase) -> Bool {
         if phase == .accept, !rules.chosenNeedsQuorum { return !member.inFavour.isEmpty }
-        return roster?.isQuorum(member.inFavour) ?? false
+        if phase == .accept, !rules.jointInBothPhases, let voters = roster?.voters {
+            return Roster.isMajority(member.inFavour, of: voters)
+        }
+        return isQuorum(member.inFavour)
+    }
+
+    func isQuorum(_ voters: [VoterID]) -> Bool {
+        roster?.isQuorum(voters, rules: rules) ?? false
     }
 
     /// Whether those that have not answered cannot make a quorum any more.
     private func isLost(_ member: Member) -> Bool {
         guard let roster else { return true }
         guard !member.against.isEmpty else { return false }
-        let left = roster.everyone.map(\.node).filter { !member.against.contains($0) }
-        return !roster.isQuorum(left)
+        let left = roster.everyone.map(\.id).filter { !member.against.contains($0) }
+        return !isQuorum(left)
     }
 
     /// Whether those that have room cannot make a quorum: another try would end like this one.
     private func lacksRoom(_ member: Member) -> Bool {
         guard let roster, !member.full.isEmpty else { return false }
-        let left = roster.everyone.map(\.node).filter { !member.full.contains($0) }
-        return !roster.isQuorum(left)
+        let left = roster.everyone.map(\.id).filter { !member.full.contains($0) }
+        return !isQuorum(left)
     }
 
     /// Nothing was chosen where every voter said that it wrote nothing, and no earlier round of
@@ -179,7 +189,7 @@ extension Proposer {
         let first = member.errand.firstAccept
         guard let first else { return .notChosen(.full) }
         let isFirst = round.phase == .accept && first == round.ballot
-        let allSaidSo = roster?.everyone.allSatisfy { member.full.contains($0.node) } ?? false
+        let allSaidSo = roster?.everyone.allSatisfy { member.full.contains($0.id) } ?? false
         return isFirst && allSaidSo ? .notChosen(.full) : .unknown(since: first)
     }
 
@@ -189,19 +199,36 @@ extension Proposer {
     ) {
         switch round.phase {
         case .read:
-            let agrees = roster?.isQuorum(member.agreeing) ?? false
+            let agrees = isQuorum(member.agreeing)
             guard agrees && member.promised <= member.highest || !rules.readsAgree else {
                 var unsettled = member
                 unsettled.errand.disagreements += 1
-                return retry(unsettled, now: now)
+                return retry(unsettled, now: now, into: &effects)
             }
             statistics.readsAtOnce += 1
-            report(member, member.highest, member.value, into: &effects)
+            look(member, into: &effects)
         case .prepare:
             propose(member, round, &accepts, into: &effects)
         case .accept:
             report(member, round.ballot, member.proposal, into: &effects)
         }
+    }
+
+    /// A read is answered. A change that let others go first ends where they left it nothing to do,
+    /// and competes for the register otherwise.
+    private mutating func look(_ member: Member, into effects: inout [Effect]) {
+        var next = member
+        if let change = member.errand.change, let envelope = envelope(member.value),
+            !envelope.operations.contains(change.operation)
+        {
+            guard case .abandon(let reason) = change.function(envelope.value, member.highest)
+            else {
+                next.errand.attempts += 1
+                return ready.append(next.errand)
+            }
+            next.settlement = .abandoned(reason)
+        }
+        report(next, member.highest, member.value, into: &effects)
     }
 
     /// A quorum has promised: the change is made on the value that may be chosen already.
@@ -210,7 +237,7 @@ extension Proposer {
         into effects: inout [Effect]
     ) {
         var next = Member(errand: prepared.errand)
-        let isChosen = roster?.isQuorum(prepared.agreeing) ?? false
+        let isChosen = isQuorum(prepared.agreeing)
         guard let envelope = envelope(prepared.value) else {
             return finish(prepared.errand, .notChosen(.damaged), into: &effects)
         }

@@ -75,17 +75,17 @@ extension Proposer {
         for voter in roster.everyone {
             let request = PaxosRequest(
                 generation: roster.generation, store: voter.store, body: body)
-            let requestID = requestID(round: id, node: voter.node)
+            let requestID = requestID(round: id, voter: voter.id)
             round.requestIDs.append(requestID)
             effects.append(.send(to: voter.node, requestID: requestID, request))
         }
         rounds[id] = round
     }
 
-    mutating func requestID(round: UInt64, node: NodeID) -> UInt64 {
+    mutating func requestID(round: UInt64, voter: VoterID) -> UInt64 {
         let id = nextRequest
         nextRequest &+= 1  // wraps: it starts anywhere
-        requests[id] = Request(round: round, node: node)
+        requests[id] = Request(round: round, voter: voter)
         return id
     }
 
@@ -94,9 +94,20 @@ extension Proposer {
         errand.firstAccept.map { .unknown(since: $0) } ?? .notChosen(.exhausted)
     }
 
-    /// Another try, after a pause unless a first look only showed that the ballot was too low.
-    mutating func retry(_ member: Member, now: Instant) {
+    /// Another try, after a pause unless a first look only showed that the ballot was too low. What
+    /// leases are in the way of waits for their end, or is answered.
+    mutating func retry(
+        _ member: Member, now: Instant, isLate: Bool = false, into effects: inout [Effect]
+    ) {
         var errand = member.errand
+        if let wait = shortestHold(member, isLate: isLate) {
+            statistics.holds += 1
+            guard errand.change?.waitsForLease ?? true else {
+                let since = rules.heldMayBeAccepted ? errand.firstAccept : nil
+                return finish(errand, .held(milliseconds: wait, since: since), into: &effects)
+            }
+            return rest(errand, now: now, wait + stagger)
+        }
         errand.attempts += 1
         if member.isDuelled, errand.attempts == 1 {
             ready.append(errand)
@@ -105,16 +116,37 @@ extension Proposer {
         }
     }
 
+    /// When leases alone were in the way, how long it is until so many of them are over that there
+    /// may be a quorum. Voters that have not answered may yet, unless the round was too late.
+    private func shortestHold(_ member: Member, isLate: Bool) -> Int64? {
+        guard !member.holds.isEmpty, let everyone = roster?.everyone.map(\.id) else { return nil }
+        var able = everyone.filter { id in
+            guard !member.holds.contains(where: { $0.voter == id }) else { return false }
+            return !isLate || member.inFavour.contains(id) || member.against.contains(id)
+        }
+        guard !isQuorum(able) else { return nil }
+        for hold in member.holds.sorted(by: { $0.milliseconds < $1.milliseconds }) {
+            able.append(hold.voter)
+            if isQuorum(able) { return hold.milliseconds }
+        }
+        return nil
+    }
+
     /// The pause doubles with every try, is drawn from its upper half, and is longer for voters
     /// further back in the roster.
     private mutating func rest(_ errand: Errand, now: Instant) {
         let doubled = configuration.backoffMilliseconds << min(Int64(errand.attempts), 10)
         let ceiling = max(2, min(doubled, configuration.backoffMillisecondsMaximum))
         let pause = Int64.random(in: ceiling / 2...ceiling, using: &generator)
-        let stagger = configuration.staggerMilliseconds * Int64(rank)
-        let until = min(now.advanced(byMilliseconds: pause + stagger), errand.deadline)
+        rest(errand, now: now, pause + stagger)
+    }
+
+    mutating func rest(_ errand: Errand, now: Instant, _ milliseconds: Int64) {
+        let until = min(now.advanced(byMilliseconds: milliseconds), errand.deadline)
         resting.append(Resting(until: until, errand: errand))
     }
+
+    private var stagger: Int64 { configuration.staggerMilliseconds * Int64(rank) }
 
     private var rank: Int {
         guard let everyone = roster?.everyone else { return 0 }
@@ -123,7 +155,7 @@ extension Proposer {
     }
 
     /// Ends the pauses and the rounds whose time has come.
-    mutating func expire(now: Instant) {
+    mutating func expire(now: Instant, into effects: inout [Effect]) {
         for rested in resting where rested.until <= now { ready.append(rested.errand) }
         resting.removeAll { $0.until <= now }
         let late = rounds.keys.filter { rounds[$0].map { $0.deadline <= now } ?? false }
@@ -131,7 +163,7 @@ extension Proposer {
             guard let round = close(id) else { continue }
             for case let member? in round.members {
                 statistics.timeouts += 1
-                retry(member, now: now)
+                retry(member, now: now, isLate: true, into: &effects)
             }
         }
     }
@@ -147,10 +179,13 @@ extension Proposer {
     mutating func lose(_ node: NodeID, now: Instant, into effects: inout [Effect]) {
         for id in Array(rounds.keys) {
             guard var round = rounds[id] else { continue }
-            let lost = round.requestIDs.filter { requests[$0]?.node == node }
+            let lost = round.requestIDs.filter { requests[$0]?.voter.node == node }
             guard !lost.isEmpty else { continue }
-            for requestID in lost { requests[requestID] = nil }
-            round.refuse(node)
+            for requestID in lost {
+                if let voter = requests.removeValue(forKey: requestID)?.voter {
+                    round.refuse(voter)
+                }
+            }
             rounds[id] = nil
             settle(round, id, now: now, into: &effects)
         }

@@ -51,6 +51,10 @@ public struct Proposer: Sendable {
         public var backoffMillisecondsMaximum: Int64 = 400
         /// Between the first tries of neighbours in the roster, so that one of them wins.
         public var staggerMilliseconds: Int64 = 4
+        /// What every rank of a change waits before its first round, and up to how much more: the
+        /// usual round is over by then (reference, section 10).
+        public var rankMilliseconds: Int64 = 75
+        public var rankJitterMilliseconds: Int64 = 25
 
         public init() {}
     }
@@ -70,7 +74,7 @@ public struct Proposer: Sendable {
     /// Where a request went, so that its answer finds its round.
     struct Request: Sendable {
         let round: UInt64
-        let node: NodeID
+        let voter: VoterID
     }
 
     public let node: NodeID
@@ -135,7 +139,7 @@ public struct Proposer: Sendable {
             receive(reply, from: from, requestID: requestID, now: now, into: &effects)
         case .wake:
             scheduledWake = nil
-            expire(now: now)
+            expire(now: now, into: &effects)
         case .rosterChanged(let next):
             adopt(next)
         case .unreachable(let node):
@@ -180,13 +184,20 @@ public struct Proposer: Sendable {
         }
         guard let waiting = lanes[errand.key]?.count else {
             lanes[errand.key] = []
-            ready.append(errand)
-            return
+            return begin(errand, now: now)
         }
         guard waiting < Limits.waitingPerRegisterMaximum else {
             return answer(errand, .notChosen(.overloaded), into: &effects)
         }
         lanes[errand.key]?.append(errand)
+    }
+
+    /// At once, or where rivals are to come first after a while.
+    private mutating func begin(_ errand: Errand, now: Instant) {
+        guard let rank = errand.change?.rank, rank > 0 else { return ready.append(errand) }
+        let jitter = Int64.random(
+            in: 0...max(0, configuration.rankJitterMilliseconds), using: &generator)
+        rest(errand, now: now, Int64(rank) * configuration.rankMilliseconds + jitter)
     }
 
     /// Gives the caller its outcome, once all of its token are known.
@@ -208,6 +219,7 @@ public struct Proposer: Sendable {
             case .chosen: statistics.chosen += 1
             case .notChosen: statistics.notChosen += 1
             case .unknown: statistics.unknown += 1
+            case .held: statistics.held += 1
             }
         }
         if let next = lanes[errand.key]?.popFirst() {

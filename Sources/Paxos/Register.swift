@@ -49,16 +49,32 @@ public struct RegisterChange: Sendable {
     /// that answer, or to `Ballot.zero` where it is lost: its value may lie somewhere yet. Nobody
     /// proposes an operation twice at a time.
     public let retrying: Ballot?
+    /// How many rivals are expected to want the same before this broker: 0 goes at once, every
+    /// further one waits a little longer, and looks at the register before it competes for it
+    /// (reference, section 10). Its function abandons where somebody else was first.
+    public let rank: Int
+    /// Whether a change that the voters hold back for the sake of a lease waits for its end, or is
+    /// answered `held` at once.
+    public let waitsForLease: Bool
     public let function: Function
 
     public init(
-        key: String, operation: OperationID, retrying: Ballot? = nil,
-        function: @escaping Function
+        key: String, operation: OperationID, retrying: Ballot? = nil, rank: Int = 0,
+        waitsForLease: Bool = true, function: @escaping Function
     ) {
         self.key = key
         self.operation = operation
         self.retrying = retrying
+        self.rank = max(0, min(rank, Limits.rankMaximum))
+        self.waitsForLease = waitsForLease
         self.function = function
+    }
+
+    /// The same change, asked for again after an answer of `unknown` or `held`.
+    public func again(since: Ballot) -> RegisterChange {
+        RegisterChange(
+            key: key, operation: operation, retrying: since, rank: rank,
+            waitsForLease: waitsForLease, function: function)
     }
 }
 
@@ -74,6 +90,11 @@ public enum Outcome: Hashable, Sendable {
     /// this ballot, the first that may have carried it. It stays unknown for good once the register
     /// has forgotten so much that nobody can tell.
     case unknown(since: Ballot)
+    /// Voters refuse it for so long, because of a lease that they granted; the change did not want
+    /// to wait. With a ballot it may be in the register all the same, now, later, or never, as if
+    /// it were `unknown`: some voter may have accepted it. Without one it was never proposed to be
+    /// accepted, and is not in the register and will not be.
+    case held(milliseconds: Int64, since: Ballot?)
 
     /// Why a change was not chosen, or a read not answered.
     public enum Reason: Hashable, Sendable {

@@ -9,13 +9,15 @@ public import NIOCore
 /// | u8 = 1  | u8   | u64        | 2 x u64  |                                    |
 /// +---------+------+------------+----------+------------------------------------+
 /// 1 prepared     ballot, floor, count u16, count x (0: conflict | 1: accepted ballot, value?)
-/// 2 accepted     ballot, count u16, count x (0: conflict | 1)
+/// 2 accepted     ballot, count u16, count x (0: conflict | 1 | 2: held ms i64)
 /// 3 values       count u16, count x (max seen, accepted ballot, value?)
 /// 4 adopted      generation u64
 /// 5 floorRaised  ballot
 /// 6 removed      count u16, count x u8
 /// 7 refused      1: roster | 2: roster needed | 3: wrong store | 4: overloaded
 ///                5: full
+/// 8 scanned      floor ballot, remaining u32, count u16, count x (key, as in values)
+/// 9 installed
 /// conflict: max seen, floor (two ballots);  value?: u8, then bytes where it is 1
 /// ```
 extension PaxosReply {
@@ -36,17 +38,18 @@ extension PaxosReply {
             for answer in answers { answer.encode(into: &buffer) }
         case .values(let states):
             buffer.writeCount(states.count)
-            for state in states {
-                buffer.writeBallot(state.maxSeen)
-                buffer.writeBallot(state.acceptedBallot)
-                buffer.writeValue(state.value)
-            }
+            for state in states { buffer.writeState(state) }
         case .adopted(let generation): buffer.writeInteger(generation.rawValue)
         case .floorRaised(let ballot): buffer.writeBallot(ballot)
         case .removed(let gone):
             buffer.writeCount(gone.count)
             for flag in gone { buffer.writeFlag(flag) }
         case .refused(let refusal): refusal.encode(into: &buffer)
+        case .scanned(let floor, let remaining, let entries):
+            buffer.writeBallot(floor)
+            buffer.writeInteger(UInt32(clamping: remaining))
+            buffer.writeEntries(entries)
+        case .installed: break
         }
     }
 
@@ -59,6 +62,8 @@ extension PaxosReply {
         case .floorRaised: 5
         case .removed: 6
         case .refused: 7
+        case .scanned: 8
+        case .installed: 9
         }
     }
 
@@ -92,22 +97,22 @@ extension PaxosReply {
             return .accepted(
                 ballot,
                 try reader.answers { reader throws(PaxosCodecError) in
-                    try reader.flag() ? .accepted : .conflict(try reader.conflict())
+                    try reader.acceptAnswer()
                 })
         case 3:
             return .values(
-                try reader.answers { reader throws(PaxosCodecError) in
-                    let maxSeen = try reader.ballot()
-                    let accepted = try reader.ballot()
-                    return RegisterState(
-                        maxSeen: maxSeen, acceptedBallot: accepted, value: try reader.value())
-                })
+                try reader.answers { reader throws(PaxosCodecError) in try reader.state() })
         case 4: return .adopted(RosterGeneration(try reader.integer()))
         case 5: return .floorRaised(try reader.ballot())
         case 6:
             return .removed(
                 try reader.answers { reader throws(PaxosCodecError) in try reader.flag() })
         case 7: return .refused(try reader.refusal())
+        case 8:
+            let floor = try reader.ballot()
+            let remaining = Int(try reader.integer(UInt32.self))
+            return .scanned(floor: floor, remaining: remaining, try reader.entries())
+        case 9: return .installed
         default: throw .unknownKind(kind)
         }
     }
@@ -134,6 +139,9 @@ extension AcceptAnswer {
             buffer.writeFlag(false)
             conflict.encode(into: &buffer)
         case .accepted: buffer.writeFlag(true)
+        case .held(let milliseconds):
+            buffer.writeInteger(2 as UInt8)
+            buffer.writeInteger(milliseconds)
         }
     }
 }
@@ -160,6 +168,20 @@ extension Refusal {
 }
 
 extension ByteBuffer {
+    mutating func writeState(_ state: RegisterState) {
+        writeBallot(state.maxSeen)
+        writeBallot(state.acceptedBallot)
+        writeValue(state.value)
+    }
+
+    mutating func writeEntries(_ entries: [RegisterEntry]) {
+        writeCount(entries.count)
+        for entry in entries {
+            writeText(entry.key)
+            writeState(entry.state)
+        }
+    }
+
     mutating func writeValue(_ value: ByteBuffer?) {
         writeFlag(value != nil)
         if let value { writeBytes32(value) }
@@ -167,6 +189,30 @@ extension ByteBuffer {
 }
 
 extension PaxosReader {
+    mutating func state() throws(PaxosCodecError) -> RegisterState {
+        let maxSeen = try ballot()
+        let accepted = try ballot()
+        return RegisterState(maxSeen: maxSeen, acceptedBallot: accepted, value: try value())
+    }
+
+    /// None, or some with keys in ascending order, no larger than one message.
+    mutating func entries() throws(PaxosCodecError) -> [RegisterEntry] {
+        let count = try count(atMost: Limits.registersPerMessage)
+        var entries: [RegisterEntry] = []
+        var total = 0
+        for _ in 0..<count {
+            let key = try key()
+            if let last = entries.last, last.key >= key { throw .unordered }
+            let state = try state()
+            total += state.value?.readableBytes ?? 0
+            guard total <= Limits.messageValueBytes else {
+                throw .tooLong(total, maximum: Limits.messageValueBytes)
+            }
+            entries.append(RegisterEntry(key: key, state: state))
+        }
+        return entries
+    }
+
     mutating func value() throws(PaxosCodecError) -> ByteBuffer? {
         try flag() ? try bytes(atMost: Limits.envelopeBytesMaximum) : nil
     }
@@ -174,6 +220,22 @@ extension PaxosReader {
     mutating func conflict() throws(PaxosCodecError) -> Conflict {
         let maxSeen = try ballot()
         return Conflict(maxSeen: maxSeen, floor: try ballot())
+    }
+
+    mutating func acceptAnswer() throws(PaxosCodecError) -> AcceptAnswer {
+        let kind = try integer(UInt8.self)
+        switch kind {
+        case 0: return .conflict(try conflict())
+        case 1: return .accepted
+        case 2:
+            let milliseconds = try integer(Int64.self)
+            let maximum = Limits.holdMillisecondsMaximum
+            guard (1...maximum).contains(milliseconds) else {
+                throw .tooLong(Int(clamping: milliseconds), maximum: Int(maximum))
+            }
+            return .held(milliseconds: milliseconds)
+        default: throw .unknownKind(kind)
+        }
     }
 
     mutating func answers<Answer>(

@@ -27,8 +27,12 @@ struct Errand: Sendable {
 
     /// A read asks without promising; where answers disagreed twice, a round of Paxos settles what
     /// is unsettled. Silence alone never leads to one: it would leave promises behind for whatever
-    /// name a client asked for.
-    var mayRead: Bool { change == nil && disagreements < 2 }
+    /// name a client asked for. A change that let others go first asks once, whether there is
+    /// anything left to do.
+    var mayRead: Bool {
+        guard let change else { return disagreements < 2 }
+        return change.rank > 0 && attempts == 0 && firstAccept == nil
+    }
 }
 
 /// What the caller is told once the accept of a register is chosen.
@@ -41,16 +45,18 @@ enum Settlement: Sendable {
 /// One register within a round: its errand, and who said what.
 struct Member: Sendable {
     var errand: Errand
-    var inFavour: [NodeID] = []
+    var inFavour: [VoterID] = []
     /// Whoever refused, will not answer, or left this register out.
-    var against: [NodeID] = []
+    var against: [VoterID] = []
     /// Those of them that have no room for what was asked.
-    var full: [NodeID] = []
+    var full: [VoterID] = []
+    /// Who refused because of a lease, and for how many milliseconds yet.
+    var holds: [(voter: VoterID, milliseconds: Int64)] = []
     /// Of the values that were shown, the one with the highest ballot.
     var highest = Ballot.zero
     var value: ByteBuffer?
     /// Who showed exactly that ballot: a quorum of them shows that it is chosen.
-    var agreeing: [NodeID] = []
+    var agreeing: [VoterID] = []
     /// The highest floor that was shown: at or below it, history is lost.
     var floor = Ballot.zero
     /// The highest promise among those that were shown to a read.
@@ -77,15 +83,15 @@ struct Member: Sendable {
 
     /// A value that an acceptor showed.
     mutating func show(
-        _ ballot: Ballot, _ value: ByteBuffer?, by node: NodeID, rules: SafetyRules
+        _ ballot: Ballot, _ value: ByteBuffer?, by voter: VoterID, rules: SafetyRules
     ) {
-        inFavour.append(node)
+        inFavour.append(voter)
         if ballot > highest || inFavour.count == 1 || !rules.highestAcceptedWins {
             if ballot != highest { agreeing.removeAll(keepingCapacity: true) }
             highest = ballot
             self.value = value
         }
-        if ballot == highest { agreeing.append(node) }
+        if ballot == highest { agreeing.append(voter) }
     }
 }
 
@@ -108,7 +114,7 @@ struct Round: Sendable {
     var members: [Member?]
     var requestIDs: [UInt64] = []
     /// Acceptors that were told the roster in this round: once is enough.
-    var taught: [NodeID] = []
+    var taught: [VoterID] = []
 
     /// The message, from what was there when the round began; nil once a register has left.
     func body() -> PaxosRequest.Body? {
@@ -123,15 +129,15 @@ struct Round: Sendable {
         }
     }
 
-    /// Marks that `node` says nothing in favour of any register.
-    mutating func refuse(_ node: NodeID) {
-        for index in members.indices { members[index]?.against.append(node) }
+    /// Marks that `voter` says nothing in favour of any register.
+    mutating func refuse(_ voter: VoterID) {
+        for index in members.indices { members[index]?.against.append(voter) }
     }
 
-    /// Marks that `node` wrote nothing of it for want of room; a read only was in bad company.
-    mutating func refuseFull(_ node: NodeID) {
-        refuse(node)
+    /// Marks that `voter` wrote nothing of it for want of room; a read only was in bad company.
+    mutating func refuseFull(_ voter: VoterID) {
+        refuse(voter)
         guard phase != .read else { return }
-        for index in members.indices { members[index]?.full.append(node) }
+        for index in members.indices { members[index]?.full.append(voter) }
     }
 }

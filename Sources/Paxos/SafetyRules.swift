@@ -35,5 +35,24 @@ package struct SafetyRules: Hashable, Sendable {
     /// A read ends only where a quorum shows the same ballot.
     package var readsAgree = true
 
+    /// Section 7: a quorum counts stores, and not node ids that may have been given to others.
+    package var storesCounted = true
+    /// Section 8: what a roster change brings in is given every register before it votes alone.
+    package var registersRepaired = true
+    /// Section 8: a majority of the old voters refuses older rosters before they are read.
+    package var oldVotersSealed = true
+    /// Section 8: under a joint roster an accept needs both majorities, as a prepare does.
+    package var jointInBothPhases = true
+    /// Beyond the reference: promises are given to new voters as well as values.
+    package var promisesRepaired = true
+    /// Section 9: a new voter refuses what the old ones refuse for ever.
+    package var floorInherited = true
+    /// Beyond the reference: a store that was left out and comes back forgets what it held.
+    package var rejoinersForget = true
+    /// Section 12: no accept while a lease that it would break may hold.
+    package var holdsHeeded = true
+    /// Sections 5 and 12: what was held somewhere may have been accepted elsewhere.
+    package var heldMayBeAccepted = true
+
     package init() {}
 }

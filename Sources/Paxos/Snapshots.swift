@@ -8,6 +8,8 @@ public struct AcceptorStatistics: Hashable, Sendable {
     public var refused: UInt64 = 0
     /// Registers whose ballot was too low.
     public var conflicts: UInt64 = 0
+    /// Registers whose accept would have broken a lease.
+    public var held: UInt64 = 0
     /// Fsyncs asked for, and the records in them: their quotient is what group commit gains.
     public var batches: UInt64 = 0
     public var records: UInt64 = 0
@@ -66,6 +68,9 @@ public struct ProposerStatistics: Hashable, Sendable {
     public var chosen: UInt64 = 0
     public var notChosen: UInt64 = 0
     public var unknown: UInt64 = 0
+    /// Changes that were answered `held`, and rounds that leases ended.
+    public var held: UInt64 = 0
+    public var holds: UInt64 = 0
     /// Prepare rounds, counted for each change in them; over `chosen` at most 1.05 is the aim.
     public var rounds: UInt64 = 0
     /// Rounds that a rival's ballot ended.

@@ -15,7 +15,7 @@ public enum PaxosCodecError: Error, Hashable, Sendable {
     case badText
     /// A flag is neither set nor unset.
     case badFlag(UInt8)
-    /// A ballot's counter is above 48 bits.
+    /// A ballot's counter is above 48 bits, or a roster's generation above 62.
     case badCounter(UInt64)
     /// Keys or voters are not in ascending order, or twice there.
     case unordered

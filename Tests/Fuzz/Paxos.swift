@@ -45,8 +45,19 @@ private let voter = Voter(
 private let roster = Roster(
     generation: RosterGeneration(1), voters: [voter], cluster: "cluster")
 
+/// A change that brings the voter in: an acceptor under it may be installed registers.
+private let joint = Roster(
+    generation: RosterGeneration(2),
+    voters: [
+        Voter(node: NodeID(3), store: StoreID(high: 3, low: 3), key: voter.key)
+    ], next: [voter], cluster: "cluster")
+
 private func serve(_ request: PaxosRequest) {
-    var acceptor = Acceptor(cluster: "cluster", store: voter.store)
+    for roster in [roster, joint] { serve(request, under: roster) }
+}
+
+private func serve(_ request: PaxosRequest, under roster: Roster) {
+    var acceptor = Acceptor(cluster: "cluster", node: voter.node, store: voter.store)
     var effects: [Acceptor.Effect] = []
     acceptor.handle(.loaded([]), into: &effects)
     acceptor.handle(.persisted(serial: 1), into: &effects)
@@ -65,5 +76,30 @@ private func hear(_ reply: PaxosReply) {
         var more: [Proposer.Effect] = []
         proposer.handle(
             .reply(from: node, requestID: id, reply), now: now, into: &more)
+    }
+    drive(reply, now: now)
+}
+
+/// A driver that repairs is shown the reply in every step that it comes to.
+private func drive(_ reply: PaxosReply, now: Instant) {
+    var driver = RosterDriver(node: NodeID(2), boot: BootEpoch(1), seed: 1)
+    var effects: [RosterDriver.Effect] = []
+    driver.handle(.start(.finish), now: now, into: &effects)
+    guard case .read(let token, let key)? = effects.last else { return }
+    let value = ChosenValue(
+        key: key, ballot: Ballot(counter: 1, proposer: NodeID(2), boot: BootEpoch(1)),
+        value: joint.encoded())
+    effects = []
+    driver.handle(.decided(token: token, .chosen(value)), now: now, into: &effects)
+    var next = 0
+    while next < min(effects.count, 64) {
+        if case .send(let node, let id, _) = effects[next] {
+            driver.handle(.reply(from: node, requestID: id, reply), now: now, into: &effects)
+            let adopted = PaxosReply(
+                generation: joint.generation, store: StoreID(high: 3, low: 3),
+                body: .adopted(joint.generation))
+            driver.handle(.reply(from: node, requestID: id, adopted), now: now, into: &effects)
+        }
+        next += 1
     }
 }

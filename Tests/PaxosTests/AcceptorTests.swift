@@ -144,7 +144,7 @@ import Testing
                 == RegisterState(maxSeen: .of(3), acceptedBallot: .of(3), value: a))
         #expect(bench.acceptor.generation == RosterGeneration(1))
         let log = bench.acceptor.compactedLog()
-        var again = Acceptor(cluster: "c", store: Bench.store)
+        var again = Acceptor(cluster: "c", node: NodeID(1), store: Bench.store)
         var effects: [Acceptor.Effect] = []
         again.handle(.loaded(log), into: &effects)
         #expect(again.compactedLog() == log)
@@ -155,10 +155,10 @@ import Testing
     func foreignLogs() {
         let other = StoreID(high: 2, low: 2)
         var effects: [Acceptor.Effect] = []
-        var acceptor = Acceptor(cluster: "c", store: Bench.store)
+        var acceptor = Acceptor(cluster: "c", node: NodeID(1), store: Bench.store)
         acceptor.handle(.loaded([.identity(cluster: "c", store: other)]), into: &effects)
         #expect(effects == [.halted(.foreignLog(cluster: "c", store: other))])
-        acceptor = Acceptor(cluster: "c", store: Bench.store)
+        acceptor = Acceptor(cluster: "c", node: NodeID(1), store: Bench.store)
         effects = []
         acceptor.handle(.loaded([.floor(.of(1))]), into: &effects)
         #expect(effects == [.halted(.damagedLog)])
@@ -174,7 +174,7 @@ import Testing
 
     @Test("Section 8: a lower generation is refused with the newer roster, a higher one teaches")
     func generations() {
-        var bench = Bench()
+        var bench = Bench(roster: .three)
         #expect(bench.answer(.prepare(.of(1), ["k"]), generation: 2) == .refused(.rosterNeeded))
         #expect(
             bench.answer(.adopt(.joint), generation: 2) == .adopted(RosterGeneration(2)))

@@ -13,7 +13,8 @@ private struct Crowd {
     }
 
     var acceptors = (1...3).map {
-        Acceptor(cluster: "c", store: StoreID(high: UInt64($0), low: 1))
+        Acceptor(
+            cluster: "c", node: NodeID(Int32($0)), store: StoreID(high: UInt64($0), low: 1))
     }
     var proposers: [Proposer]
     var events: [Event] = []
@@ -29,7 +30,10 @@ private struct Crowd {
                 node: NodeID(Int32(100 + $0)), boot: BootEpoch(1), roster: .three,
                 seed: UInt64($0))
         }
-        for index in acceptors.indices { feed(index, .loaded([])) }
+        for index in acceptors.indices {
+            feed(index, .loaded([]))
+            feed(index, .adopt(.three))
+        }
     }
 
     mutating func feed(_ index: Int, _ input: Acceptor.Input) {

@@ -8,12 +8,21 @@ import Testing
 @Suite struct CodecTests {
     private static let value = Envelope.bytes("value", [.of(1), .of(2)])
 
+    private static let entries = [
+        RegisterEntry(
+            key: "a",
+            state: RegisterState(maxSeen: .of(3), acceptedBallot: .of(2), value: value)),
+        RegisterEntry(key: "b", state: RegisterState(maxSeen: .of(9))),
+    ]
+
     static let requests: [PaxosRequest] =
         ([
             .prepare(.of(5), ["a", "b"]),
             .accept(.of(5), [Proposal(key: "a", value: value), Proposal(key: "b", value: value)]),
             .read(["a", "topic/ü"]), .adopt(.joint), .adopt(.one), .raiseFloor(.of(9)),
-            .remove([Tombstone(key: "a", ballot: .of(3))]),
+            .remove([Tombstone(key: "a", ballot: .of(3))]), .scan(after: "", limit: 256),
+            .scan(after: "topic/a", limit: 1), .install(floor: .of(3), []),
+            .install(floor: .zero, entries), .adopt(.brought),
         ] as [PaxosRequest.Body]).map {
             PaxosRequest(
                 generation: RosterGeneration(3), store: StoreID(high: 1, low: 2), body: $0)
@@ -29,6 +38,7 @@ import Testing
                     .conflict(Conflict(maxSeen: .of(7), floor: .of(1))),
                 ]),
             .accepted(.of(5), [.accepted, .conflict(Conflict(maxSeen: .of(7), floor: .zero))]),
+            .accepted(.of(5), [.held(milliseconds: 1500), .accepted, .held(milliseconds: 1)]),
             .values([
                 RegisterState(maxSeen: .of(3), acceptedBallot: .of(2), value: value),
                 RegisterState(),
@@ -36,12 +46,16 @@ import Testing
             .adopted(RosterGeneration(4)), .floorRaised(.of(9)), .removed([true, false]),
             .refused(.staleRoster(.joint)), .refused(.rosterNeeded), .refused(.wrongStore),
             .refused(.overloaded), .refused(.full),
+            .refused(.staleRoster(.brought)),
+            .scanned(floor: .of(4), remaining: 7, entries),
+            .scanned(floor: .zero, remaining: 0, []), .installed,
         ] as [PaxosReply.Body]).map {
             PaxosReply(generation: RosterGeneration(3), store: StoreID(high: 1, low: 2), body: $0)
         }
 
     static let records: [AcceptorRecord] = [
         .identity(cluster: "c", store: StoreID(high: 1, low: 2)), .roster(.joint),
+        .roster(.brought),
         .floor(.of(3)), .promise(key: "a", .of(4)), .accept(key: "a", .of(4), value),
         .remove(key: "a"),
     ]
@@ -89,7 +103,7 @@ import Testing
         try check(record, bytes { record.encode(into: &$0) }) { try AcceptorRecord(decoding: $0) }
     }
 
-    @Test(arguments: [Roster.one, .three, .joint])
+    @Test(arguments: [Roster.one, .three, .joint, .brought])
     func rostersAreRead(roster: Roster) throws {
         try check(roster, roster.encoded()) { try Roster(decoding: $0) }
     }
@@ -141,6 +155,20 @@ import Testing
             .tooLong(8, maximum: Limits.votersMaximum))
         let voters = Roster(generation: .none, voters: [.of(1), .of(1)], cluster: "c")
         refused(.adopt(voters), .unordered)
+        let late = Roster(
+            generation: RosterGeneration(.max), voters: [.of(1)], cluster: "c")
+        refused(.adopt(late), .badCounter(.max))
+        refused(.scan(after: "", limit: 0), .empty)
+        refused(.scan(after: "", limit: 257), .tooLong(257, maximum: Limits.scanMaximum))
+        let entry = RegisterEntry(key: "a", state: RegisterState())
+        refused(.install(floor: .zero, [entry, entry]), .unordered)
+        let value = ByteBuffer(repeating: 0, count: Limits.envelopeBytesMaximum)
+        let three = ["a", "b", "c"].map {
+            RegisterEntry(key: $0, state: RegisterState(value: value))
+        }
+        refused(
+            .install(floor: .zero, three),
+            .tooLong(3 * value.readableBytes, maximum: Limits.messageValueBytes))
     }
 
     @Test func versionsAndKindsAreChecked() {
@@ -166,18 +194,23 @@ import Testing
         #expect(bytes { request.encode(into: &$0) } == ByteBuffer(bytes: expected))
     }
 
-    @Test("Section 8: a quorum of a joint roster is a majority of both")
-    func quorums() {
-        func isQuorum(_ roster: Roster, _ nodes: [Int32]) -> Bool {
-            roster.isQuorum(nodes.map { NodeID($0) })
-        }
-        #expect(isQuorum(.one, [1]))
-        #expect(!isQuorum(.one, [2]))
-        #expect(isQuorum(.three, [1, 3]))
-        #expect(!isQuorum(.three, [1]))
-        #expect(!isQuorum(.joint, [1, 2, 3]))
-        #expect(isQuorum(.joint, [1, 3, 4]))
-        #expect(!isQuorum(.joint, [3, 4, 5]))
-        #expect(Roster.joint.everyone.map(\.node.rawValue) == [1, 2, 3, 4, 5])
+    @Test("A roster of first voters is written as it always was")
+    func rostersFromBeforeAreRead() throws {
+        let old = Roster(
+            generation: RosterGeneration(1),
+            voters: [
+                Voter(
+                    node: NodeID(7), store: StoreID(high: 1, low: 2),
+                    key: PublicKey(words: InlineWords4(3, 4, 5, 6)))
+            ], cluster: "c")
+        let bytes: [UInt8] =
+            [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 99] + [UInt8](repeating: 0, count: 20)
+            + [0, 1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
+            + [0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4]
+            + [0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0]
+        #expect(old.encoded() == ByteBuffer(bytes: bytes))
+        #expect(try Roster(decoding: ByteBuffer(bytes: bytes)) == old)
+        #expect(
+            try AcceptorRecord(decoding: ByteBuffer(bytes: [1, 2] + bytes)) == .roster(old))
     }
 }

@@ -15,11 +15,11 @@ struct Bench {
     private var unwritten: [AcceptorRecord] = []
     private var requestID: UInt64 = 0
 
-    init(rules: SafetyRules = SafetyRules()) {
-        acceptor = Acceptor(cluster: "c", store: Self.store, rules: rules)
+    init(rules: SafetyRules = SafetyRules(), roster: Roster? = .one) {
+        acceptor = Acceptor(cluster: "c", node: NodeID(1), store: Self.store, rules: rules)
         feed(.loaded([]))
         sync()
-        feed(.adopt(.one))
+        if let roster { feed(.adopt(roster)) }
         sync()
     }
 
@@ -71,7 +71,7 @@ struct Bench {
 
     /// Power cut: what was not written is gone.
     mutating func restart() {
-        acceptor = Acceptor(cluster: "c", store: Self.store)
+        acceptor = Acceptor(cluster: "c", node: NodeID(1), store: Self.store)
         unwritten = []
         effects = []
         feed(.loaded(disk))
@@ -85,6 +85,11 @@ extension Roster {
     static let joint = Roster(
         generation: RosterGeneration(2), voters: [.of(1), .of(2), .of(3)],
         next: [.of(3), .of(4), .of(5)], floor: .of(7), cluster: "c")
+}
+
+extension Roster {
+    /// The joint roster that brings 4 and 5 in.
+    static let brought = Roster.three.joint(to: [.of(3), .of(4), .of(5)])
 }
 
 extension Voter {

@@ -68,6 +68,7 @@ extension SearchMesh {
             if retries[operation] == -1 { startRead(index, isLast: true) }
         case .unknown(let since):
             retry(index, operation, since)
+        case .held: break
         }
     }
 
@@ -123,8 +124,10 @@ extension SearchMesh {
 
     mutating func restart(_ slot: Int) {
         guard slots[slot].acceptor == nil else { return }
-        slots[slot].acceptor = Acceptor(cluster: "c", store: slots[slot].store, rules: plan.rules)
+        slots[slot].acceptor = Acceptor(
+            cluster: "c", node: NodeID(Int32(slot)), store: slots[slot].store, rules: plan.rules)
         feed(slot, .loaded(slots[slot].disk))
+        if slot < plan.voters { feed(slot, .adopt(roster)) }
     }
 
     mutating func reboot(_ index: Int) {

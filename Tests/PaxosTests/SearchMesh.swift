@@ -93,7 +93,6 @@ struct SearchMesh {
         for index in 0..<plan.proposers { clients.append(client(index, life: 0)) }
         for slot in 0..<plan.voters {
             restart(slot)
-            feed(slot, .adopt(roster))
         }
         for _ in 0..<plan.voters * plan.proposers * 2 {
             let start = chance(plan.clogged) ? time() : 0

@@ -217,7 +217,7 @@ public struct Mesh {
             switch request.body {
             case .prepare, .accept, .read:
                 drive(acceptor: .request(from: from, requestID: id, request))
-            case .adopt, .raiseFloor, .remove:
+            case .adopt, .raiseFloor, .remove, .scan, .install:
                 // The roster is fixed and no floor is raised: nobody may say otherwise.
                 out.append(.event(.outOfTurn(from: from)))
             }

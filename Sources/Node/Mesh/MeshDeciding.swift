@@ -81,7 +81,7 @@ extension Mesh {
     private static func value(of outcome: Outcome) -> ChosenValue? {
         switch outcome {
         case .chosen(let value), .notChosen(.abandoned(_, let value)): value
-        case .notChosen, .unknown: nil
+        case .notChosen, .held, .unknown: nil
         }
     }
 
@@ -106,6 +106,9 @@ extension Mesh {
             return .refused(.tooLarge, current: nil)
         case .notChosen(.full):
             return .refused(.full, current: nil)
+        case .held(let milliseconds, _):
+            return .unknown(
+                "the leader's lease holds for \(milliseconds) ms yet: ask again then")
         case .unknown:
             return .unknown("the voters did not answer in time: it may still come to pass")
         }
@@ -117,7 +120,7 @@ extension Mesh {
         case .chosen(let value):
             value.ballot > .zero && value.value != nil
                 ? .chosen(value) : .refused(.absent, current: nil)
-        case .notChosen, .unknown: .unknown("the voters did not answer in time")
+        case .notChosen, .held, .unknown: .unknown("the voters did not answer in time")
         }
     }
 
@@ -244,7 +247,8 @@ extension Mesh {
         }
         remembered = memory.chosen
         if identity.isFounder || !memory.acceptorLog.isEmpty {
-            acceptor = Acceptor(cluster: identity.clusterID, store: identity.store)
+            acceptor = Acceptor(
+                cluster: identity.clusterID, node: identity.node, store: identity.store)
             drive(acceptor: .loaded(memory.acceptorLog))
         }
         if let value = charter[Roster.key] { follow(roster: value) }
