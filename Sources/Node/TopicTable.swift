@@ -1,5 +1,6 @@
 internal import HashTreeCollections
-public import Model
+import Model
+import Replication
 
 /// All topics, by name and by id: a value whose copies share what they have in common.
 ///
