@@ -1,6 +1,7 @@
 import Gossip
 import Model
 public import NIOCore
+import NIOPosix
 import Node
 import OrderedCollections
 import Transport
