@@ -50,7 +50,12 @@ extension Reactor {
         case .load(let partition):
             post(.shard(.scan(partition, from: .zero)), to: shardIndex(of: partition))
         case .wake(let moment): wakeControl(at: moment)
-        case .propose, .read: preconditionFailure("these stay within the control plane")
+        case .propose, .read, .leadershipsConfirmed:
+            preconditionFailure("these stay within the control plane")
+        case .lease(let until):
+            for target in shared.mailboxes.indices {
+                post(.shard(.lease(until: until)), to: target)
+            }
         case .ready(let failures): shared.progress.ready(failures: failures)
         case .notice(let text): events.noticed(text)
         }

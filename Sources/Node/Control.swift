@@ -1,6 +1,7 @@
 public import Coordination
 public import Model
 public import NIOCore
+import OrderedCollections
 public import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
@@ -31,6 +32,10 @@ public struct Control {
         /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
         /// top of this state.
         case proposeInSync(TopicPartition, PartitionState, [ReplicaID])
+        /// Until when this broker may serve what it leads with others; nil where it may not.
+        case leased(until: Instant?)
+        /// Find out which leaderships of this broker stand, then say `leadershipsConfirmed`.
+        case confirmLeaderships(UInt64)
         /// A moment that was asked for has come.
         case wake
     }
@@ -39,6 +44,9 @@ public struct Control {
     public enum Effect: Sendable {
         /// Have these decided, then say `decided`.
         case propose(UInt64, [RegisterProposal])
+        case leadershipsConfirmed(UInt64, isComplete: Bool)
+        /// Until when the shards may serve what this broker leads with others.
+        case lease(until: Instant?)
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
         case read(UInt64, [String])
         /// Write to this broker's own records, then say `persisted`.
@@ -94,6 +102,13 @@ public struct Control {
     var placed: [NodeID: Set<String>] = [:]
     /// The registers of partitions that were written, all of them of topics in the table or to come.
     var states: [TopicPartition: PartitionState] = [:]
+    /// Leaderships of this broker that are known to stand, by the epoch of each.
+    var confirmed: [TopicPartition: LeaderEpoch] = [:]
+    /// Partitions for which this broker proposes itself in place of a leader that is doubted.
+    var campaigns: OrderedDictionary<TopicPartition, Campaign> = [:]
+    var campaignWake: Instant?
+    /// Until then this broker may serve what it leads with others.
+    var leaseUntil = Instant(nanoseconds: 0)
     /// What the shards were told to be for each partition that this broker holds.
     var roles: [TopicPartition: PartitionRole] = [:]
     /// Names whose change is being written, or whose new partitions are being opened: nobody else
@@ -146,7 +161,7 @@ public struct Control {
         case .learned(let values): learn(values, now: now, into: &effects)
         case .decided(let number, let decisions):
             decided(number, decisions, now: now, into: &effects)
-        case .members(let members): follow(members, into: &effects)
+        case .members(let members): follow(members, now: now, into: &effects)
         case .request(let token, let request): serve(request, token, now: now, into: &effects)
         case .persisted(let number, let failure):
             persisted(number, failure: failure, into: &effects)
@@ -155,11 +170,18 @@ public struct Control {
         case .slotRecords(let partition, let records):
             load(partition, .load(records), now: now, into: &effects)
         case .slotEnd(let partition):
-            load(partition, .loaded(epoch: identity.logEpoch), now: now, into: &effects)
+            load(partition, .loaded(epoch: slotEpoch(partition)), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
         case .proposeInSync(let partition, let state, let next):
             proposeInSync(partition, state, next, into: &effects)
-        case .wake: wakeCoordinators(now: now, into: &effects)
+        case .leased(let until):
+            leaseUntil = until ?? Instant(nanoseconds: 0)
+            effects.append(.lease(until: until))
+        case .confirmLeaderships(let serial): confirmLeaderships(serial, into: &effects)
+        case .wake:
+            announcedWake = nil
+            wakeCoordinators(now: now, into: &effects)
+            campaign(now: now, into: &effects)
         }
         announceWake(into: &effects)
     }

@@ -44,7 +44,7 @@ extension Control {
                         slot: PartitionIndex(Int32(index)), configuration: groupConfiguration,
                         generator: SeededGenerator(seed: seed)),
                     partition: topic.partition(Int32(index)),
-                    isOwn: leads(topic, Int32(index))))
+                    isOwn: holds(topic, Int32(index)) && serves(topic, Int32(index))))
         }
     }
 
@@ -62,7 +62,8 @@ extension Control {
     ) {
         guard let slot = slotIndex(of: partition), let topic = topics[TopicName.consumerOffsets]
         else { return }
-        let isOwn = leads(topic, partition.index.rawValue)
+        let isOwn =
+            holds(topic, partition.index.rawValue) && serves(topic, partition.index.rawValue)
         guard isOwn != slots[slot].isOwn else { return }
         slots[slot].isOwn = isOwn
         if isOwn {
@@ -70,6 +71,18 @@ extension Control {
         } else {
             drive(slot, .unload, now: now, into: &effects)
         }
+    }
+
+    /// Whether no other broker can coordinate the slot now.
+    private func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
+        if case .alone = roles[partition] { return true }
+        return now.instant < leaseUntil
+    }
+
+    /// The epoch under which this broker coordinates a slot.
+    func slotEpoch(_ partition: TopicPartition) -> LeaderEpoch {
+        let topic = topics[TopicName.consumerOffsets]
+        return topic?.state(partition.index.rawValue)?.leaderEpoch ?? identity.logEpoch
     }
 
     /// The topic of the slots was removed: everybody who waits hears that nobody coordinates.
@@ -132,7 +145,7 @@ extension Control {
             return
         }
         let slot = slot(of: request.groupID ?? "")
-        guard slots[slot].isOwn else {
+        guard slots[slot].isOwn, isLeased(slots[slot].partition, now: now) else {
             effects.append(.reply(token: token, .group(request.refusal(.notCoordinator))))
             return
         }
@@ -191,7 +204,6 @@ extension Control {
     }
 
     mutating func wakeCoordinators(now: Now, into effects: inout [Effect]) {
-        announcedWake = nil
         for slot in slots.indices {
             guard let moment = slots[slot].wakeAt, moment <= now.instant else { continue }
             slots[slot].wakeAt = nil
@@ -200,7 +212,8 @@ extension Control {
     }
 
     mutating func announceWake(into effects: inout [Effect]) {
-        guard let first = slots.compactMap(\.wakeAt).min() else { return }
+        let moments = slots.compactMap(\.wakeAt) + (campaignWake.map { [$0] } ?? [])
+        guard let first = moments.min() else { return }
         if let announced = announcedWake, announced <= first { return }
         announcedWake = first
         effects.append(.wake(at: first))

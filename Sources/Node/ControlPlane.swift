@@ -43,6 +43,10 @@ public struct ControlPlane {
         control.handle(input, now: now, into: &said)
         for effect in said {
             switch effect {
+            case .leadershipsConfirmed(let serial, let isComplete):
+                drive(
+                    mesh: .leadershipsConfirmed(serial, isComplete: isComplete), now: now,
+                    into: &effects)
             case .propose(let number, let proposals):
                 drive(mesh: .propose(number, proposals), now: now, into: &effects)
             case .read(let number, let keys):
@@ -66,6 +70,9 @@ public struct ControlPlane {
             case .learned(let values): drive(control: .learned(values), now: now, into: &effects)
             case .decided(let number, let decisions):
                 drive(control: .decided(number, decisions), now: now, into: &effects)
+            case .leased(let until): drive(control: .leased(until: until), now: now, into: &effects)
+            case .confirmLeaderships(let serial):
+                drive(control: .confirmLeaderships(serial), now: now, into: &effects)
             case .members(let members):
                 drive(control: .members(members), now: now, into: &effects)
             default: effects.append(.mesh(effect))

@@ -60,9 +60,12 @@ extension Control {
             partitions: states, placement: record.placement)
     }
 
-    /// Whether this broker leads a partition of a topic.
-    func leads(_ entry: TopicEntry, _ index: Int32) -> Bool {
-        entry.state(index)?.leader == identity.broker.id
+    /// Whether it leads, as far as is found to stand: then it coordinates what the slot holds.
+    func serves(_ entry: TopicEntry, _ index: Int32) -> Bool {
+        switch role(entry, index) {
+        case .alone, .leads: true
+        case .follows, .waits: false
+        }
     }
 
     /// Whether this broker has a copy of it.
@@ -80,7 +83,9 @@ extension Control {
         guard let leader = state.leader else { return .waits(state, as: own) }
         guard leader == own.node else { return .follows(state, as: own) }
         // It lost something since it was elected: whoever holds everything is to lead.
-        guard state.inSync.contains(own) else { return .waits(state, as: own) }
+        guard state.inSync.contains(own),
+            confirmed[entry.partition(index)] == state.leaderEpoch
+        else { return .waits(state, as: own) }
         return .leads(state, as: own, minInSync: entry.configuration.minInSync)
     }
 
@@ -140,6 +145,7 @@ extension Control {
             } else {
                 assume(next, index, into: &effects)
             }
+            review(partition, next, index, now: now, into: &effects)
             slotMoved(partition, now: now, into: &effects)
         }
     }
@@ -202,7 +208,8 @@ extension Control {
         case .chosen: return
         case .refused, .notChosen, nil:
             effects.append(.proposalEnded(partition, isUnknown: false))
-        case .unknown: effects.append(.proposalEnded(partition, isUnknown: true))
+        // Somebody campaigns, and a voter has accepted it: until that is settled nothing else is.
+        case .unknown, .held: effects.append(.proposalEnded(partition, isUnknown: true))
         }
     }
 }

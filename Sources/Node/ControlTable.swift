@@ -189,7 +189,7 @@ extension Control {
     }
 
     /// The brokers changed: clients are told of those that are there, and since when each leads.
-    mutating func follow(_ next: [BrokerMember], into effects: inout [Effect]) {
+    mutating func follow(_ next: [BrokerMember], now: Now, into effects: inout [Effect]) {
         guard next != members else { return }
         members = next
         // One that is away leads since when it did.
@@ -199,6 +199,8 @@ extension Control {
             moved.append(member.entry.id)
         }
         if !moved.isEmpty { follow(moved: moved, into: &effects) }
+        reviewLeaders(now: now)
+        campaign(now: now, into: &effects)
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)
     }
@@ -224,6 +226,12 @@ extension Control {
         case .inSync(let partition):
             changes[number] = nil
             inSyncDecided(partition, decisions.first, into: &effects)
+        case .elections(let partitions):
+            changes[number] = nil
+            electionsDecided(partitions, decisions, now: now, into: &effects)
+        case .confirmation(let partitions, let serial):
+            changes[number] = nil
+            confirmed(partitions, decisions, serial, now: now, into: &effects)
         case .topics:
             let places = change.outcomes.indices.filter { change.outcomes[$0].error == nil }
             for (place, decision) in zip(places, decisions) {
@@ -236,7 +244,7 @@ extension Control {
     private static func isSettled(_ decision: Decision) -> Bool {
         switch decision {
         case .chosen, .refused: true
-        case .notChosen, .unknown: false
+        case .notChosen, .unknown, .held: false
         }
     }
 
@@ -256,6 +264,10 @@ extension Control {
         case .notChosen(let reason), .unknown(let reason):
             changes[number]?.outcomes[place].error = .timedOut
             changes[number]?.outcomes[place].message = reason
+        case .held:
+            // No lease is on the record of a topic: a voter of another version may think otherwise.
+            changes[number]?.outcomes[place].error = .timedOut
+            changes[number]?.outcomes[place].message = "the voters hold it back: ask again"
         }
     }
 
@@ -279,7 +291,7 @@ extension Control {
                 .policyViolation,
                 "the voters have no room to remember more topics: delete some, or keep fewer"
             )
-        case .taken, .revoked, .unreadable, .partition:
+        case .taken, .revoked, .unreadable, .partition, .confirmed:
             (.invalidRequest, "'\(name)' was written by a newer gossamer: upgrade this broker")
         }
     }

@@ -10,6 +10,9 @@ struct PendingChange {
         case topics
         case producerIDs
         case inSync(TopicPartition)
+        case elections([TopicPartition])
+        /// Registers of leaderships that are read anew, and whom to tell when all are.
+        case confirmation([TopicPartition], UInt64?)
     }
 
     let kind: Kind

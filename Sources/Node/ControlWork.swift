@@ -126,13 +126,17 @@ public struct BrokerMember: Hashable, Sendable {
     public let admission: AdmissionNumber
     /// Its log epoch: since when it has lost nothing.
     public let epoch: LeaderEpoch
+    /// It is suspected: others may campaign for what it leads.
+    public let isDoubted: Bool
 
     public init(
-        entry: BrokerEntry, admission: AdmissionNumber = AdmissionNumber(0), epoch: LeaderEpoch
+        entry: BrokerEntry, admission: AdmissionNumber = AdmissionNumber(0), epoch: LeaderEpoch,
+        isDoubted: Bool = false
     ) {
         self.entry = entry
         self.admission = admission
         self.epoch = epoch
+        self.isDoubted = isDoubted
     }
 
     /// Its copies, as registers name them.

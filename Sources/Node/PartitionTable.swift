@@ -72,6 +72,9 @@ struct ShardPartition {
 
     var isOpen: Bool { opened != nil }
 
+    /// Whether another broker could be elected in its place: then it serves within its lease only.
+    var needsLease: Bool { if case .leads = role { true } else { false } }
+
     /// What was known to be committed when it last ceased to lead or to follow.
     var watermark = Offset.zero
 

@@ -20,6 +20,9 @@ public enum RegisterOperation: Hashable, Sendable {
     case begin(ByteBuffer)
     case member(MemberOperation)
     case partition(PartitionChange)
+    /// Changes nothing, and has a majority of the voters promise: what it finds is chosen, and
+    /// nothing before it can still be.
+    case confirm
 
     /// What becomes of the register.
     public enum Verdict: Hashable, Sendable {
@@ -58,6 +61,7 @@ public enum RegisterOperation: Hashable, Sendable {
         case .begin(let value): current == nil ? .write(value) : .refuse(.exists)
         case .member(let operation): operation.applied(to: current)
         case .partition(let change): Self.changed(change, current)
+        case .confirm: .refuse(.confirmed)
         }
     }
 
@@ -106,6 +110,8 @@ public enum RegisterRefusal: Hashable, Sendable {
     /// The key was shut out.
     case revoked
     case partition(ChangeRefusal)
+    /// Nothing was to be changed.
+    case confirmed
     /// The register holds what this version does not understand.
     case unreadable
     /// The value is larger than a register may be.
@@ -132,4 +138,7 @@ public enum Decision: Hashable, Sendable {
     /// Nothing was written, and nothing will be.
     case notChosen(String)
     case unknown(String)
+    /// Voters hold it back for so long, because of a lease that they granted. It may have been
+    /// accepted by some of them, so it may come to pass.
+    case held(milliseconds: Int64)
 }

@@ -37,6 +37,8 @@ public struct Shard {
         case linkLost(NodeID)
         /// A proposal of this shard was not chosen, or nobody knows.
         case proposalEnded(TopicPartition, isUnknown: Bool)
+        /// Until when this broker may serve what it leads with others.
+        case lease(until: Instant?)
         /// Look after the followers of what is led; ten times a second.
         case tick
         /// Everything of this turn was said: send what is to be sent.
@@ -98,6 +100,10 @@ public struct Shard {
     /// Partitions whose followers have not heard of the newest watermark.
     var moved: [Int] = []
     var progressDue: Instant?
+    /// Until then no other broker can lead what this one leads.
+    var leaseUntil = Instant(nanoseconds: 0)
+    /// The moment of the input that is being handled.
+    var clock = Instant(nanoseconds: 0)
     let disk: any Disk
     let files: FileHandleCache
     let tail: TailCache
@@ -117,6 +123,7 @@ public struct Shard {
     }
 
     public mutating func handle(_ input: Input, now: Now, into effects: inout [Effect]) {
+        clock = now.instant
         switch input {
         case .produce(let work): produce(work, now: now, into: &effects)
         case .fetch(let work): fetch(work, now: now, into: &effects)
@@ -134,6 +141,7 @@ public struct Shard {
         case .linkLost(let node): linkLost(node, now: now, into: &effects)
         case .proposalEnded(let id, let isUnknown):
             proposalEnded(id, isUnknown: isUnknown, into: &effects)
+        case .lease(let until): leaseUntil = until ?? Instant(nanoseconds: 0)
         case .tick: tick(now: now, into: &effects)
         case .turnEnded: endTurn(into: &effects)
         case .scan(let id, let offset): scan(id, from: offset, into: &effects)

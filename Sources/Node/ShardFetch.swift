@@ -78,10 +78,15 @@ extension Shard {
 
     /// KIP-320: a client with an older belief is fenced, one with a newer is asked to wait.
     func refusal(of claimed: LeaderEpoch, _ slot: Int) -> PartitionError? {
-        guard let leadership = partitions[slot].machine.leadership else { return .notLeader }
+        guard let leadership = partitions[slot].machine.leadership, isLeased(slot) else {
+            return .notLeader
+        }
         if claimed == .unknown || claimed == leadership.epoch { return nil }
         return claimed < leadership.epoch ? .fencedLeaderEpoch : .unknownLeaderEpoch
     }
+
+    /// Whether nobody else can lead a partition now that this broker leads.
+    func isLeased(_ slot: Int) -> Bool { !partitions[slot].needsLease || clock < leaseUntil }
 
     /// Where the client's last read record is not in this log, the place where the two part.
     private func divergence(

@@ -57,6 +57,9 @@ extension Shard {
             partitions[slot].refusedProducer = true
             return (ProduceResult(error: partitions[slot].unavailability), .zero)
         }
+        guard isLeased(slot) else {
+            return (ProduceResult(error: .notLeader), .zero)
+        }
         if let refusal = partitions[slot].machine.refusal(of: work.acknowledgement) {
             return (ProduceResult(error: PartitionError(refusal)), .zero)
         }

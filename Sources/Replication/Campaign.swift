@@ -57,6 +57,9 @@ public struct Campaign: Hashable, Sendable {
         due = now
     }
 
+    /// When it is to be woken; nil while a proposal is under way.
+    public var wakeAt: Instant? { isProposing || isEnded ? nil : due }
+
     /// To be called once, right after it was made.
     public mutating func open(into effects: inout [Effect]) {
         arm(openedAt.advanced(byMilliseconds: pause), into: &effects)

@@ -254,7 +254,9 @@ struct NodeProcess {
     private mutating func perform(_ effect: Control.Effect) {
         switch effect {
         case .persist(let number, let changes): writes.append(.own(number, changes))
-        case .propose, .read: preconditionFailure("these stay within the control plane")
+        case .lease(let until):
+            for index in shards.indices { driveShard(index, .lease(until: until)) }
+        case .propose, .read, .leadershipsConfirmed: preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
         case .assume(let partition, let role): post(.assume(partition, role), to: partition)
         case .proposalEnded(let partition, let isUnknown):

@@ -116,9 +116,16 @@ private struct EventWords {
         case .machine(.malformed(let from, let kind)):
             self.init("malformed", about: from, "a message of kind \(kind) could not be read")
         case .machine(.outOfTurn(let from)):
-            self.init("outOfTurn", about: from, "wanted to change the roster: ignored")
+            self.init("outOfTurn", about: from, "told of a roster of another cluster: ignored")
         case .machine(.beginningDelayed(let keys)):
             self.init("beginningDelayed", "the first start waits for \(keys.count) registers")
+        case .machine(.rosterProgress(let progress)):
+            self.init(
+                "rosterProgress",
+                "roster \(progress.generation.rawValue): \(progress.phase), "
+                    + "\(progress.repaired) of \(progress.total) registers copied")
+        case .machine(.rosterChanged(let outcome)):
+            self.init("rosterChanged", "\(outcome)")
         case .machine(.rosterLearned(let roster)):
             self.init("rosterLearned", "roster \(roster)")
         case .linkFailed(let address, let node, let failure):

@@ -24,7 +24,7 @@ extension BrokerEvents {
                 metadata: ["node": "\(node.rawValue)", "kind": "\(kind)"])
         case .outOfTurn(let node):
             logger.warning(
-                "a member wanted to change the roster: ignored",
+                "a member told of a roster of another cluster: ignored",
                 metadata: ["node": "\(node.rawValue)"])
         case .beginningDelayed(let keys):
             logger.warning(
@@ -37,6 +37,9 @@ extension BrokerEvents {
                     "generation": "\(roster.generation.rawValue)",
                     "voters": "\(roster.voters.map(\.node.rawValue))",
                 ])
+        case .rosterProgress: break  // For who watches: the end is what a log needs.
+        case .rosterChanged(let outcome):
+            logger.notice("a change of who votes ended", metadata: ["outcome": "\(outcome)"])
         }
     }
 

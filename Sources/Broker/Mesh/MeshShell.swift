@@ -119,8 +119,9 @@ final class MeshShell: MeshTransportDelegate {
         case .event(let event):
             journal.note(event, at: reactor.now)
             reactor.events.report(event)
+        case .replicate(let node, let message): replication.send(message, to: node)
         case .persistRegisters, .persistChosen, .persistOwn, .wake, .loaded, .learned,
-            .decided, .members:
+            .decided, .members, .leased, .confirmLeaderships:
             preconditionFailure("performed by the reactor or within the control plane")
         }
     }

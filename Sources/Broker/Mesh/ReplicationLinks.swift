@@ -56,7 +56,9 @@ final class ReplicationLinks {
             for (target, part) in split(entries, by: \.partition) {
                 reactor.post(.shard(.replication(from: node, .progress(part))), to: target)
             }
-        case .recognise, .recognised, .renewLease, .leaseAnswer, .releaseLease: return
+        case .renewLease, .leaseAnswer, .releaseLease:
+            reactor.post(.mesh(.lease(from: node, message)), to: 0)
+        case .recognise, .recognised: return
         }
     }
 

@@ -3,6 +3,7 @@ public import Model
 public import NIOCore
 public import OrderedCollections
 public import Paxos
+public import Replication
 
 /// A broker's part in the mesh: gossip spreads, Paxos decides, and admissions say who belongs.
 ///
@@ -39,6 +40,9 @@ public struct Mesh {
         /// Sends a rumour that every broker notes the passing of.
         case trace(UInt64)
         case slowDisk
+        /// A lease is asked for, granted or given back.
+        case lease(from: NodeID, ReplicationMessage)
+        case leadershipsConfirmed(UInt64, isComplete: Bool)
     }
 
     /// What the shell, or the control machine, has to do; in order.
@@ -54,6 +58,11 @@ public struct Mesh {
         case persistRegisters(serial: UInt64, [TableChange])
         /// Write to the table of chosen values; nobody waits for it.
         case persistChosen([TableChange])
+        case replicate(to: NodeID, ReplicationMessage)
+        /// Until when this broker may serve what it leads; nil where it may not.
+        case leased(until: Instant?)
+        /// Have every leadership of this broker read anew, then say `leadershipsConfirmed`.
+        case confirmLeaderships(UInt64)
         /// Write to this broker's own records; nobody waits for it.
         case persistOwn([TableChange])
         /// The table as the control machine starts from it; said once.
@@ -103,6 +112,10 @@ public struct Mesh {
     public internal(set) var gossip: GossipMachine
     public internal(set) var proposer: Proposer
     public internal(set) var acceptor: Acceptor?
+    public internal(set) var driver: RosterDriver
+    var watch = RosterWatch()
+    public internal(set) var leaseHolder = LeaseHolder()
+    var leaseBook: LeaseBook
     var now = Instant(nanoseconds: 0)
     var out: [Effect] = []
     /// The roster and all admissions: what a newcomer is given, by key.
@@ -125,6 +138,8 @@ public struct Mesh {
     public internal(set) var isIsolated = false
     var gossipWake: Instant?
     var proposerWake: Instant?
+    var driverWake: Instant?
+    var leaseWake: Instant?
     var announcedWake: Instant?
 
     /// Throws where the description is too long for a self-record.
@@ -141,6 +156,9 @@ public struct Mesh {
             signer: signer, generator: SeededGenerator(seed: generator.next()))
         proposer = Proposer(
             node: identity.node, boot: identity.boot, roster: nil, seed: generator.next())
+        driver = RosterDriver(
+            node: identity.node, boot: identity.boot, seed: generator.next())
+        leaseBook = LeaseBook(life: identity.boot, startedAt: Instant(nanoseconds: 0))
     }
 
     /// Which key and store a node id is bound to; nil where it was never given.
@@ -166,6 +184,9 @@ public struct Mesh {
             reportVoters()
             drive(gossip: .wake)
             drive(proposer: .wake)
+            drive(driver: .wake)
+            drive(lease: .wake)
+            lookAtRoster()
         case .datagram(let from, let bytes): drive(gossip: .datagram(from: from, bytes))
         case .message(let from, let kind, let bytes): receive(bytes, kind, from: from)
         case .linkOpened(let link): drive(gossip: .linkOpened(link))
@@ -186,6 +207,9 @@ public struct Mesh {
         case .forceLeave(let node): drive(gossip: .forceLeave(node))
         case .trace(let id): drive(gossip: .trace(id: id))
         case .slowDisk: drive(gossip: .slowDisk)
+        case .lease(let from, let message): hear(lease: message, from: from)
+        case .leadershipsConfirmed(let serial, let isComplete):
+            drive(lease: isComplete ? .confirmed(serial) : .confirmationFailed(serial))
         }
     }
 
@@ -200,7 +224,7 @@ public struct Mesh {
     }
 
     private mutating func announceWake() {
-        let next = [gossipWake, proposerWake].compactMap { $0 }.min()
+        let next = [gossipWake, proposerWake, driverWake, leaseWake].compactMap { $0 }.min()
         guard let next, next != announcedWake else { return }
         announcedWake = next
         out.append(.wake(at: next))
@@ -214,17 +238,14 @@ public struct Mesh {
             guard let id: UInt64 = body.readInteger(),
                 let request = try? PaxosRequest(decoding: body)
             else { return out.append(.event(.malformed(from: from, kind))) }
-            switch request.body {
-            case .prepare, .accept, .read:
-                drive(acceptor: .request(from: from, requestID: id, request))
-            case .adopt, .raiseFloor, .remove, .scan, .install:
-                // The roster is fixed and no floor is raised: nobody may say otherwise.
-                out.append(.event(.outOfTurn(from: from)))
+            if case .adopt(let roster) = request.body, roster.cluster != identity.clusterID {
+                return out.append(.event(.outOfTurn(from: from)))
             }
+            drive(acceptor: .request(from: from, requestID: id, request))
         case .paxosReply:
             guard let id: UInt64 = body.readInteger(), let reply = try? PaxosReply(decoding: body)
             else { return out.append(.event(.malformed(from: from, kind))) }
-            drive(proposer: .reply(from: from, requestID: id, reply))
+            hear(reply, id, from: from)
         case .join, .joinAnswer, .inspect, .inspectAnswer, .form, .replication:
             // The shell's: none of them comes here.
             return
@@ -262,9 +283,12 @@ public enum MeshEvent: Sendable {
     case isolated(Bool)
     case acceptorHalted(Acceptor.HaltReason)
     case malformed(from: NodeID, MeshMessageKind)
-    /// A member wanted to change what only a change of the roster may.
+    /// A member told of a roster of another cluster.
     case outOfTurn(from: NodeID)
     /// The first start waits for these registers to be decided.
     case beginningDelayed([String])
     case rosterLearned(Roster)
+    /// How far a change of who votes has come, and what became of it.
+    case rosterProgress(RosterProgress)
+    case rosterChanged(RosterOutcome)
 }

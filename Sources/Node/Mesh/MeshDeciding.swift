@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import OrderedCollections
 import Paxos
+import Replication
 
 extension Mesh {
     /// Whom an outcome of the proposer belongs to.
@@ -13,6 +14,8 @@ extension Mesh {
         case confirm([String])
         case joining(UInt64, JoinClaim, NodeID, attempt: Int)
         case operatorWish(UInt64, RegisterProposal)
+        /// The roster driver's, by its own token.
+        case roster(UInt64)
     }
 
     /// Admissions are for ever, and whoever has the secret can ask for any number.
@@ -33,7 +36,8 @@ extension Mesh {
             RegisterChange(
                 key: proposal.key,
                 operation: OperationID(
-                    node: identity.node, boot: identity.boot, sequence: nextSerial())
+                    node: identity.node, boot: identity.boot, sequence: nextSerial()),
+                waitsForLease: false
             ) { current, _ in
                 switch proposal.operation.applied(to: current) {
                 case .write(let value): .write(value)
@@ -72,6 +76,9 @@ extension Mesh {
             guard let outcome = outcomes.first else { return }
             let operation = Self.admission(of: claim, as: node, mayReplace: false)
             conclude(joining: token, claim, node, attempt, Self.decision(operation, outcome))
+        case .roster(let token):
+            guard let outcome = outcomes.first else { return }
+            drive(driver: .decided(token: token, outcome))
         case .operatorWish(let token, let proposal):
             guard let outcome = outcomes.first else { return }
             out.append(.answer(token: token, Self.decision(proposal, outcome)))
@@ -107,8 +114,7 @@ extension Mesh {
         case .notChosen(.full):
             return .refused(.full, current: nil)
         case .held(let milliseconds, _):
-            return .unknown(
-                "the leader's lease holds for \(milliseconds) ms yet: ask again then")
+            return .held(milliseconds: milliseconds)
         case .unknown:
             return .unknown("the voters did not answer in time: it may still come to pass")
         }
@@ -162,10 +168,10 @@ extension Mesh {
     private mutating func admit(
         _ token: UInt64, _ claim: JoinClaim, as node: NodeID, attempt: Int
     ) {
-        // Whoever is held for dead may be replaced under its id; nobody else. One that left in
-        // order may be back in a moment, and a voter's promises are in the store that it had.
-        let isVoter = proposer.roster?.voters.contains { $0.node == node } ?? true
-        let isGone = peers[node]?.status == .dead && !isVoter
+        // Whoever is held for dead may be replaced under its id; nobody else: one that left in
+        // order may be back in a moment. A voter's promises are in the store that it had: the new
+        // one is no voter until the roster says so.
+        let isGone = peers[node]?.status == .dead
         propose(
             .joining(token, claim, node, attempt: attempt),
             [Self.admission(of: claim, as: node, mayReplace: isGone && claim.node == node)])
@@ -196,6 +202,8 @@ extension Mesh {
                     + "for good", canRetry: false)
         case .notChosen(let reason), .unknown(let reason):
             refuse(token, reason, canRetry: true)
+        // No lease is on an admission: a voter of another version may think otherwise.
+        case .held: refuse(token, "the voters hold it back: ask again", canRetry: true)
         }
     }
 
@@ -246,13 +254,13 @@ extension Mesh {
             }
         }
         remembered = memory.chosen
-        if identity.isFounder || !memory.acceptorLog.isEmpty {
-            acceptor = Acceptor(
-                cluster: identity.clusterID, node: identity.node, store: identity.store)
-            drive(acceptor: .loaded(memory.acceptorLog))
-        }
+        leaseBook = LeaseBook(life: identity.boot, startedAt: now)
+        acceptor = Acceptor(
+            cluster: identity.clusterID, node: identity.node, store: identity.store)
+        drive(acceptor: .loaded(memory.acceptorLog))
         if let value = charter[Roster.key] { follow(roster: value) }
         if let roster = acceptor?.roster { drive(proposer: .rosterChanged(roster)) }
+        if let roster = proposer.roster { leaseVotersChanged(roster) }
         if let highest = memory.chosen.map(\.ballot).max() {
             drive(proposer: .observed(highest))
         }
@@ -284,7 +292,7 @@ extension Mesh {
     private mutating func begin(_ imports: [RegisterProposal]) {
         guard identity.isFounder else { return finishStart() }
         var proposals = imports
-        if acceptor?.roster == nil {
+        if acceptor?.roster == nil, charter[Roster.key] == nil {
             let voter = Voter(node: identity.node, store: identity.store, key: identity.key)
             let roster = Roster(
                 generation: RosterGeneration(1), voters: [voter], cluster: identity.clusterID)
@@ -310,7 +318,7 @@ extension Mesh {
         let open = zip(proposals, outcomes).filter { proposal, outcome in
             switch Self.decision(proposal, outcome) {
             case .chosen, .refused(.exists, _): false
-            case .refused, .notChosen, .unknown: true
+            case .refused, .notChosen, .unknown, .held: true
             }
         }.map(\.0)
         guard open.isEmpty else {

@@ -47,17 +47,11 @@ extension Mesh {
         for effect in said {
             switch effect {
             case .send(let node, let id, let request):
-                if node == identity.node {
-                    drive(acceptor: .request(from: node, requestID: id, request))
-                } else {
-                    var bytes = ByteBuffer(integer: id)
-                    request.encode(into: &bytes)
-                    out.append(.send(to: node, .paxosRequest, bytes))
-                }
+                ask(node, id, request)
             case .wake(let moment): proposerWake = min(proposerWake ?? moment, moment)
             case .done(let token, let outcomes): conclude(token, outcomes)
             case .rosterLearned(let roster):
-                drive(acceptor: .adopt(roster))
+                teach(roster)
                 out.append(.event(.rosterLearned(roster)))
             }
         }
@@ -66,7 +60,12 @@ extension Mesh {
     mutating func drive(acceptor input: Acceptor.Input) {
         guard acceptor != nil else { return }
         var said: [Acceptor.Effect] = []
-        acceptor?.handle(input, into: &said)
+        // Taken out, so that the book can be asked while the acceptor is at work.
+        var book = leaseBook
+        let now = now
+        acceptor?.handle(
+            input, holding: { Self.heldMilliseconds($0, &book, now: now) }, into: &said)
+        leaseBook = book
         for effect in said {
             switch effect {
             case .persist(let serial, let records):
@@ -74,7 +73,7 @@ extension Mesh {
                 out.append(.persistRegisters(serial: serial, changes))
             case .reply(let node, let id, let reply):
                 if node == identity.node {
-                    drive(proposer: .reply(from: node, requestID: id, reply))
+                    hear(reply, id, from: node)
                 } else {
                     var bytes = ByteBuffer(integer: id)
                     reply.encode(into: &bytes)
@@ -125,7 +124,7 @@ extension Mesh {
         guard let roster = value.value.flatMap({ try? Roster(decoding: $0) }),
             roster.cluster == identity.clusterID
         else { return }
-        drive(acceptor: .adopt(roster))
+        teach(roster)
         drive(proposer: .rosterChanged(roster))
     }
 
@@ -164,7 +163,8 @@ extension Mesh {
                         id: peer.node, rack: description.rack.isEmpty ? nil : description.rack,
                         endpoints: endpoints),
                     admission: admissions[peer.node]?.number ?? peer.admission.number,
-                    epoch: LeaderEpoch(description.leaderEpoch)))
+                    epoch: LeaderEpoch(description.leaderEpoch),
+                    isDoubted: peer.status == .suspect))
         }
         return list.sorted { $0.entry.id < $1.entry.id }
     }

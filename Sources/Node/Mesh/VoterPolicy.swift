@@ -42,7 +42,7 @@ struct VoterPolicy {
     ) -> [Voter]? {
         guard !isFixed, roster.next == nil else { return nil }
         let known = candidates.sorted { $0.voter.node < $1.voter.node }
-        let states = roster.voters.map { voter in known.first { $0.voter == voter } }
+        let states = roster.voters.map { voter in known.first { $0.voter.id == voter.id } }
         let healthy = states.count { $0?.condition == .healthy }
         let isRested = lastChange.map { now.milliseconds(since: $0) >= pauseMilliseconds } ?? false
         if healthy == roster.voters.count {
@@ -62,7 +62,7 @@ struct VoterPolicy {
         let room = min(target, voters.count + spare.count)
         let size = room % 2 == 1 ? room : room - 1
         guard size > voters.count else { return nil }
-        var racks = known.filter { voters.contains($0.voter) }.map(\.rack)
+        var racks = known.filter { site in voters.contains { $0.id == site.voter.id } }.map(\.rack)
         var left = spare
         while voters.count < size, let next = pick(from: left, beside: racks) {
             voters.append(left[next].voter)
@@ -88,7 +88,7 @@ struct VoterPolicy {
         guard let gone else { return nil }
         var rest = roster.voters
         let former = rest.remove(at: gone)
-        let racks = known.filter { rest.contains($0.voter) }.map(\.rack)
+        let racks = known.filter { site in rest.contains { $0.id == site.voter.id } }.map(\.rack)
         let spare = spares(known, beside: rest)
         // The same broker with its new disk, before any other.
         let heir =

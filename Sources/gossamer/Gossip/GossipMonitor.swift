@@ -82,7 +82,7 @@ enum EventKinds {
         "helpersAsked", "isolated", "joined", "linkAnswered", "linkFailed", "linkProbed",
         "malformed", "malformedAdmission", "outOfPlace", "probeFailed", "probeUnanswered",
         "refusedBytes", "refuted", "refutedOwn", "rejoined", "restarted", "revoked",
-        "rosterLearned", "outOfTurn", "beginningDelayed", "splitVersion", "suspected",
+        "rosterLearned", "rosterProgress", "rosterChanged", "outOfTurn", "beginningDelayed", "splitVersion", "suspected",
         "suspicionWithheld", "traced",
         "valueApplied", "valueDoubted", "valueWanted",
     ]

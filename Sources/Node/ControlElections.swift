@@ -1,0 +1,255 @@
+import Model
+import OrderedCollections
+import Replication
+
+/// Who leads next: campaigns against leaders that are doubted, and leaderships that are found to
+/// stand.
+extension Control {
+    /// The replicas as they are now: those that are not doubted may be elected.
+    private func electionMembers(_ state: PartitionState) -> [ElectionMember] {
+        state.replicas.compactMap { node in
+            copies[node].map { copy in
+                ElectionMember(
+                    id: copy, isAlive: members.contains { $0.entry.id == node && !$0.isDoubted })
+            }
+        }
+    }
+
+    /// Whether a partition needs another leader: it has none, or one that is away, doubted, or not
+    /// the copy any more that was elected.
+    private func lacksLeader(_ state: PartitionState) -> Bool {
+        guard let leader = state.leader, let copy = copies[leader] else { return true }
+        guard members.contains(where: { $0.entry.id == leader && !$0.isDoubted }) else {
+            return true
+        }
+        return !state.inSync.contains(copy)
+    }
+
+    // MARK: Campaigns
+
+    /// Brokers came or went, or are doubted: opens the campaigns that this broker may win, and ends
+    /// those whose reason is gone. Costs a look at every partition that this broker holds.
+    mutating func reviewLeaders(now: Now) {
+        for name in (placed[identity.broker.id] ?? []).sorted() {
+            guard let entry = topics[name] else { continue }
+            for index in entry.partitions.indices where entry.partitions[index].replicas.count > 1
+            {
+                reviewLeader(
+                    entry.partition(Int32(index)), entry.partitions[index], now: now.instant)
+            }
+        }
+    }
+
+    private mutating func reviewLeader(
+        _ partition: TopicPartition, _ state: PartitionState, now: Instant
+    ) {
+        let own = ownReplica
+        guard state.replicas.contains(own.node), lacksLeader(state) else {
+            endCampaign(partition, .refuted, now: now)
+            return
+        }
+        let eligible = state.eligible(among: electionMembers(state))
+        guard let rank = eligible.firstIndex(of: own) else {
+            endCampaign(partition, .refuted, now: now)
+            return
+        }
+        if campaigns[partition]?.leaderEpoch == state.leaderEpoch {
+            drive(partition, .rank(rank), now: now)
+            return
+        }
+        let jitter = Int64.random(
+            in: 0..<ReplicationLimits.campaignJitterMilliseconds, using: &generator)
+        var campaign = Campaign(
+            against: state.leader, state.leaderEpoch, rank: rank, jitter: jitter, now: now)
+        var said: [Campaign.Effect] = []
+        campaign.open(into: &said)
+        campaigns[partition] = campaign
+        follow(said, of: partition)
+    }
+
+    private mutating func endCampaign(
+        _ partition: TopicPartition, _ input: Campaign.Input, now: Instant
+    ) {
+        guard campaigns[partition] != nil else { return }
+        drive(partition, input, now: now)
+    }
+
+    /// Those to be proposed are gathered by `campaign`.
+    @discardableResult
+    private mutating func drive(
+        _ partition: TopicPartition, _ input: Campaign.Input, now: Instant
+    ) -> Bool {
+        var said: [Campaign.Effect] = []
+        campaigns[partition]?.handle(input, now: now, into: &said)
+        return follow(said, of: partition)
+    }
+
+    @discardableResult
+    private mutating func follow(_ said: [Campaign.Effect], of partition: TopicPartition) -> Bool {
+        var isToPropose = false
+        for effect in said {
+            switch effect {
+            case .propose: isToPropose = true
+            case .wake(let moment): campaignWake = min(campaignWake ?? moment, moment)
+            case .ended: campaigns.removeValue(forKey: partition)
+            }
+        }
+        return isToPropose
+    }
+
+    /// Proposes this broker for all partitions whose time has come, in one batch.
+    mutating func campaign(now: Now, into effects: inout [Effect]) {
+        guard let wake = campaignWake, wake <= now.instant else { return }
+        campaignWake = nil
+        var partitions: [TopicPartition] = []
+        var proposals: [RegisterProposal] = []
+        for partition in Array(campaigns.keys) {
+            guard drive(partition, .wake, now: now.instant) else {
+                if let due = campaigns[partition]?.wakeAt {
+                    campaignWake = min(campaignWake ?? due, due)
+                }
+                continue
+            }
+            guard let proposal = election(of: partition) else {
+                drive(partition, .failed, now: now.instant)
+                continue
+            }
+            partitions.append(partition)
+            proposals.append(proposal)
+        }
+        guard !proposals.isEmpty else { return }
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .elections(partitions), token: nil, names: [], outcomes: [])
+        effects.append(.propose(number, proposals))
+    }
+
+    private func election(of partition: TopicPartition) -> RegisterProposal? {
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+            let state = entry.state(partition.index.rawValue),
+            let initial = initial(of: partition, entry)
+        else { return nil }
+        let operation = PartitionOperation.elect(
+            ownReplica, members: electionMembers(state), answers: [])
+        return RegisterProposal(
+            key: PartitionRegister.key(partition),
+            operation: .partition(
+                PartitionChange(
+                    operation, initial: initial, expecting: state.partitionEpoch,
+                    minInSync: entry.configuration.minInSync)))
+    }
+
+    /// What was chosen is in the picture already.
+    mutating func electionsDecided(
+        _ partitions: [TopicPartition], _ decisions: [Decision], now: Now,
+        into effects: inout [Effect]
+    ) {
+        for (partition, decision) in zip(partitions, decisions) {
+            switch decision {
+            case .chosen(let value):
+                guard let bytes = value.value,
+                    let state = try? PartitionState(decoding: bytes),
+                    state.leader == identity.broker.id
+                else { continue }
+                confirmed[partition] = state.leaderEpoch
+                takeOn(partition, now: now, into: &effects)
+            case .held(let milliseconds):
+                drive(partition, .held(milliseconds: milliseconds), now: now.instant)
+            case .refused, .notChosen, .unknown:
+                drive(partition, .failed, now: now.instant)
+            }
+        }
+    }
+
+    /// A register says something new: a campaign may be over, or have to begin; and where it names
+    /// this broker, it has to be found out whether that still stands.
+    mutating func review(
+        _ partition: TopicPartition, _ entry: TopicEntry, _ index: Int32, now: Now,
+        into effects: inout [Effect]
+    ) {
+        guard let state = entry.state(index) else { return }
+        if campaigns[partition] != nil {
+            drive(partition, .decided(state.leader, state.leaderEpoch), now: now.instant)
+        }
+        if state.replicas.count > 1 { reviewLeader(partition, state, now: now.instant) }
+        guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
+            !changes.values.contains(where: { $0.isElection(of: partition) })
+        else { return }
+        confirm([partition], nil, into: &effects)
+    }
+
+    private mutating func takeOn(
+        _ partition: TopicPartition, now: Now, into effects: inout [Effect]
+    ) {
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }) else { return }
+        assume(entry, partition.index.rawValue, into: &effects)
+        slotMoved(partition, now: now, into: &effects)
+    }
+
+    // MARK: Standing leaderships
+
+    /// Reads every register that names this broker as leader, in a way that nothing older can still
+    /// be chosen afterwards.
+    mutating func confirmLeaderships(_ serial: UInt64, into effects: inout [Effect]) {
+        var partitions: [TopicPartition] = []
+        for name in (placed[identity.broker.id] ?? []).sorted() {
+            guard let entry = topics[name] else { continue }
+            for index in entry.partitions.indices {
+                let state = entry.partitions[index]
+                guard state.leader == identity.broker.id,
+                    state.replicas.count > 1 || states[entry.partition(Int32(index))] != nil
+                else { continue }
+                partitions.append(entry.partition(Int32(index)))
+            }
+        }
+        guard !partitions.isEmpty else {
+            effects.append(.leadershipsConfirmed(serial, isComplete: true))
+            return
+        }
+        confirm(partitions, serial, into: &effects)
+    }
+
+    private mutating func confirm(
+        _ partitions: [TopicPartition], _ serial: UInt64?, into effects: inout [Effect]
+    ) {
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .confirmation(partitions, serial), token: nil, names: [], outcomes: [])
+        effects.append(
+            .propose(
+                number,
+                partitions.map {
+                    RegisterProposal(key: PartitionRegister.key($0), operation: .confirm)
+                }))
+    }
+
+    mutating func confirmed(
+        _ partitions: [TopicPartition], _ decisions: [Decision], _ serial: UInt64?, now: Now,
+        into effects: inout [Effect]
+    ) {
+        var isComplete = true
+        for (partition, decision) in zip(partitions, decisions) {
+            // What the register holds was learned before this was said.
+            guard case .refused(.confirmed, _) = decision else {
+                isComplete = false
+                continue
+            }
+            let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
+            guard let state = entry?.state(partition.index.rawValue),
+                state.leader == identity.broker.id
+            else { continue }
+            confirmed[partition] = state.leaderEpoch
+            takeOn(partition, now: now, into: &effects)
+        }
+        if let serial {
+            effects.append(.leadershipsConfirmed(serial, isComplete: isComplete))
+        }
+    }
+}
+
+extension PendingChange {
+    /// Whether it proposes this broker as the leader of a partition.
+    func isElection(of partition: TopicPartition) -> Bool {
+        if case .elections(let partitions) = kind { partitions.contains(partition) } else { false }
+    }
+}

@@ -1,0 +1,75 @@
+import Gossip
+import Model
+import OrderedCollections
+import Paxos
+import Replication
+
+/// The lease of this broker, and those that it grants as a voter.
+extension Mesh {
+    mutating func drive(lease input: LeaseHolder.Input) {
+        if case .wake = input, let wake = leaseWake, wake <= now { leaseWake = nil }
+        var said: [LeaseHolder.Effect] = []
+        leaseHolder.handle(input, now: now, into: &said)
+        for effect in said {
+            switch effect {
+            case .renew(let node, let serial): renewLease(with: node, serial)
+            case .held(let until): out.append(.leased(until: until))
+            case .lapsed: out.append(.leased(until: nil))
+            case .confirm(let serial): out.append(.confirmLeaderships(serial))
+            case .wake(let moment): leaseWake = min(leaseWake ?? moment, moment)
+            }
+        }
+    }
+
+    mutating func leaseVotersChanged(_ roster: Roster) {
+        let voters = LeaseVoters(
+            voters: roster.voters.map(\.node), next: roster.next.map { $0.map(\.node) })
+        drive(lease: .voters(voters))
+    }
+
+    private mutating func renewLease(with voter: NodeID, _ serial: UInt64) {
+        let admission = admissions[identity.node]?.number ?? AdmissionNumber(0)
+        guard voter == identity.node else {
+            let request = ReplicationMessage.renewLease(serial, admission, identity.boot)
+            return out.append(.replicate(to: voter, request))
+        }
+        let answer = leaseBook.renew(
+            voter, admission: admission, boot: identity.boot, now: now)
+        take(answer, serial, from: voter)
+    }
+
+    mutating func hear(lease message: ReplicationMessage, from node: NodeID) {
+        switch message {
+        case .renewLease(let serial, let admission, let boot):
+            guard acceptor?.roster != nil else { return }
+            let answer = leaseBook.renew(node, admission: admission, boot: boot, now: now)
+            out.append(.replicate(to: node, .leaseAnswer(serial, answer)))
+        case .leaseAnswer(let serial, let answer): take(answer, serial, from: node)
+        case .releaseLease(let boot): leaseBook.release(node, boot: boot)
+        default: return
+        }
+    }
+
+    private mutating func take(_ answer: LeaseAnswer, _ serial: UInt64, from voter: NodeID) {
+        switch answer {
+        case .granted(let mark): drive(lease: .granted(voter, serial: serial, mark))
+        case .outdated, .full: drive(lease: .refused(voter))
+        }
+    }
+
+    /// For how long this voter must not accept a value, because it deposes a leader whose lease it
+    /// granted. One that it may accept is noted before it is: the deposed leader's next grant counts
+    /// only once that leader has asked whether it still leads.
+    static func heldMilliseconds(
+        _ question: LeaseQuestion, _ book: inout LeaseBook, now: Instant
+    ) -> Int64 {
+        guard PartitionRegister.partition(of: question.key) != nil, let value = question.value,
+            let state = try? PartitionState(decoding: value)
+        else { return 0 }
+        let held = book.heldMilliseconds(state, now: now)
+        if held == 0, let deposed = state.deposed, !state.consented {
+            book.noteDeposition(of: deposed)
+        }
+        return held
+    }
+}
