@@ -2,6 +2,7 @@ import KafkaProtocol
 import Logging
 import Model
 import Node
+import Replication
 import Storage
 import Transport
 

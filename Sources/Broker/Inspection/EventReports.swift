@@ -1,6 +1,7 @@
 import Gossip
 import Model
 import Node
+import Paxos
 import Transport
 
 /// Which events of a journal are asked for.

@@ -291,6 +291,7 @@ extension Inspector {
             case .refused(.exists, _): answer.error = "member \(node.rawValue) is revoked already"
             case .refused(let refusal, _): answer.error = "not revoked: \(refusal)"
             case .notChosen(let reason), .unknown(let reason): answer.error = reason
+            case .held: answer.error = "the voters hold it back: ask again"
             }
             then(answer)
         }
