@@ -2,8 +2,8 @@ public import Model
 public import Replication
 
 extension Leadership {
-    /// Where a consumer in `rack` reads best: at the leader if it is in that rack, else at the first
-    /// of `replicas` that is, else at the leader (KIP-392).
+    /// Where a consumer in `rack` reads best: at the leader if that is there, else at the first of
+    /// `replicas` that is, else at the leader (KIP-392).
     ///
     /// The first in the order of placement, so that whoever asks hears the same; placements rotate,
     /// which spreads the consumers.
