@@ -8,6 +8,7 @@ from uuid import UUID
 
 import cases
 import wire
+from broker import wait_until
 from cases import case, check
 from metadata import NOT_LEADER_OR_FOLLOWER, racked
 
@@ -15,6 +16,7 @@ from kafka.protocol.consumer import FetchRequest, FetchResponse
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 from kafka.protocol.producer import ProduceRequest, ProduceResponse
 
+FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH = 74, 75
 UNKNOWN_TOPIC_ID = 100
 NOBODY = UUID("11111111-2222-4333-8444-555555555555")
 
@@ -50,13 +52,14 @@ def produce(broker, name, topic_id, version, value=b"misplaced"):
     return answer, answer.responses[0].partition_responses[0]
 
 
-def fetch(broker, name, topic_id, version):
+def fetch(broker, name, topic_id, version, epoch=-1):
     topic = FetchRequest.FetchTopic
     named = {"topic_id": topic_id} if version >= 13 else {"topic": name}
     answer = ask(broker, FetchRequest(
         max_wait_ms=0, min_bytes=1, max_bytes=1 << 20, topics=[topic(
             partitions=[topic.FetchPartition(
-                partition=0, fetch_offset=0, partition_max_bytes=1 << 20)], **named)]),
+                partition=0, current_leader_epoch=epoch, fetch_offset=0,
+                partition_max_bytes=1 << 20)], **named)]),
         FetchResponse, version)
     return answer, answer.responses[0].partitions[0]
 
@@ -108,3 +111,33 @@ def wrong_leader_names_the_right_one(stage):
         answer, partition = produce(mesh[next(iter(wanted))], "led", ids[0], 10, b"well placed")
         check(partition.error_code == 0, f"at the leader named: {partition.error_code}")
     return f"{rounds} answers name leader {leader.node_id}, epoch {epochs.pop()}"
+
+
+@case
+def who_is_fenced_hears_of_the_leader(stage):
+    """After a kill the leader has a new epoch: who claims the old one is told the new in Fetch 16."""
+    with racked(stage) as mesh:
+        mesh.start()
+        cases.create_topic(mesh[2], "led", 1)
+        mesh.await_topic("led")
+        leader = mesh[cases.metadata(mesh[1])[1]["led"][0][0]]
+        topic_id = topic_ids(leader)["led"]
+        leader.kill()
+        leader.start()
+
+        def epoch():
+            _, partition = fetch(leader, "led", topic_id, 16, epoch=0)
+            return partition.error_code == FENCED_LEADER_EPOCH
+
+        wait_until(epoch, 20, "an epoch above 0 after a kill", 0.05)
+        answer, partition = fetch(leader, "led", topic_id, 16, epoch=0)
+        named, now, nodes = hint(answer, partition)
+        check(named == leader.node_id and now > 0, f"leader {named}, epoch {now}")
+        check(nodes == {named: (leader.host, leader.port, "abc"[named - 1])}, f"nodes {nodes}")
+        for version, claimed, error in ((15, 0, FENCED_LEADER_EPOCH), (16, now, 0),
+                                        (16, now + 1, UNKNOWN_LEADER_EPOCH)):
+            answer, partition = fetch(leader, "led", topic_id, version, epoch=claimed)
+            what = f"version {version}, epoch {claimed} of {now}"
+            check(partition.error_code == error, f"{what}: error {partition.error_code}")
+            check(hint(answer, partition) == (-1, -1, {}), f"{what}: a hint that says nothing new")
+    return f"epoch {now} beside FENCED_LEADER_EPOCH"

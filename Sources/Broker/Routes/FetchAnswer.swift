@@ -151,14 +151,17 @@ extension Reactor {
         in partition: inout FetchResponse.Partition
     ) {
         switch entry.result.error {
-        case .unknownTopicOrPartition:
-            if case .unknownID = view.place(entry.key) { partition.errorCode = .unknownTopicID }
-        case .notLeader:
-            guard exchange.version >= LeaderHints.firstFetchVersion,
-                case .elsewhere(let state) = view.place(entry.key)
-            else { return }
-            partition.currentLeader = hints.name(
-                state, from: view, listener: exchange.connection.listener)
+        case .unknownTopicOrPartition, .notLeader:
+            switch view.place(entry.key) {
+            case .unknownID:
+                partition.errorCode = .unknownTopicID
+            case .elsewhere(let state):
+                partition.errorCode = .notLeaderOrFollower
+                guard exchange.version >= LeaderHints.firstFetchVersion else { return }
+                partition.currentLeader = hints.name(
+                    state, from: view, listener: exchange.connection.listener)
+            case .unknown, .here: break
+            }
         case .fencedLeaderEpoch:
             guard exchange.version >= LeaderHints.firstFetchVersion,
                 let state = view.topic(entry.key.topic)?.state(entry.key.index),
