@@ -2,7 +2,7 @@ internal import Model
 internal import NIOCore
 internal import OrderedCollections
 
-/// A goodbye that is being said: to some members by a ping each, whose answer says that it is heard.
+/// A goodbye that is being said: to some members by a ping each, whose answer says it is heard.
 ///
 /// Whoever has heard it passes it on like any rumour, so a few are enough, and the leaving member
 /// need not stay to spread it itself.

@@ -10,7 +10,11 @@ import Testing
 /// Writes of durable tables, and how long they take.
 @Suite struct TableWriterTests {
     private final class Slow: Sendable {
-        let times = Mutex<[Int64]>([])
+        private let times = Mutex<[Int64]>([])
+
+        var count: Int { times.withLock { $0.count } }
+
+        func note(_ milliseconds: Int64) { times.withLock { $0.append(milliseconds) } }
     }
 
     private func write(_ count: Int, with writer: TableWriter) async throws {
@@ -36,20 +40,20 @@ import Testing
         let slow = Slow()
         // Nothing takes less than no time.
         let writer = TableWriter(slowMilliseconds: -1) { milliseconds in
-            slow.times.withLock { $0.append(milliseconds) }
+            slow.note(milliseconds)
         }
         try await write(3, with: writer)
-        #expect(slow.times.withLock(\.count) == 3)
+        #expect(slow.count == 3)
         #expect(writer.writeTimes.writes == 3 && writer.writeTimes.slowWrites == 3)
     }
 
     @Test func othersAreOnlyCounted() async throws {
         let slow = Slow()
         let writer = TableWriter(slowMilliseconds: 600_000) { milliseconds in
-            slow.times.withLock { $0.append(milliseconds) }
+            slow.note(milliseconds)
         }
         try await write(3, with: writer)
-        #expect(slow.times.withLock(\.isEmpty))
+        #expect(slow.count == 0)
         #expect(writer.writeTimes.writes == 3 && writer.writeTimes.slowWrites == 0)
     }
 }

@@ -177,8 +177,8 @@ def name_that_is_not_known_yet(stage):
 
         def again():
             rows = late.ask("events")["events"]
-            return sum(row["kind"] == "linkFailed" and row.get("node") is None for row in rows) >= 4
-        wait_until(again, 60, f"four tries of the seed, after {tries} events", 0.05)
+            return sum(row["kind"] == "linkFailed" and row.get("node") is None for row in rows) >= 3
+        wait_until(again, 60, f"three tries of the seed, after {tries} events", 0.05)
         check(late.log().count("unknownHost") == 2, f"said at each try: {late.tail(8)}")
         with hosts.open("a") as file:
             file.write(f"127.0.0.1 {name}\n")

@@ -125,6 +125,8 @@ def clean_stop_is_left(stage):
         code = mesh[3].process.wait(30)
         check(code == 0, f"exit code {code}")
         stopped = time.monotonic() - begin
+        # Not after the second that a goodbye may take where nobody answers it.
+        at_most({3: stopped}, 0.8, "SIGTERM to the end of the process")
         suspicions = {n: mesh[n].stats()["gossip"]["suspicions"] for n in (1, 2, 4)}
         check(not any(suspicions.values()), f"suspicions {suspicions}")
         mesh[3].start()

@@ -22,8 +22,8 @@ public protocol InspectionCodec: Sendable {
 ///     0   correlation, UInt64
 ///     8   the question, or the answers, as the codec writes them
 ///
-/// The loop only looks: words and bytes are made of it on a disk thread, because a list of thousands
-/// takes longer than probes wait. Nobody but an operator asks, and only so many at a time.
+/// The loop only looks: words and bytes are made of it on a disk thread, because a long list takes
+/// longer than probes wait. Nobody but an operator asks, and only so many at a time.
 final class Inspector {
     /// What is left to do for an answer once the loop has looked; on any thread.
     typealias Finish = @Sendable () -> InspectionAnswer
