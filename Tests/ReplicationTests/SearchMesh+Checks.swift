@@ -80,7 +80,10 @@ extension SearchMesh {
         leaders += 1
         note(2, Int64(broker), Int64(state.leaderEpoch.rawValue))
         let records = brokers[broker].log.records
-        for (offset, record) in committed.enumerated() {
+        // One that learns late that it was elected, and is followed by another by now, commits
+        // nothing any more.
+        let isCurrent = state.leaderEpoch == register.leaderEpoch
+        for (offset, record) in committed.enumerated() where isCurrent {
             guard offset < records.count, records[offset] == record else {
                 return fail("leader \(broker) of \(state.leaderEpoch.rawValue) lost \(offset)")
             }

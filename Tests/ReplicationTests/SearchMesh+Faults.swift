@@ -9,7 +9,7 @@ extension SearchMesh {
         switch kind {
         case .pause:
             guard brokers[broker].isUp else { return }
-            brokers[broker].pausedUntil = now + duration()
+            brokers[broker].pausedUntil = max(brokers[broker].pausedUntil, now + duration())
         case .linkBreak:
             let other = random(plan.replicas)
             guard other != broker else { return }
