@@ -18,8 +18,13 @@ public struct LogPosition: Hashable, Sendable {
 /// An in-sync set that was proposed and is not decided.
 public struct InSyncProposal: Hashable, Sendable {
     public let inSync: [ReplicaID]
-    /// Its outcome was asked for and not learned; it is proposed again from `retryAt` on.
+    /// An outcome was not learned: from then on only the register tells, whatever becomes of
+    /// further attempts.
     public internal(set) var isUnknown = false
+    /// Of the latest attempt.
+    var serial: UInt64
+    var isUnderWay = true
+    /// When to propose it again, if it is not under way.
     var retryAt: Instant
 }
 

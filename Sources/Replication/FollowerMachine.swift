@@ -17,13 +17,15 @@ public import Model
 public struct FollowerMachine: Sendable {
     /// What the table says, what the leader sent, or what became of the log.
     public enum Input: Hashable, Sendable {
-        /// The log is open and holds this.
+        /// The log is open and holds this; said before the first `follow`, and again before the
+        /// one that comes after this broker led.
         case opened(FollowerPosition)
         /// That broker leads under this epoch; `isUnclean` where records may be lost with it.
         case follow(NodeID, LeaderEpoch, isUnclean: Bool)
         /// This broker leads, or is no replica: nothing is copied.
         case stop
         case linkUp(NodeID)
+        /// Said before a new link to the same broker is.
         case linkDown(NodeID)
         /// The leader's answer; `ownEnd` is where this log's largest epoch up to the answer's
         /// ends, nil where it has none so old.

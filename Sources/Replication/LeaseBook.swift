@@ -17,10 +17,12 @@ public enum LeaseAnswer: Hashable, Sendable {
 /// nothing on disk. Owned by the control loop; one entry for each broker that asked.
 public struct LeaseBook: Sendable {
     private struct Entry {
-        var admission: AdmissionNumber
+        var copy: ReplicaID
         var boot: BootEpoch
         /// Nil once it was given back.
         var until: Instant?
+        /// What earlier copies of that broker were granted.
+        var formerUntil: Instant?
         var depositions: UInt32 = 0
     }
 
@@ -44,18 +46,23 @@ public struct LeaseBook: Sendable {
         openFrom = startedAt.advanced(byMilliseconds: wait)
     }
 
-    /// A broker renews. An older boot of the same broker gets nothing.
-    public mutating func renew(
-        _ node: NodeID, admission: AdmissionNumber, boot: BootEpoch, now: Instant
-    ) -> LeaseAnswer {
+    /// A broker renews, as the copy that its replicas are now. An older boot gets nothing.
+    public mutating func renew(_ copy: ReplicaID, boot: BootEpoch, now: Instant) -> LeaseAnswer {
+        let node = copy.node
         let until = now.advanced(byMilliseconds: ReplicationLimits.leaseHonouredMilliseconds)
         guard var entry = entries[node] else {
             guard entries.count < Self.entriesMaximum else { return .full }
-            entries[node] = Entry(admission: admission, boot: boot, until: until)
+            entries[node] = Entry(copy: copy, boot: boot, until: until)
             return .granted(LeaseMark(life: life, depositions: 0))
         }
-        guard (entry.admission, entry.boot) <= (admission, boot) else { return .outdated }
-        entry.admission = admission
+        guard (entry.copy.admission, entry.boot) <= (copy.admission, boot) else {
+            return .outdated
+        }
+        if entry.copy != copy {
+            entry.formerUntil = [entry.formerUntil, entry.until].compactMap { $0 }.max()
+            entry.until = nil
+        }
+        entry.copy = copy
         entry.boot = boot
         entry.until = max(entry.until ?? until, until)
         entries[node] = entry
@@ -69,12 +76,18 @@ public struct LeaseBook: Sendable {
         entries[node]?.until = nil
     }
 
-    /// How long the voter has to refuse a change that deposes this broker; 0 where it may accept.
-    public func heldMilliseconds(_ node: NodeID, now: Instant) -> Int64 {
-        let held = Self.remaining(entries[node]?.until, now)
+    /// How long the voter has to refuse a change that deposes this copy; 0 where it may accept. A
+    /// lease that was granted to a later copy of the broker does not count: that one leads nothing
+    /// of what this one did.
+    public func heldMilliseconds(_ copy: ReplicaID, now: Instant) -> Int64 {
+        let wait = Self.remaining(openFrom, now)
+        guard let entry = entries[copy.node] else { return wait }
+        guard entry.copy == copy else {
+            return max(wait, Self.remaining(entry.formerUntil, now))
+        }
         // A broker that gave its lease back in this life of the voter has none from before either.
-        let isKnown = entries[node].map { $0.until == nil } ?? false
-        return isKnown ? 0 : max(held, Self.remaining(openFrom, now))
+        guard let until = entry.until else { return 0 }
+        return max(wait, Self.remaining(until, now))
     }
 
     /// The guard of the acceptor: how long the voter has to refuse this value; 0 where it may
@@ -86,13 +99,12 @@ public struct LeaseBook: Sendable {
         return heldMilliseconds(deposed, now: now)
     }
 
-    /// The voter has accepted a change that deposes that broker without its consent.
-    public mutating func noteDeposition(of node: NodeID) {
-        if entries[node] == nil, entries.count < Self.entriesMaximum {
-            entries[node] = Entry(
-                admission: AdmissionNumber(0), boot: BootEpoch(0), until: openFrom)
+    /// The voter has accepted a change that deposes that copy without its consent.
+    public mutating func noteDeposition(of copy: ReplicaID) {
+        if entries[copy.node] == nil, entries.count < Self.entriesMaximum {
+            entries[copy.node] = Entry(copy: copy, boot: BootEpoch(0), until: openFrom)
         }
-        entries[node]?.depositions &+= 1  // wraps: only a difference matters
+        entries[copy.node]?.depositions &+= 1  // wraps: only a difference matters
     }
 
     private static func remaining(_ until: Instant?, _ now: Instant) -> Int64 {

@@ -16,8 +16,10 @@ extension PartitionMachine {
         _ next: PartitionState, as id: ReplicaID, _ log: LogPosition, minInSync: Int,
         into effects: inout [Effect]
     ) {
-        if let current = leadership, next.leaderEpoch <= current.epoch { return }
+        // Whoever resigned is elected anew: its followers were let go.
+        guard next.leaderEpoch > ledEpoch else { return }
         precondition(next.leader == id.node, "the register names somebody else as leader")
+        ledEpoch = next.leaderEpoch
         state = next
         selfID = id
         self.minInSync = minInSync
@@ -41,6 +43,7 @@ extension PartitionMachine {
         followers = next.replicas.filter { $0 != id.node }.map { node in
             followers.first { $0.node == node } ?? Follower(node: node, now: lastTick)
         }
+        noteFalls(from: held, to: next)
         refreshSets()
         advance(into: &effects)
         propose(into: &effects)
@@ -69,6 +72,7 @@ extension PartitionMachine {
         else { return }
         followers[place].end = min(end, self.end)
         followers[place].hasMoved = true
+        if end >= self.end { followers[place].caughtUp = lastTick }
         advance(into: &effects)
         if followers[place].required == nil, proposal == nil { propose(into: &effects) }
     }
@@ -87,11 +91,11 @@ extension PartitionMachine {
         sample()
         for place in followers.indices { measure(place) }
         needsClock = false
-        if let under = proposal, under.isUnknown, under.retryAt <= lastTick {
-            let delay = ReplicationLimits.proposalRetryMilliseconds
-            proposal?.retryAt = lastTick.advanced(byMilliseconds: delay)
-            proposal?.isUnknown = false
-            effects.append(.proposeInSync(under.inSync))
+        if let open = proposal, !open.isUnderWay, open.retryAt <= lastTick {
+            proposalSerial += 1
+            proposal?.serial = proposalSerial
+            proposal?.isUnderWay = true
+            effects.append(.proposeInSync(open.inSync, serial: proposalSerial))
         }
         propose(into: &effects)
     }
@@ -165,26 +169,43 @@ extension PartitionMachine {
         let pause = ReplicationLimits.proposalRetryMilliseconds
         let next = lastTick.advanced(byMilliseconds: pause)
         proposeNotBefore = next
-        noteFalls(from: state, to: wanted)
-        proposal = InSyncProposal(inSync: wanted, retryAt: next)
+        proposalSerial += 1
+        proposal = InSyncProposal(inSync: wanted, serial: proposalSerial, retryAt: next)
         refreshSets()
-        effects.append(.proposeInSync(wanted))
+        effects.append(.proposeInSync(wanted, serial: proposalSerial))
     }
 
-    /// Whoever falls out waits longer each time before it may join again.
-    private mutating func noteFalls(from state: PartitionState, to wanted: [ReplicaID]) {
+    /// What an attempt came to. One that failed for certain says nothing of those before it.
+    mutating func proposalEnded(
+        _ serial: UInt64, isUnknown: Bool, into effects: inout [Effect]
+    ) {
+        guard let open = proposal, open.serial == serial else { return }
+        guard isUnknown || open.isUnknown else {
+            proposal = nil
+            refreshSets()
+            return advance(into: &effects)
+        }
+        let pause = ReplicationLimits.proposalRetryMilliseconds
+        proposal?.isUnknown = true
+        proposal?.isUnderWay = false
+        proposal?.retryAt = lastTick.advanced(byMilliseconds: pause)
+    }
+
+    /// Whoever has fallen out waits longer each time before it may join again.
+    private mutating func noteFalls(from former: PartitionState, to next: PartitionState) {
         for place in followers.indices {
             let node = followers[place].node
-            let wasIn = state.inSync.contains { $0.node == node }
-            let isIn = wanted.contains { $0.node == node }
+            let wasIn = former.inSync.contains { $0.node == node }
+            let isIn = next.inSync.contains { $0.node == node }
             if wasIn, !isIn {
-                let lag = ReplicationLimits.lagMillisecondsMaximum
+                let least = ReplicationLimits.lagMillisecondsMaximum / 10
                 let wait = min(
-                    (lag / 10) << Int64(min(followers[place].falls, 10)),
+                    least << Int64(min(followers[place].falls, 10)),
                     ReplicationLimits.rejoinMillisecondsMaximum)
                 followers[place].falls += 1
-                followers[place].hasMoved = false
                 followers[place].rejoinNotBefore = lastTick.advanced(byMilliseconds: wait)
+                // One that has caught up meanwhile has moved.
+                followers[place].hasMoved = followers[place].end.map { $0 >= end } ?? false
             } else if !wasIn, isIn {
                 followers[place].joinedAt = lastTick
                 followers[place].caughtUp = lastTick

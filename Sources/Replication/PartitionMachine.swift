@@ -22,7 +22,8 @@ public struct PartitionMachine: Sendable {
     public enum Input: Hashable, Sendable {
         /// This broker leads under `leadership` and nobody follows; its log is as the offsets say.
         case lead(Leadership, end: Offset, synced: Offset)
-        /// This broker leads with followers; `log` is what it held as a follower.
+        /// This broker leads with followers; `log` is what it held as a follower. Ignored unless
+        /// the epoch is above every one that it led before.
         case leadReplicas(PartitionState, self: ReplicaID, log: LogPosition, minInSync: Int)
         /// The register holds this now: a proposal was chosen, or somebody else changed it.
         case stateChanged(PartitionState)
@@ -34,10 +35,10 @@ public struct PartitionMachine: Sendable {
         case followerAcked(ReplicaID, LeaderEpoch, end: Offset)
         /// The link to that broker is gone.
         case followerLost(NodeID)
-        /// The proposal under way was not chosen, and never will be.
-        case proposalFailed
+        /// The proposal of that serial was not chosen, and never will be.
+        case proposalFailed(UInt64)
         /// Nobody knows what became of it: both sets count until the register says more.
-        case proposalUnknown
+        case proposalUnknown(UInt64)
         /// Looks for followers that are behind, and for those that have caught up.
         case tick(Instant)
         /// This broker does not lead: everything that waits is refused.
@@ -91,9 +92,10 @@ public struct PartitionMachine: Sendable {
         /// Sync the log and say `synced(upTo:)`; not said again before that answer.
         case sync
         /// Propose this in-sync set by `PartitionState.alterInSync`, guarded by the epochs of
-        /// `state`; answered by `stateChanged`, `proposalFailed` or `proposalUnknown`. At most one
-        /// is under way; after an unknown outcome the same set is proposed again.
-        case proposeInSync([ReplicaID])
+        /// `state`; answered by `stateChanged`, `proposalFailed` or `proposalUnknown` with the
+        /// serial. At most one is under way; after an unknown outcome the same set is proposed
+        /// again.
+        case proposeInSync([ReplicaID], serial: UInt64)
     }
 
     public internal(set) var leadership: Leadership?
@@ -109,6 +111,8 @@ public struct PartitionMachine: Sendable {
     public internal(set) var proposal: InSyncProposal?
     public internal(set) var minInSync = 1
     var selfID: ReplicaID?
+    /// The highest epoch that was led with followers; none is led twice.
+    var ledEpoch = LeaderEpoch.unknown
     var followers: [Follower] = []
     var samples = Deque<EndSample>()
     /// Both sets are large enough to commit.
@@ -117,6 +121,7 @@ public struct PartitionMachine: Sendable {
     /// The next tick is the first of this leadership: times are counted from it.
     var needsClock = true
     var proposeNotBefore = Instant(nanoseconds: 0)
+    var proposalSerial: UInt64 = 0
     let rules: ReplicationRules
     private var syncUnderWay = false
     private var waiters = Deque<Waiter>()
@@ -171,11 +176,8 @@ public struct PartitionMachine: Sendable {
         case .followerAttached(let id, let epoch, let end):
             attached(id, epoch, end: end, into: &effects)
         case .followerLost(let node): lost(node)
-        case .proposalFailed:
-            proposal = nil
-            refreshSets()
-            advance(into: &effects)
-        case .proposalUnknown: proposal?.isUnknown = true
+        case .proposalFailed(let serial): proposalEnded(serial, isUnknown: false, into: &effects)
+        case .proposalUnknown(let serial): proposalEnded(serial, isUnknown: true, into: &effects)
         case .tick(let now): tick(now, into: &effects)
         case .resign: stepDown(into: &effects)
         case .syncFailed:

@@ -7,7 +7,7 @@ public import NIOCore
 ///     flags u8            1 led, 2 deposed, 4 consented, 8 unclean
 ///     leader i32          where led
 ///     leader epoch i32, partition epoch i32
-///     deposed i32         where deposed
+///     deposed             where deposed: node i32, admission u32, log epoch u64
 ///     replicas, adding, removing      u8 + each i32
 ///     in sync, last eligible          u8 + each (node i32, admission u32, log epoch u64)
 ///
@@ -33,7 +33,7 @@ extension PartitionState {
         if let leader { buffer.writeInteger(leader.rawValue) }
         buffer.writeInteger(leaderEpoch.rawValue)
         buffer.writeInteger(partitionEpoch.rawValue)
-        if let deposed { buffer.writeInteger(deposed.rawValue) }
+        deposed?.encode(into: &buffer)
         for nodes in [replicas, adding, removing] {
             buffer.writeInteger(UInt8(nodes.count))
             for node in nodes { buffer.writeInteger(node.rawValue) }
@@ -55,7 +55,7 @@ extension PartitionState {
         guard let leaderEpoch: Int32 = bytes.readInteger(),
             let partitionEpoch: Int32 = bytes.readInteger()
         else { throw .truncated }
-        let deposed = flags & 2 != 0 ? try Self.readNode(&bytes) : nil
+        let deposed = flags & 2 != 0 ? try Self.readID(&bytes) : nil
         self.init(
             leader: leader, leaderEpoch: LeaderEpoch(leaderEpoch),
             partitionEpoch: PartitionEpoch(partitionEpoch),
@@ -112,12 +112,14 @@ extension PartitionState {
 
     private static func readIDs(_ bytes: inout ByteBuffer) throws(DecodeError) -> [ReplicaID] {
         var ids: [ReplicaID] = []
-        for _ in 0..<(try readCount(&bytes)) {
-            guard let id = ReplicaID(from: &bytes) else { throw .truncated }
-            guard id.node.rawValue >= 0 else { throw .outOfRange("node \(id.node.rawValue)") }
-            ids.append(id)
-        }
+        for _ in 0..<(try readCount(&bytes)) { ids.append(try readID(&bytes)) }
         return ids
+    }
+
+    private static func readID(_ bytes: inout ByteBuffer) throws(DecodeError) -> ReplicaID {
+        guard let id = ReplicaID(from: &bytes) else { throw .truncated }
+        guard id.node.rawValue >= 0 else { throw .outOfRange("node \(id.node.rawValue)") }
+        return id
     }
 }
 

@@ -121,7 +121,7 @@ extension PartitionState {
         return changed(raisingLeaderEpoch: true).map { state in
             var next = state
             next.leader = successor
-            next.deposed = leader
+            next.deposed = leaderID
             next.consented = true
             return next
         }
@@ -159,7 +159,7 @@ extension PartitionState {
     private func raised(_ candidate: ReplicaID, _ rules: ReplicationRules) -> Outcome {
         changed(raisingLeaderEpoch: leader != candidate.node || rules.epochRaised).map { state in
             var next = state
-            next.deposed = leader == candidate.node ? nil : leader
+            next.deposed = leader == candidate.node ? nil : leaderID
             next.leader = candidate.node
             return next
         }
@@ -178,6 +178,10 @@ extension PartitionState {
             }
             guard answer.id.admission == recorded.admission || !rules.admissionChecked else {
                 return .failure(.storeEmptied)
+            }
+            // It has lost nothing: it is to be waited for, and no other one's log is as good.
+            guard !answer.id.continues(recorded, rules) else {
+                return .failure(.notFirst(recorded.node))
             }
             if let held = best {
                 let isLonger =

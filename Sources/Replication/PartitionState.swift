@@ -25,8 +25,10 @@ public struct PartitionState: Hashable, Sendable {
     /// hold all that is committed.
     public internal(set) var lastEligible: [ReplicaID]
     /// Whom this change of leader deposed: a voter refuses the change while the lease that it
-    /// granted to that broker may be valid. Nil in every other change.
-    public internal(set) var deposed: NodeID?
+    /// granted to that broker may be valid. Nil in every other change. A copy and not only a node:
+    /// a broker that has lost something since does not lead any more, and the lease of its new
+    /// life keeps nobody from being elected.
+    public internal(set) var deposed: ReplicaID?
     /// The deposed leader gave the leadership away itself, after it had stopped serving.
     public internal(set) var consented: Bool
     /// An operator elected this leader although records may be lost with it.
@@ -51,6 +53,19 @@ public struct PartitionState: Hashable, Sendable {
     /// What `min.insync.replicas` means here: never more than there are replicas, as in Kafka.
     public func effectiveMinInSync(_ configured: Int) -> Int {
         max(1, min(configured, replicas.count))
+    }
+
+    /// The copy that leads.
+    public var leaderID: ReplicaID? {
+        leader.flatMap { leader in inSync.first { $0.node == leader } }
+    }
+
+    /// Whether a broker that has just read the register (so that voters promised) may begin to lead
+    /// by it: it is the very copy that was elected, and the epoch is above the one that its first
+    /// such read in this life showed. An epoch up to that one may have been led by an earlier
+    /// life, of which this one does not know what it wrote: it has to be elected anew.
+    public func names(_ id: ReplicaID, after first: LeaderEpoch) -> Bool {
+        leaderID == id && leaderEpoch > first
     }
 
     /// The place of a replica in placement order; those that are not placed come last.

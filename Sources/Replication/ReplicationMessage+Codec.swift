@@ -54,8 +54,10 @@ extension ReplicationMessage {
             wire.write(serial)
             replica.encode(into: &wire.buffer)
             wire.write(declined) { wire, element in wire.write(element) }
-        case .renewLease(let serial, let admission, let boot):
-            wire.buffer.writeMultipleIntegers(serial, admission.rawValue, boot.rawValue)
+        case .renewLease(let serial, let replica, let boot):
+            wire.write(serial)
+            replica.encode(into: &wire.buffer)
+            wire.write(boot.rawValue)
         case .leaseAnswer(let serial, let answer): wire.write(serial, answer)
         case .releaseLease(let boot): wire.write(boot.rawValue)
         }
@@ -130,8 +132,7 @@ extension ReplicationMessage {
                 })
         case 10:
             return .renewLease(
-                try wire.integer(), AdmissionNumber(try wire.integer()),
-                BootEpoch(try wire.integer()))
+                try wire.integer(), try wire.replica(), BootEpoch(try wire.integer()))
         case 11: return .leaseAnswer(try wire.integer(), try wire.leaseAnswer())
         case 12: return .releaseLease(BootEpoch(try wire.integer()))
         default: throw .unknownKind(kind)

@@ -38,8 +38,8 @@ public enum ReplicationMessage: Hashable, Sendable {
     /// 9: serial u64, replica, list of the partitions for which the answer is no. All others of
     /// that serial are promised.
     case recognised(UInt64, ReplicaID, declined: [TopicPartition])
-    /// 10: serial u64, admission u32, boot u64. A broker to a voter.
-    case renewLease(UInt64, AdmissionNumber, BootEpoch)
+    /// 10: serial u64, replica, boot u64. A broker to a voter: what its replicas are now.
+    case renewLease(UInt64, ReplicaID, BootEpoch)
     /// 11: serial u64, answer u8 (0 granted, 1 outdated, 2 full), life u64, depositions u32.
     case leaseAnswer(UInt64, LeaseAnswer)
     /// 12: boot u64. The broker has stopped serving.

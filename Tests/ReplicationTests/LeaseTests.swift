@@ -118,14 +118,14 @@ private struct Leased {
 }
 
 @Suite struct LeaseBookTests {
-    private let one = NodeID(1)
+    private let one = F.id(1)
 
     private func book() -> LeaseBook {
         LeaseBook(life: BootEpoch(1), startedAt: F.time(-10_000))
     }
 
     private func renew(_ book: inout LeaseBook, boot: UInt64 = 1, at: Int64) -> LeaseAnswer {
-        book.renew(one, admission: AdmissionNumber(1), boot: BootEpoch(boot), now: F.time(at))
+        book.renew(one, boot: BootEpoch(boot), now: F.time(at))
     }
 
     @Test func aLeaseIsHonouredLongerThanItsHolderCountsOn() {
@@ -147,9 +147,9 @@ private struct Leased {
         var book = book()
         _ = renew(&book, boot: 2, at: 0)
         #expect(renew(&book, boot: 1, at: 0) == .outdated)
-        book.release(one, boot: BootEpoch(1))
+        book.release(one.node, boot: BootEpoch(1))
         #expect(book.heldMilliseconds(one, now: F.time(1)) > 0)
-        book.release(one, boot: BootEpoch(2))
+        book.release(one.node, boot: BootEpoch(2))
         #expect(book.heldMilliseconds(one, now: F.time(1)) == 0)
     }
 
@@ -163,9 +163,19 @@ private struct Leased {
         let elected = try state.elected(F.id(2), members).get()
         #expect(book.heldMilliseconds(elected, now: F.time(1)) == 1_534)
         let given = try state.transfer(
-            to: NodeID(2), from: one, leaderEpoch: state.leaderEpoch, expecting: .initial
+            to: NodeID(2), from: one.node, leaderEpoch: state.leaderEpoch, expecting: .initial
         ).get()
         #expect(book.heldMilliseconds(given, now: F.time(1)) == 0)
+    }
+
+    @Test func theLeaseOfALaterCopyProtectsNothingOfTheEarlierOne() {
+        var book = book()
+        _ = renew(&book, at: 0)
+        let answer = book.renew(F.id(1, 2), boot: BootEpoch(2), now: F.time(1_000))
+        #expect(answer != .outdated)
+        #expect(book.heldMilliseconds(one, now: F.time(1_534)) == 1, "what it had itself")
+        #expect(book.heldMilliseconds(one, now: F.time(1_535)) == 0)
+        #expect(book.heldMilliseconds(F.id(1, 2), now: F.time(1_535)) == 1_000)
     }
 
     @Test func whatWasAcceptedAgainstABrokerIsInItsNextGrant() {

@@ -26,7 +26,7 @@ private typealias F = Fixture
         #expect(next.leader == NodeID(2))
         #expect(next.leaderEpoch == LeaderEpoch(1))
         #expect(next.partitionEpoch == PartitionEpoch(1))
-        #expect(next.deposed == NodeID(1))
+        #expect(next.deposed == F.id(1))
         #expect(!next.consented)
         #expect(next.inSync == [F.id(1), F.id(2), F.id(3)], "a silent member may come back")
     }
@@ -85,7 +85,7 @@ private typealias F = Fixture
     @Test func anOperatorMayElectAnybodyAndItIsRecorded() throws {
         let state = F.state()
         let next = try state.electUnclean(F.id(3, 7), expecting: .initial).get()
-        #expect(next.isUnclean && next.inSync == [F.id(3, 7)] && next.deposed == NodeID(1))
+        #expect(next.isUnclean && next.inSync == [F.id(3, 7)] && next.deposed == F.id(1))
         let later = try next.elected(F.id(3, 7), [F.member(F.id(3, 7))]).get()
         #expect(!later.isUnclean)
     }
@@ -99,7 +99,7 @@ private typealias F = Fixture
                 expecting: .initial)
         }
         let next = try transfer(2).get()
-        #expect(next.leader == NodeID(2) && next.consented && next.deposed == NodeID(1))
+        #expect(next.leader == NodeID(2) && next.consented && next.deposed == F.id(1))
         #expect(try transfer(nil).get().leader == nil)
         #expect(transfer(4) == .failure(.notInSync))
         #expect(transfer(2, 1) == .failure(.notLeader))
@@ -151,7 +151,7 @@ private typealias F = Fixture
         let next = try F.state().elected(
             F.id(2), [F.member(F.id(2)), F.member(F.id(1), alive: false)]
         ).get()
-        #expect(next.deposed == NodeID(1))
+        #expect(next.deposed == F.id(1))
         #expect(next.altered(to: [F.id(2), F.id(3)]).deposed == nil)
     }
 
@@ -202,7 +202,7 @@ private typealias F = Fixture
         moved.removing = [NodeID(1)]
         moved.isUnclean = true
         var given = F.state().altered(to: [F.id(1)])
-        given.deposed = NodeID(9)
+        given.deposed = F.id(9)
         given.consented = true
         given.leader = nil
         return [F.state([7]), moved, given]
