@@ -32,6 +32,13 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
         VoterMutation("generationChecked", \.generationChecked, .growth),
         VoterMutation("oldVotersSealed", \.oldVotersSealed, .growth),
         VoterMutation("jointInBothPhases", \.jointInBothPhases, .growth, from: 230),
+        VoterMutation("promisesRepaired", \.promisesRepaired, .deletions),
+        VoterMutation("storesCounted", \.storesCounted, .wipes),
+        VoterMutation("floorInherited", \.floorInherited, .deletions),
+        VoterMutation("rejoinersForget", \.rejoinersForget, .deletions),
+        VoterMutation("removalChecksPromise", \.removalChecksPromise, .removals),
+        VoterMutation("floorChecked", \.floorChecked, .removals),
+        VoterMutation("floorChecked, by time", \.floorChecked, .timed),
         VoterMutation("heldMayBeAccepted", \.heldMayBeAccepted, .holds),
         VoterMutation("storeChecked", \.storeChecked, .wipes),
     ]
