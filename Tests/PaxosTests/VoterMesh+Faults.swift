@@ -109,10 +109,9 @@ extension VoterMesh {
             retries[id, default: 0] < 2, chance(50)
         else { return }
         retries[id, default: 0] += 1
-        let old = changes[Int(id)]
-        let change = old.again(since: since)
-        let owner = Owner.operation(key: key, index: number, isLast: false)
-        start(index, owner, .propose(token: 0, [change]))
+        let change = changes[Int(id)].again(since: since)
+        let event = Event.retry(broker: index, change, key: key, index: number)
+        schedule.add(event, at: now + Int64(random(chance(50) ? 1 : 400)))
     }
 }
 

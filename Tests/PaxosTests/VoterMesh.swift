@@ -12,6 +12,7 @@ struct VoterMesh {
         case persisted(slot: Int, life: Int, serial: UInt64)
         case wake(broker: Int, life: Int, Machine)
         case operation(broker: Int)
+        case retry(broker: Int, RegisterChange, key: Int, index: Int)
         case crash(slot: Int)
         case wipe
         case restart(slot: Int)
@@ -194,6 +195,9 @@ struct VoterMesh {
             case .sweeper: feed(sweeper: index, .wake)
             }
         case .operation(let index): begin(index)
+        case .retry(let index, let change, let key, let number):
+            let owner = Owner.operation(key: key, index: number, isLast: false)
+            start(index, owner, .propose(token: 0, [change]))
         case .crash(let slot): crash(slot)
         case .wipe: wipe()
         case .restart(let slot): restart(slot)

@@ -74,6 +74,16 @@ struct VoterPlan: Sendable {
         return plan
     }()
 
+    /// Deletes, sweeps, and a majority that gives way to another.
+    static let handover: VoterPlan = {
+        var plan = VoterPlan.deletions
+        plan.changes = [[2, 3, 4], [0, 1, 2]]
+        plan.slots = 5
+        plan.loss = 14
+        plan.stuck = 10
+        return plan
+    }()
+
     /// The same with voters that stay.
     static let removals: VoterPlan = {
         var plan = VoterPlan.deletions

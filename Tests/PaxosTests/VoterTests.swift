@@ -18,6 +18,7 @@ struct VoterSearch: Sendable, CustomTestStringConvertible {
         VoterSearch(name: "wipes", plan: .wipes),
         VoterSearch(name: "holds", plan: .holds),
         VoterSearch(name: "deletions", plan: .deletions),
+        VoterSearch(name: "handover", plan: .handover),
         VoterSearch(name: "removals", plan: .removals),
     ]
 
@@ -28,7 +29,7 @@ struct VoterSearch: Sendable, CustomTestStringConvertible {
     static let seeds: Range<UInt64> = {
         let words = ProcessInfo.processInfo.environment["SEEDS"]?.split(separator: ".") ?? []
         let bounds = words.compactMap { UInt64($0) }
-        guard bounds.count == 2, bounds[0] < bounds[1] else { return 0..<170 }
+        guard bounds.count == 2, bounds[0] < bounds[1] else { return 0..<145 }
         return bounds[0]..<bounds[1]
     }()
 }
