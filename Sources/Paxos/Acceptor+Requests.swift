@@ -33,7 +33,7 @@ extension Acceptor {
             if mayAdopt(roster) { adopt(roster) }
             answer(reply(.adopted(generation)), into: &effects)
         case .raiseFloor(let ballot):
-            if ballot > floor { record(.floor(ballot), bytes: 0) }
+            raise(ballot)
             answer(reply(.floorRaised(floor)), into: &effects)
         case .remove(let tombstones):
             answer(reply(.removed(tombstones.map { remove($0) })), into: &effects)
@@ -121,6 +121,23 @@ extension Acceptor {
             states.append(state)
         }
         return states
+    }
+
+    /// The floor promises for every register what a promise at or below it did: a register that
+    /// never held a value needs no other.
+    mutating func raise(_ ballot: Ballot) {
+        guard ballot > floor else { return }
+        record(.floor(ballot), bytes: 0)
+        let before = lookedUp
+        lookedUp = []
+        for key in before {
+            guard let state = registers[key], state.value == nil else { continue }
+            if state.maxSeen <= ballot {
+                record(.remove(key: key), bytes: key.utf8.count)
+            } else {
+                lookedUp.append(key)
+            }
+        }
     }
 
     /// Section 9, step (d): only the tombstone itself, only below the floor, and only while no

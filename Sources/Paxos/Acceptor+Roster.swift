@@ -25,7 +25,7 @@ extension Acceptor {
         let before = generation
         guard next.cluster == cluster, next.generation > before else { return }
         record(.roster(next), bytes: 0)
-        if rules.floorInherited, next.floor > floor { record(.floor(next.floor), bytes: 0) }
+        if rules.floorInherited { raise(next.floor) }
         guard rules.rejoinersForget, let entry = next.voter(id), entry.since > before else {
             return
         }
@@ -69,7 +69,7 @@ extension Acceptor {
     /// taken over as well: else a ballot that was promised to, and reached one old voter, could be
     /// undercut once the others are gone.
     mutating func install(_ floor: Ballot, _ entries: [RegisterEntry]) {
-        if floor > self.floor { record(.floor(floor), bytes: 0) }
+        raise(floor)
         for entry in entries {
             let own = registers[entry.key] ?? RegisterState()
             let given = entry.state

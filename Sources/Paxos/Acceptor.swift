@@ -97,6 +97,8 @@ public struct Acceptor: Sendable {
     /// Looked up by key, and sorted wherever it is shown.
     var registers: [String: RegisterState] = [:]
     var keys = KeyOrder()
+    /// Registers that were promised before they held anything; some may hold something by now.
+    var lookedUp: [String] = []
     var gathering = Gathering()
     private var writing: Writing?
     private var serial: UInt64 = 0
@@ -221,6 +223,7 @@ public struct Acceptor: Sendable {
         case .floor(let ballot):
             floor = max(floor, ballot)
         case .promise(let key, let ballot):
+            if registers[key] == nil { lookedUp.append(key) }
             registers[key, default: RegisterState()].maxSeen = ballot
         case .accept(let key, let ballot, let value):
             registers[key, default: RegisterState()].accept(ballot, value, rules: rules)

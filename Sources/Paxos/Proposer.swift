@@ -151,6 +151,15 @@ public struct Proposer: Sendable {
         arm(into: &effects)
     }
 
+    /// A ballot for somebody who asks acceptors himself, as the sweeper does; nil where there is none
+    /// left. The proposer won't use it.
+    public mutating func reserveBallot(above ballot: Ballot) -> Ballot? {
+        observe(ballot)
+        guard counter < Limits.counterMaximum else { return nil }
+        counter += 1
+        return Ballot(counter: counter, proposer: node, boot: boot)
+    }
+
     /// Changes and reads that are not answered yet.
     public var underWay: Int { errandCount }
 

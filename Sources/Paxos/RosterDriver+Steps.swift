@@ -5,7 +5,6 @@ import NIOCore
 extension RosterDriver {
     mutating func read(now: Instant, into effects: inout [Effect]) {
         token &+= 1  // wraps: only equality counts
-        change = nil
         asked = []
         step = .none
         roster = nil
@@ -24,13 +23,10 @@ extension RosterDriver {
             pursue(current, now: now, into: &effects)
         case .notChosen(.damaged):
             finish(.damaged, into: &effects)
-        case .unknown(let since):
-            change = change?.again(since: since)
-            waitForAnswers(now)
-        case .held(_, let since):
-            if let since { change = change?.again(since: since) }
-            waitForAnswers(now)
-        case .notChosen:
+        // Read anew: a change by comparison may be asked for twice, and a register that many
+        // changes went through could never tell what became of the first.
+        case .notChosen, .unknown, .held:
+            step = .none
             waitForAnswers(now)
         }
     }
@@ -88,7 +84,6 @@ extension RosterDriver {
             }
             return .write(next.encoded())
         }
-        self.change = change
         enter(phase, into: &effects)
         effects.append(.propose(token: token, change))
     }
@@ -140,7 +135,6 @@ extension RosterDriver {
         _ step: Step, _ voters: [Voter], now: Instant, into effects: inout [Effect]
     ) {
         token &+= 1  // wraps: only equality counts
-        change = nil
         self.step = step
         asked = voters.map { voter in
             nextRequest &+= 1  // wraps: it starts anywhere
@@ -184,10 +178,7 @@ extension RosterDriver {
         if step == .probe, let probeEnds, probeEnds <= now {
             return finish(.unreachable, into: &effects)
         }
-        if let change {
-            effects.append(.propose(token: token, change))
-            resendAt = nil
-        } else if step == .none {
+        if step == .none {
             read(now: now, into: &effects)
         } else {
             for index in asked.indices where !asked[index].hasAnswered {

@@ -104,7 +104,6 @@ public struct RosterDriver: Sendable {
     var step = Step.none
     /// What the proposer has to say something about.
     var token: UInt64 = 0
-    var change: RegisterChange?
     var asked: [Asked] = []
     var repair = RosterRepair()
     /// When whoever has not answered is asked again, or a decision.
@@ -174,7 +173,6 @@ public struct RosterDriver: Sendable {
         goal = nil
         roster = nil
         joint = nil
-        change = nil
         step = .none
         asked = []
         repair = RosterRepair()

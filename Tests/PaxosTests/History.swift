@@ -21,19 +21,22 @@ struct Operation {
 
 /// Whether a history of one register has an order that explains it (Wing and Gong 1993).
 ///
-/// The values name all appends in order, so almost every branch ends at its first step.
+/// Registers are independent, so each has its own history (P-compositionality, as in Porcupine).
+/// An operation of which nobody knows the outcome is open: it may take effect at any time after
+/// its start, or never. The values name all appends in order, so almost every branch ends at its
+/// first step.
 struct History {
     var operations: [Operation] = []
 
     private struct Node: Hashable {
-        let done: UInt64
+        let done: UInt128
         let state: [UInt8]?
     }
 
     var isLinearizable: Bool {
         // A read that was never answered explains and excludes nothing.
         let operations = operations.filter { $0.kind != .read || $0.end != nil }
-        precondition(operations.count <= 64)
+        precondition(operations.count <= UInt128.bitWidth)
         var visited: Set<Node> = []
         var open = [Node(done: 0, state: nil)]
         while let node = open.popLast() {

@@ -117,9 +117,12 @@ import Testing
             else { return [] }
             return entries.map(\.key) + ["\(remaining)"]
         }
-        for key in ["d", "b", "f"] { _ = bench.answer(.prepare(.of(1), [key])) }
+        func write(_ key: String) {
+            _ = bench.answer(.accept(.of(1), [Proposal(key: key, value: a)]))
+        }
+        for key in ["d", "b", "f"] { write(key) }
         #expect(keys("", 2) == ["b", "d", "1"])
-        for key in ["a", "c", "e", "e", "g"] { _ = bench.answer(.prepare(.of(2), [key])) }
+        for key in ["a", "c", "e", "e", "g"] { write(key) }
         #expect(keys("b", 3) == ["c", "d", "e", "2"])
         #expect(keys("e", 9) == ["f", "g", "0"])
         _ = bench.answer(.accept(.of(5), [Proposal(key: "d", value: Envelope.bytes(nil))]))

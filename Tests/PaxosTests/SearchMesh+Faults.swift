@@ -54,7 +54,7 @@ extension SearchMesh {
             chosen += 1
             finish(operation, value)
             if retries[operation] == -1 { isLive = true }
-            if plan.collects, value.value == nil, sweeper == nil, value.ballot > .zero {
+            if plan.collects, value.value == nil, collector == nil, value.ballot > .zero {
                 schedule.add(.collect, at: now + Int64(random(10)))
             }
         case .notChosen(.abandoned(_, let current)):

@@ -48,7 +48,7 @@ struct SearchMesh {
     var history = History()
     var changes: [RegisterChange] = []
     var retries: [Int: Int] = [:]
-    var sweeper: Sweeper?
+    var collector: Collector?
     /// For every path to and from a voter, when it loses everything.
     var clogs: [Range<Int64>] = []
     var isHealed = false
@@ -249,7 +249,7 @@ struct SearchMesh {
         _ reply: PaxosReply, to: NodeID, from: NodeID, requestID: UInt64
     ) {
         let index = Int(to.rawValue) - 100
-        if to == Sweeper.node {
+        if to == Collector.node {
             sweep(reply, from: from, requestID: requestID)
         } else {
             feed(client: index, .reply(from: from, requestID: requestID, reply))

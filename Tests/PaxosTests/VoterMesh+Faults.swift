@@ -109,10 +109,9 @@ extension VoterMesh {
             retries[id, default: 0] < 2, chance(50)
         else { return }
         retries[id, default: 0] += 1
-        let old = changes[Int(id)]
-        let change = old.again(since: since)
-        let owner = Owner.operation(key: key, index: number, isLast: false)
-        start(index, owner, .propose(token: 0, [change]))
+        let change = changes[Int(id)].again(since: since)
+        let event = Event.retry(broker: index, change, key: key, index: number)
+        schedule.add(event, at: now + Int64(random(chance(50) ? 1 : 400)))
     }
 }
 
@@ -122,6 +121,7 @@ extension VoterMesh {
     mutating func spread(_ roster: Roster, from index: Int) {
         if roster.generation > newest.generation { newest = roster }
         feed(index, .rosterChanged(roster))
+        feed(sweeper: index, .rosterChanged(roster))
         for other in brokers.indices where other != index && chance(plan.gossip) {
             schedule.add(.gossip(roster, toBroker: other), at: now + 1 + Int64(random(100)))
         }
@@ -171,6 +171,50 @@ extension VoterMesh {
         finished += 1
         guard wanted < plan.changes.count else { return }
         if Roster.areSame(roster.voters, target.sorted { $0.node < $1.node }) { wanted += 1 }
+    }
+}
+
+/// Sweeping.
+extension VoterMesh {
+    mutating func feed(sweeper index: Int, _ input: Sweeper.Input) {
+        var effects: [Sweeper.Effect] = []
+        let instant = Instant(nanoseconds: now * 1_000_000)
+        brokers[index].sweeper.handle(input, now: instant, into: &effects)
+        for effect in effects {
+            switch effect {
+            case .reserve(let ballot):
+                let ballot = brokers[index].proposer.reserveBallot(above: ballot)
+                feed(sweeper: index, .reserved(ballot))
+            case .send(let to, let requestID, let request):
+                send(index, to, requestID, request)
+            case .wake(let at): wake(index, at, .sweeper)
+            case .finished(let report): removed += report.removed.count
+            }
+        }
+    }
+
+    mutating func sweep() {
+        schedule.add(.sweep, at: now + 20 + Int64(random(60)))
+        guard !plan.sweepsByTime else { return sweepByTime() }
+        let index = random(plan.proposers)
+        guard brokers[index].sweeper.isIdle, let roster = brokers[index].proposer.roster else {
+            return
+        }
+        let keys = (0..<plan.keys).map { Self.key($0) }
+        feed(sweeper: index, .sweep(keys, roster))
+    }
+
+    /// What Cassandra's first way of removing did: every voter for itself.
+    private mutating func sweepByTime() {
+        let slot = random(plan.slots)
+        guard let acceptor = slots[slot].acceptor else { return }
+        for key in 0..<plan.keys {
+            let ballot = acceptor.state(of: Self.key(key)).acceptedBallot
+            let request = PaxosRequest(
+                generation: acceptor.generation, store: acceptor.store,
+                body: .remove([Tombstone(key: Self.key(key), ballot: ballot)]))
+            feed(slot, .request(from: NodeID(100), requestID: 0, request))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ struct VoterMesh {
         case persisted(slot: Int, life: Int, serial: UInt64)
         case wake(broker: Int, life: Int, Machine)
         case operation(broker: Int)
+        case retry(broker: Int, RegisterChange, key: Int, index: Int)
         case crash(slot: Int)
         case wipe
         case restart(slot: Int)
@@ -51,6 +52,7 @@ struct VoterMesh {
     struct Broker {
         var proposer: Proposer
         var driver: RosterDriver
+        var sweeper: Sweeper
         var life = 0
         var tokens: [UInt64: Owner] = [:]
     }
@@ -144,6 +146,9 @@ struct VoterMesh {
         driving.resendMilliseconds = 40
         driving.probeMilliseconds = 200
         driving.registersPerPage = 1
+        var sweeping = Sweeper.Configuration()
+        sweeping.resendMilliseconds = 40
+        sweeping.patienceMilliseconds = 300
         let seed = UInt64(index) << 8 + UInt64(life)
         let node = NodeID(Int32(100 + index))
         let boot = BootEpoch(UInt64(life + 1))
@@ -154,6 +159,8 @@ struct VoterMesh {
             driver: RosterDriver(
                 node: node, boot: boot, seed: seed + 77, configuration: driving,
                 rules: plan.rules),
+            sweeper: Sweeper(
+                node: node, seed: seed + 99, configuration: sweeping, rules: plan.rules),
             life: life)
     }
 
@@ -174,6 +181,7 @@ struct VoterMesh {
             let index = Int(to.rawValue) - 100
             feed(index, .reply(from: from, requestID: requestID, reply))
             feed(driver: index, .reply(from: from, requestID: requestID, reply))
+            feed(sweeper: index, .reply(from: from, requestID: requestID, reply))
         case .persisted(let slot, let life, let serial):
             guard slots[slot].life == life else { return }
             slots[slot].disk += slots[slot].unwritten
@@ -184,9 +192,12 @@ struct VoterMesh {
             switch machine {
             case .proposer: feed(index, .wake)
             case .driver: feed(driver: index, .wake)
-            case .sweeper: break
+            case .sweeper: feed(sweeper: index, .wake)
             }
         case .operation(let index): begin(index)
+        case .retry(let index, let change, let key, let number):
+            let owner = Owner.operation(key: key, index: number, isLast: false)
+            start(index, owner, .propose(token: 0, [change]))
         case .crash(let slot): crash(slot)
         case .wipe: wipe()
         case .restart(let slot): restart(slot)
@@ -194,7 +205,7 @@ struct VoterMesh {
         case .gossip(let roster, let index): feed(index, .rosterChanged(roster))
         case .gossipToSlot(let roster, let slot): feed(slot, .adopt(roster))
         case .operate: operate()
-        case .sweep: break
+        case .sweep: sweep()
         case .heal: heal()
         case .lastReads: for key in 0..<plan.keys { startRead(0, key, isLast: true) }
         }
@@ -263,12 +274,12 @@ struct VoterMesh {
         }
     }
 
-    private mutating func wake(_ index: Int, _ at: Instant, _ machine: Machine) {
+    mutating func wake(_ index: Int, _ at: Instant, _ machine: Machine) {
         let event = Event.wake(broker: index, life: brokers[index].life, machine)
         schedule.add(event, at: max(now, (at.nanoseconds + 999_999) / 1_000_000))
     }
 
-    private mutating func send(
+    mutating func send(
         _ index: Int, _ to: NodeID, _ requestID: UInt64, _ request: PaxosRequest
     ) {
         let slot = Int(to.rawValue)

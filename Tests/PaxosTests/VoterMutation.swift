@@ -32,6 +32,11 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
         VoterMutation("generationChecked", \.generationChecked, .growth),
         VoterMutation("oldVotersSealed", \.oldVotersSealed, .growth),
         VoterMutation("jointInBothPhases", \.jointInBothPhases, .growth, from: 230),
+        VoterMutation("storesCounted", \.storesCounted, .wipes),
+        VoterMutation("floorInherited", \.floorInherited, .handover),
+        VoterMutation("rejoinersForget", \.rejoinersForget, .deletions),
+        VoterMutation("floorChecked", \.floorChecked, .removals),
+        VoterMutation("floorChecked, by time", \.floorChecked, .timed),
         VoterMutation("heldMayBeAccepted", \.heldMayBeAccepted, .holds),
         VoterMutation("storeChecked", \.storeChecked, .wipes),
     ]

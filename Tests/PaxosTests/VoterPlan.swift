@@ -33,6 +33,8 @@ struct VoterPlan: Sendable {
     /// Disks that come back empty under another store id.
     var wipes = 0
     var sweeps = false
+    /// Tombstones go after a while wherever they lie, without asking anybody.
+    var sweepsByTime = false
     /// Operations start within this time.
     var length: Int64 = 1200
     var roundTimeout: Int64 = 50
@@ -53,6 +55,48 @@ struct VoterPlan: Sendable {
         plan.voters = [0, 1, 2]
         plan.changes = [[1, 2, 3], [2, 3, 0], [3, 0, 1], [0, 1, 2]]
         plan.slots = 4
+        return plan
+    }()
+
+    /// Deletes, sweeps, and messages from before that come after, while voters come and go.
+    static let deletions: VoterPlan = {
+        var plan = VoterPlan()
+        plan.voters = [0, 1, 2]
+        plan.changes = [[1, 2, 3], [0, 1, 2]]
+        plan.slots = 4
+        plan.keys = 1
+        plan.operations = 24
+        plan.deletes = 35
+        plan.sweeps = true
+        plan.stuck = 15
+        plan.acceptorCrashes = 2
+        plan.cuts = 2
+        return plan
+    }()
+
+    /// Deletes, sweeps, and a majority that gives way to another.
+    static let handover: VoterPlan = {
+        var plan = VoterPlan.deletions
+        plan.changes = [[2, 3, 4], [0, 1, 2]]
+        plan.slots = 5
+        plan.loss = 14
+        plan.stuck = 10
+        return plan
+    }()
+
+    /// The same with voters that stay.
+    static let removals: VoterPlan = {
+        var plan = VoterPlan.deletions
+        plan.changes = []
+        plan.slots = 3
+        plan.stuck = 25
+        plan.loss = 4
+        return plan
+    }()
+
+    static let timed: VoterPlan = {
+        var plan = VoterPlan.removals
+        plan.sweepsByTime = true
         return plan
     }()
 

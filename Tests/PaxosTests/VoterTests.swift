@@ -17,6 +17,9 @@ struct VoterSearch: Sendable, CustomTestStringConvertible {
         VoterSearch(name: "rotation", plan: .rotation),
         VoterSearch(name: "wipes", plan: .wipes),
         VoterSearch(name: "holds", plan: .holds),
+        VoterSearch(name: "deletions", plan: .deletions),
+        VoterSearch(name: "handover", plan: .handover),
+        VoterSearch(name: "removals", plan: .removals),
     ]
 
     static var isLong: Bool { ProcessInfo.processInfo.environment["SEEDS"] != nil }
@@ -26,7 +29,7 @@ struct VoterSearch: Sendable, CustomTestStringConvertible {
     static let seeds: Range<UInt64> = {
         let words = ProcessInfo.processInfo.environment["SEEDS"]?.split(separator: ".") ?? []
         let bounds = words.compactMap { UInt64($0) }
-        guard bounds.count == 2, bounds[0] < bounds[1] else { return 0..<150 }
+        guard bounds.count == 2, bounds[0] < bounds[1] else { return 0..<145 }
         return bounds[0]..<bounds[1]
     }()
 }
@@ -44,7 +47,9 @@ struct VoterSearch: Sendable, CustomTestStringConvertible {
             total.add(result)
         }
         #expect(total.chosen > VoterSearch.seeds.count * 5, "else it finds nothing")
-        #expect(total.changes >= VoterSearch.seeds.count)
+        let wanted = search.plan.changes.count
+        #expect(total.changes >= VoterSearch.seeds.count * wanted)
+        #expect(!search.plan.sweeps || total.removed > VoterSearch.seeds.count)
         print("\(search.name): \(VoterSearch.seeds.count) schedules, \(total)")
     }
 }
