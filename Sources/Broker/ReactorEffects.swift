@@ -15,8 +15,7 @@ extension Reactor {
         case .run(let job): run(job)
         case .wake(let moment): wakeShard(at: moment)
         case .send(let node, let message): post(.send(node, message), to: 0)
-        case .proposeInSync(let partition, let state, let next):
-            post(.control(.proposeInSync(partition, state, next)), to: 0)
+        case .proposeInSync(let wish): post(.control(.proposeInSync(wish)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let partition, let piece): read(partition, piece)
@@ -33,9 +32,9 @@ extension Reactor {
             post(.shard(.open(order)), to: shardIndex(of: order.partition))
         case .assume(let partition, let role):
             post(.shard(.assume(partition, role)), to: shardIndex(of: partition))
-        case .proposalEnded(let partition, let isUnknown):
+        case .proposalEnded(let partition, let serial, let isUnknown):
             post(
-                .shard(.proposalEnded(partition, isUnknown: isUnknown)),
+                .shard(.proposalEnded(partition, serial: serial, isUnknown: isUnknown)),
                 to: shardIndex(of: partition))
         case .close(let partition, let delete):
             post(.shard(.close(partition, delete: delete)), to: shardIndex(of: partition))

@@ -2,7 +2,7 @@ public import Coordination
 public import Model
 public import NIOCore
 import OrderedCollections
-public import Replication
+import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
 ///
@@ -31,7 +31,7 @@ public struct Control {
         case appended(UInt64, ProduceResult)
         /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
         /// top of this state.
-        case proposeInSync(TopicPartition, PartitionState, [ReplicaID])
+        case proposeInSync(InSyncWish)
         /// Until when this broker may serve what it leads with others; nil where it may not.
         case leased(until: Instant?)
         /// Find out which leaderships of this broker stand, then say `leadershipsConfirmed`.
@@ -55,7 +55,7 @@ public struct Control {
         /// What this broker is for an open partition from now on.
         case assume(TopicPartition, PartitionRole)
         /// A proposed in-sync set was not chosen, or nobody knows what became of it.
-        case proposalEnded(TopicPartition, isUnknown: Bool)
+        case proposalEnded(TopicPartition, serial: UInt64, isUnknown: Bool)
         /// Let go of a partition; `delete` removes its files.
         case close(TopicPartition, delete: Bool)
         case configure(TopicPartition, TopicConfiguration)
@@ -104,8 +104,14 @@ public struct Control {
     var states: [TopicPartition: PartitionState] = [:]
     /// Leaderships of this broker that are known to stand, by the epoch of each.
     var confirmed: [TopicPartition: LeaderEpoch] = [:]
+    /// Leaderships that the table names and nobody has found to stand yet.
+    var unconfirmed: [TopicPartition] = []
+    /// When those are read again whose registers could not be read.
+    var confirmAgainAt: Instant?
     /// Partitions for which this broker proposes itself in place of a leader that is doubted.
     var campaigns: OrderedDictionary<TopicPartition, Campaign> = [:]
+    /// Those of them whose election is being decided.
+    var electing: Set<TopicPartition> = []
     var campaignWake: Instant?
     /// Until then this broker may serve what it leads with others.
     var leaseUntil = Instant(nanoseconds: 0)
@@ -172,8 +178,7 @@ public struct Control {
         case .slotEnd(let partition):
             load(partition, .loaded(epoch: slotEpoch(partition)), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
-        case .proposeInSync(let partition, let state, let next):
-            proposeInSync(partition, state, next, into: &effects)
+        case .proposeInSync(let wish): propose(wish, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
             effects.append(.lease(until: until))
@@ -183,6 +188,7 @@ public struct Control {
             wakeCoordinators(now: now, into: &effects)
             campaign(now: now, into: &effects)
         }
+        confirmNews(now: now, into: &effects)
         announceWake(into: &effects)
     }
 

@@ -115,6 +115,7 @@ extension Control {
                 continue
             }
             partitions.append(partition)
+            electing.insert(partition)
             proposals.append(proposal)
         }
         guard !proposals.isEmpty else { return }
@@ -144,6 +145,7 @@ extension Control {
         _ partitions: [TopicPartition], _ decisions: [Decision], now: Now,
         into effects: inout [Effect]
     ) {
+        for partition in partitions { electing.remove(partition) }
         for (partition, decision) in zip(partitions, decisions) {
             switch decision {
             case .chosen(let value):
@@ -164,19 +166,38 @@ extension Control {
     /// A register says something new: a campaign may be over, or have to begin; and where it names
     /// this broker, it has to be found out whether that still stands.
     mutating func review(
-        _ partition: TopicPartition, _ entry: TopicEntry, _ index: Int32, now: Now,
-        into effects: inout [Effect]
+        _ partition: TopicPartition, _ entry: TopicEntry, _ index: Int32, now: Now
     ) {
         guard let state = entry.state(index) else { return }
         if campaigns[partition] != nil {
             drive(partition, .decided(state.leader, state.leaderEpoch), now: now.instant)
         }
         if state.replicas.count > 1 { reviewLeader(partition, state, now: now.instant) }
-        guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
-            !changes.values.contains(where: { $0.isElection(of: partition) })
-        else { return }
-        confirm([partition], nil, into: &effects)
+        noteUnconfirmed(partition, state)
     }
+
+    /// A register, or a placement, names this broker: whether that stands is found out at the end of
+    /// this input, for all of them at once. What it was elected to by its own proposal stands.
+    mutating func noteUnconfirmed(_ partition: TopicPartition, _ state: PartitionState) {
+        guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
+            state.replicas.count > 1 || states[partition] != nil,
+            !electing.contains(partition)
+        else { return }
+        unconfirmed.append(partition)
+    }
+
+    mutating func confirmNews(now: Now, into effects: inout [Effect]) {
+        guard !unconfirmed.isEmpty, confirmAgainAt.map({ $0 <= now.instant }) ?? true else {
+            return
+        }
+        confirmAgainAt = nil
+        let partitions = unconfirmed
+        unconfirmed = []
+        confirm(partitions, nil, into: &effects)
+    }
+
+    /// How long after a read that no majority answered the next one is made.
+    private static let confirmAgainMilliseconds: Int64 = 200
 
     private mutating func takeOn(
         _ partition: TopicPartition, now: Now, into effects: inout [Effect]
@@ -232,6 +253,7 @@ extension Control {
             // What the register holds was learned before this was said.
             guard case .refused(.confirmed, _) = decision else {
                 isComplete = false
+                if serial == nil { unconfirmed.append(partition) }
                 continue
             }
             let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
@@ -241,15 +263,12 @@ extension Control {
             confirmed[partition] = state.leaderEpoch
             takeOn(partition, now: now, into: &effects)
         }
+        if !unconfirmed.isEmpty {
+            confirmAgainAt = now.instant.advanced(
+                byMilliseconds: Self.confirmAgainMilliseconds)
+        }
         if let serial {
             effects.append(.leadershipsConfirmed(serial, isComplete: isComplete))
         }
-    }
-}
-
-extension PendingChange {
-    /// Whether it proposes this broker as the leader of a partition.
-    func isElection(of partition: TopicPartition) -> Bool {
-        if case .elections(let partitions) = kind { partitions.contains(partition) } else { false }
     }
 }

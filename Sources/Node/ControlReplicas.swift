@@ -101,6 +101,7 @@ extension Control {
     ) {
         let order = order(entry, index, cleanStart: identity.cleanStart)
         roles[order.partition] = order.role
+        noteUnconfirmed(order.partition, entry.partitions[Int(index)])
         effects.append(.open(order))
     }
 
@@ -145,7 +146,7 @@ extension Control {
             } else {
                 assume(next, index, into: &effects)
             }
-            review(partition, next, index, now: now, into: &effects)
+            review(partition, next, index, now: now)
             slotMoved(partition, now: now, into: &effects)
         }
     }
@@ -166,23 +167,21 @@ extension Control {
     // MARK: In-sync sets
 
     /// Has the in-sync set of a partition that this broker leads decided.
-    mutating func proposeInSync(
-        _ partition: TopicPartition, _ state: PartitionState, _ next: [ReplicaID],
-        into effects: inout [Effect]
-    ) {
+    mutating func propose(_ wish: InSyncWish, into effects: inout [Effect]) {
+        let partition = wish.partition
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
             let initial = initial(of: partition, entry)
         else {
-            effects.append(.proposalEnded(partition, isUnknown: false))
+            effects.append(.proposalEnded(partition, serial: wish.serial, isUnknown: false))
             return
         }
         let operation = PartitionOperation.alterInSync(
-            next, by: identity.broker.id, epoch: state.leaderEpoch)
+            wish.inSync, by: identity.broker.id, epoch: wish.state.leaderEpoch)
         let number = nextSerial()
         changes[number] = PendingChange(
-            kind: .inSync(partition), token: nil, names: [], outcomes: [])
+            kind: .inSync(partition, wish.serial), token: nil, names: [], outcomes: [])
         let change = PartitionChange(
-            operation, initial: initial, expecting: state.partitionEpoch,
+            operation, initial: initial, expecting: wish.state.partitionEpoch,
             minInSync: entry.configuration.minInSync)
         effects.append(
             .propose(
@@ -202,14 +201,16 @@ extension Control {
 
     /// What was chosen came as a role already.
     func inSyncDecided(
-        _ partition: TopicPartition, _ decision: Decision?, into effects: inout [Effect]
+        _ partition: TopicPartition, _ serial: UInt64, _ decision: Decision?,
+        into effects: inout [Effect]
     ) {
         switch decision {
         case .chosen: return
         case .refused, .notChosen, nil:
-            effects.append(.proposalEnded(partition, isUnknown: false))
+            effects.append(.proposalEnded(partition, serial: serial, isUnknown: false))
         // Somebody campaigns, and a voter has accepted it: until that is settled nothing else is.
-        case .unknown, .held: effects.append(.proposalEnded(partition, isUnknown: true))
+        case .unknown, .held:
+            effects.append(.proposalEnded(partition, serial: serial, isUnknown: true))
         }
     }
 }

@@ -223,9 +223,9 @@ extension Control {
         case .producerIDs:
             changes[number] = nil
             reserved(decisions.first, into: &effects)
-        case .inSync(let partition):
+        case .inSync(let partition, let serial):
             changes[number] = nil
-            inSyncDecided(partition, decisions.first, into: &effects)
+            inSyncDecided(partition, serial, decisions.first, into: &effects)
         case .elections(let partitions):
             changes[number] = nil
             electionsDecided(partitions, decisions, now: now, into: &effects)

@@ -9,7 +9,7 @@ struct PendingChange {
     enum Kind {
         case topics
         case producerIDs
-        case inSync(TopicPartition)
+        case inSync(TopicPartition, UInt64)
         case elections([TopicPartition])
         /// Registers of leaderships that are read anew, and whom to tell when all are.
         case confirmation([TopicPartition], UInt64?)

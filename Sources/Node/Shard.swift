@@ -36,7 +36,7 @@ public struct Shard {
         /// The link with a broker ended.
         case linkLost(NodeID)
         /// A proposal of this shard was not chosen, or nobody knows.
-        case proposalEnded(TopicPartition, isUnknown: Bool)
+        case proposalEnded(TopicPartition, serial: UInt64, isUnknown: Bool)
         /// Until when this broker may serve what it leads with others.
         case lease(until: Instant?)
         /// Look after the followers of what is led; ten times a second.
@@ -66,7 +66,7 @@ public struct Shard {
         case send(NodeID, ReplicationMessage)
         /// Have the in-sync set of a partition decided; what was chosen comes as a role, all else
         /// as `proposalEnded`.
-        case proposeInSync(TopicPartition, PartitionState, [ReplicaID])
+        case proposeInSync(InSyncWish)
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
@@ -139,8 +139,8 @@ public struct Shard {
             hear(fromFollower: message, from, into: &effects)
             hear(fromLeader: message, now: now, into: &effects)
         case .linkLost(let node): linkLost(node, now: now, into: &effects)
-        case .proposalEnded(let id, let isUnknown):
-            proposalEnded(id, isUnknown: isUnknown, into: &effects)
+        case .proposalEnded(let id, let serial, let isUnknown):
+            proposalEnded(id, serial, isUnknown: isUnknown, into: &effects)
         case .lease(let until): leaseUntil = until ?? Instant(nanoseconds: 0)
         case .tick: tick(now: now, into: &effects)
         case .turnEnded: endTurn(into: &effects)
@@ -202,6 +202,15 @@ public struct Shard {
             }
         }
     }
+}
+
+/// The in-sync set that a leader wants decided, on top of the state that it knows to be chosen.
+public struct InSyncWish: Sendable {
+    public let partition: TopicPartition
+    let state: PartitionState
+    let inSync: [ReplicaID]
+    /// Of this wish, for its answer.
+    let serial: UInt64
 }
 
 /// When a pending request has to be answered at the latest.

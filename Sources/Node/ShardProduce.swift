@@ -123,9 +123,11 @@ extension Shard {
                 if !partitions[slot].streams.isEmpty { moved.append(slot) }
             case .sync:
                 flush(slot, into: &effects)
-            case .proposeInSync(let next):
+            case .proposeInSync(let next, let serial):
                 guard let state = partitions[slot].machine.state else { continue }
-                effects.append(.proposeInSync(partitions[slot].id, state, next))
+                let wish = InSyncWish(
+                    partition: partitions[slot].id, state: state, inSync: next, serial: serial)
+                effects.append(.proposeInSync(wish))
             }
         }
         list.removeAll(keepingCapacity: true)

@@ -125,10 +125,11 @@ extension Shard {
 
     /// What became of a proposal of this partition's leader, where the register does not say it.
     mutating func proposalEnded(
-        _ id: TopicPartition, isUnknown: Bool, into effects: inout [Effect]
+        _ id: TopicPartition, _ serial: UInt64, isUnknown: Bool, into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
-        drive(slot, isUnknown ? .proposalUnknown : .proposalFailed, into: &effects)
+        drive(
+            slot, isUnknown ? .proposalUnknown(serial) : .proposalFailed(serial), into: &effects)
     }
 
     /// Looks after the followers of everything that is led.

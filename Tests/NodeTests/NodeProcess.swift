@@ -259,8 +259,9 @@ struct NodeProcess {
         case .propose, .read, .leadershipsConfirmed: preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
         case .assume(let partition, let role): post(.assume(partition, role), to: partition)
-        case .proposalEnded(let partition, let isUnknown):
-            post(.proposalEnded(partition, isUnknown: isUnknown), to: partition)
+        case .proposalEnded(let partition, let serial, let isUnknown):
+            post(
+                .proposalEnded(partition, serial: serial, isUnknown: isUnknown), to: partition)
         case .close(let partition, let delete):
             post(.close(partition, delete: delete), to: partition)
         case .configure(let partition, let configuration):
@@ -295,8 +296,7 @@ struct NodeProcess {
         case .fetched(let token, let results): answers.append(.fetched(token, results))
         case .answered: break
         case .send: break  // There is nobody else in this mesh.
-        case .proposeInSync(let partition, let state, let next):
-            controlInbox.append(.control(.proposeInSync(partition, state, next)))
+        case .proposeInSync(let wish): controlInbox.append(.control(.proposeInSync(wish)))
         case .run(let job): work.append(.job(shard: index, job))
         case .wake(let moment): timers.append((moment, .shard(index)))
         case .opened(let partition, let failure):

@@ -28,21 +28,21 @@ extension Mesh {
     }
 
     private mutating func renewLease(with voter: NodeID, _ serial: UInt64) {
-        let admission = admissions[identity.node]?.number ?? AdmissionNumber(0)
+        let copy = brokers().first { $0.entry.id == identity.node }?.replica
+        guard let copy else { return }
         guard voter == identity.node else {
-            let request = ReplicationMessage.renewLease(serial, admission, identity.boot)
+            let request = ReplicationMessage.renewLease(serial, copy, identity.boot)
             return out.append(.replicate(to: voter, request))
         }
-        let answer = leaseBook.renew(
-            voter, admission: admission, boot: identity.boot, now: now)
+        let answer = leaseBook.renew(copy, boot: identity.boot, now: now)
         take(answer, serial, from: voter)
     }
 
     mutating func hear(lease message: ReplicationMessage, from node: NodeID) {
         switch message {
-        case .renewLease(let serial, let admission, let boot):
-            guard acceptor?.roster != nil else { return }
-            let answer = leaseBook.renew(node, admission: admission, boot: boot, now: now)
+        case .renewLease(let serial, let copy, let boot):
+            guard acceptor?.roster != nil, copy.node == node else { return }
+            let answer = leaseBook.renew(copy, boot: boot, now: now)
             out.append(.replicate(to: node, .leaseAnswer(serial, answer)))
         case .leaseAnswer(let serial, let answer): take(answer, serial, from: node)
         case .releaseLease(let boot): leaseBook.release(node, boot: boot)
