@@ -7,6 +7,7 @@ extension PartitionError {
     var code: ErrorCode {
         switch self {
         case .unknownTopicOrPartition: .unknownTopicOrPartition
+        case .unknownTopicID: .unknownTopicID
         // Retriable, and makes the client look for the leader again after its backoff.
         case .loading: .notLeaderOrFollower
         case .notLeader: .notLeaderOrFollower

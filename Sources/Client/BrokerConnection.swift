@@ -64,10 +64,18 @@ public final class BrokerConnection: Sendable {
         guard let theirs = ranges.withLock({ $0[api.rawValue] }) else {
             throw .unsupported(address, api)
         }
-        let highest = min(api.versions.upperBound, theirs.upperBound, ceilings[api] ?? .max)
+        let highest = min(Self.newest(of: api), theirs.upperBound, ceilings[api] ?? .max)
         let lowest = max(api.firstServedVersion, theirs.lowerBound)
         guard lowest <= highest else { throw .unsupported(address, api) }
         return highest
+    }
+
+    /// This client names topics; later versions of these two know them by id alone.
+    private static func newest(of api: APIKey) -> Int16 {
+        switch api {
+        case .produce, .fetch: 12
+        default: api.versions.upperBound
+        }
     }
 
     /// Every key that the broker advertises, with its versions, also those that this client has no

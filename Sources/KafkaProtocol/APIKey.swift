@@ -1,8 +1,8 @@
 /// The requests that a broker of Gossamer answers, each with its versions.
 ///
 /// One table: the key on the wire, the range of versions, and the first version with the flexible
-/// encoding (KIP-482). A version stands here only if its semantics work; the source is the public
-/// protocol guide, the ranges are this project's.
+/// encoding (KIP-482). A version stands here only if its semantics work, a key without them is not
+/// served; the source is the public protocol guide, the ranges are this project's.
 public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
     case produce = 0
     case fetch = 1
@@ -28,7 +28,10 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
     case describeLogDirs = 35
     case createPartitions = 37
     case deleteGroups = 42
+    case electLeaders = 43
     case incrementalAlterConfigs = 44
+    case alterPartitionReassignments = 45
+    case listPartitionReassignments = 46
     case offsetDelete = 47
     case describeCluster = 60
     case describeProducers = 61
@@ -39,12 +42,17 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
         let name: StaticString
         let versions: ClosedRange<Int16>
         let firstFlexible: Int16
+        let isServed: Bool
 
         @inline(__always)
-        init(_ name: StaticString, _ versions: ClosedRange<Int16>, flexibleFrom: Int16) {
+        init(
+            _ name: StaticString, _ versions: ClosedRange<Int16>, flexibleFrom: Int16,
+            isServed: Bool = true
+        ) {
             self.name = name
             self.versions = versions
             firstFlexible = flexibleFrom
+            self.isServed = isServed
         }
     }
 
@@ -53,9 +61,9 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
         switch self {
         // 0 to 2 are refused, yet advertised: older librdkafka turns compression off
         // when the range starts at 3 (KAFKA-18659).
-        case .produce: Row("Produce", 0...12, flexibleFrom: 9)
-        // 13 and later name topics by id only; the cap goes once ids are decided by consensus.
-        case .fetch: Row("Fetch", 4...12, flexibleFrom: 12)
+        case .produce: Row("Produce", 0...13, flexibleFrom: 9)
+        // 17 and 18 are for the followers of Kafka's own controllers.
+        case .fetch: Row("Fetch", 4...16, flexibleFrom: 12)
         case .listOffsets: Row("ListOffsets", 1...9, flexibleFrom: 6)
         case .metadata: Row("Metadata", 0...13, flexibleFrom: 9)
         case .offsetCommit: Row("OffsetCommit", 2...9, flexibleFrom: 8)
@@ -78,7 +86,12 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
         case .describeLogDirs: Row("DescribeLogDirs", 1...5, flexibleFrom: 2)
         case .createPartitions: Row("CreatePartitions", 0...3, flexibleFrom: 2)
         case .deleteGroups: Row("DeleteGroups", 0...2, flexibleFrom: 2)
+        case .electLeaders: Row("ElectLeaders", 0...2, flexibleFrom: 2, isServed: false)
         case .incrementalAlterConfigs: Row("IncrementalAlterConfigs", 0...1, flexibleFrom: 1)
+        case .alterPartitionReassignments:
+            Row("AlterPartitionReassignments", 0...1, flexibleFrom: 0, isServed: false)
+        case .listPartitionReassignments:
+            Row("ListPartitionReassignments", 0...0, flexibleFrom: 0, isServed: false)
         case .offsetDelete: Row("OffsetDelete", 0...0, flexibleFrom: .max)
         case .describeCluster: Row("DescribeCluster", 0...2, flexibleFrom: 0)
         case .describeProducers: Row("DescribeProducers", 0...0, flexibleFrom: 0)
@@ -91,6 +104,10 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
 
     /// The versions that can be decoded and encoded.
     public var versions: ClosedRange<Int16> { row.versions }
+
+    /// Whether a broker answers it; the messages of the others are here ahead of their meaning, and
+    /// nobody is told of them.
+    public var isServed: Bool { row.isServed }
 
     /// The lowest version that is served; what is below it is only advertised and refused.
     public var firstServedVersion: Int16 { self == .produce ? 3 : versions.lowerBound }
@@ -113,9 +130,10 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
     }
 
     /// The table as an ApiVersions response carries it, in the order of the keys.
-    public static let advertised: [ApiVersionsResponse.Range] = allCases.map { key in
-        ApiVersionsResponse.Range(
-            apiKey: key.rawValue, minVersion: key.versions.lowerBound,
-            maxVersion: key.versions.upperBound)
-    }
+    public static let advertised: [ApiVersionsResponse.Range] =
+        allCases.filter(\.isServed).map { key in
+            ApiVersionsResponse.Range(
+                apiKey: key.rawValue, minVersion: key.versions.lowerBound,
+                maxVersion: key.versions.upperBound)
+        }
 }

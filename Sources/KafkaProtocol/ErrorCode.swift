@@ -82,6 +82,9 @@ public struct ErrorCode: RawRepresentable, Hashable, Sendable {
     public static let preferredLeaderNotAvailable = ErrorCode(rawValue: 80)
     public static let groupMaxSizeReached = ErrorCode(rawValue: 81)
     public static let fencedInstanceID = ErrorCode(rawValue: 82)
+    public static let eligibleLeadersNotAvailable = ErrorCode(rawValue: 83)
+    public static let electionNotNeeded = ErrorCode(rawValue: 84)
+    public static let noReassignmentInProgress = ErrorCode(rawValue: 85)
     public static let groupSubscribedToTopic = ErrorCode(rawValue: 86)
     public static let invalidRecord = ErrorCode(rawValue: 87)
     public static let unstableOffsetCommit = ErrorCode(rawValue: 88)
@@ -121,7 +124,8 @@ extension ErrorCode: CustomStringConvertible {
             .notEnoughReplicasAfterAppend, .notController, .concurrentTransactions, .storageError,
             .fetchSessionIDNotFound, .invalidFetchSessionEpoch, .listenerNotFound,
             .fencedLeaderEpoch, .unknownLeaderEpoch, .offsetNotAvailable,
-            .preferredLeaderNotAvailable, .unstableOffsetCommit, .throttlingQuotaExceeded,
+            .preferredLeaderNotAvailable, .eligibleLeadersNotAvailable, .unstableOffsetCommit,
+            .throttlingQuotaExceeded,
             .unknownTopicID, .inconsistentTopicID, .fetchSessionTopicIDError:
             true
         default: false

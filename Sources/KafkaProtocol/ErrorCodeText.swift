@@ -121,6 +121,12 @@ enum ErrorCodeText {
         80: ("PREFERRED_LEADER_NOT_AVAILABLE", "The preferred leader is not available."),
         81: ("GROUP_MAX_SIZE_REACHED", "The group is full."),
         82: ("FENCED_INSTANCE_ID", "Another member has taken over the instance id."),
+        83: (
+            "ELIGIBLE_LEADERS_NOT_AVAILABLE",
+            "No replica that may lead the partition is available."
+        ),
+        84: ("ELECTION_NOT_NEEDED", "The right replica leads the partition already."),
+        85: ("NO_REASSIGNMENT_IN_PROGRESS", "No reassignment of the partition is running."),
         86: ("GROUP_SUBSCRIBED_TO_TOPIC", "The group is subscribed to the topic."),
         87: ("INVALID_RECORD", "A record of the batch was refused by the broker."),
         88: ("UNSTABLE_OFFSET_COMMIT", "An offset commit of the partition is still pending."),

@@ -125,6 +125,8 @@ public final class ClusterView: Sendable {
 public enum PartitionPlace: Sendable {
     /// No such topic, or it has no such partition.
     case unknown
+    /// No topic of this id; one that was deleted is never confused with another of its name.
+    case unknownID
     /// Another broker leads it: whoever asks is sent there.
     case elsewhere(Leadership)
     /// This broker leads it.
@@ -139,6 +141,7 @@ public enum PartitionPlace: Sendable {
     public var refusal: PartitionError? {
         switch self {
         case .unknown: .unknownTopicOrPartition
+        case .unknownID: .unknownTopicID
         case .elsewhere: .notLeader
         case .here: nil
         }
@@ -149,6 +152,12 @@ extension ClusterView {
     /// Costs one hash.
     public func place(_ topic: String, _ index: Int32) -> PartitionPlace {
         guard let entry = self.topic(named: topic) else { return .unknown }
+        return place(entry, index)
+    }
+
+    /// Costs two hashes.
+    public func place(_ id: TopicID, _ index: Int32) -> PartitionPlace {
+        guard let entry = self.topic(id: id) else { return .unknownID }
         return place(entry, index)
     }
 

@@ -6,6 +6,8 @@ public import Storage
 /// Why one partition's part of a request failed; the shell gives each its Kafka error code.
 public enum PartitionError: Hashable, Sendable {
     case unknownTopicOrPartition
+    /// No topic has the id: it was deleted, or this broker has not heard of it yet.
+    case unknownTopicID
     /// The log is still being opened after a start.
     case loading
     case notLeader

@@ -1,5 +1,6 @@
 import ArgumentParser
 import KafkaProtocol
+import Model
 import NIOCore
 
 /// Nanoseconds per message of the wire codec, newest versions.
@@ -21,23 +22,24 @@ struct CodecBench: AsyncParsableCommand {
         guard rounds > 0 else { throw ValidationError("--rounds 0: expected a number above 0") }
         var result = Report()
         let records = Batches.make(records: 10, bytes: 100)
+        let topic = TopicID(high: 1, low: 7)
         let produce = ProduceRequest(
             acks: -1, timeoutMilliseconds: 30_000,
-            topics: [.init(name: "orders", partitions: [.init(index: 0, records: records)])])
-        try time("produce request", produce, version: 12, &result)
+            topics: [.init(topicID: topic, partitions: [.init(index: 0, records: records)])])
+        try time("produce request", produce, version: 13, &result)
         let fetch = FetchRequest(
             maxWaitMilliseconds: 500, minBytes: 1,
             topics: (0..<4).map { topic in
                 .init(
-                    name: "topic-\(topic)",
+                    topicID: TopicID(high: 1, low: UInt64(topic)),
                     partitions: (0..<32).map {
                         .init(index: $0, fetchOffset: 1, partitionMaxBytes: 1 << 20)
                     })
             })
-        try time("fetch request, 128 partitions", fetch, version: 12, &result)
+        try time("fetch request, 128 partitions", fetch, version: 16, &result)
         let response = ProduceResponse(
-            topics: [.init(name: "orders", partitions: [.init(index: 0, baseOffset: 7)])])
-        try time("produce response", response, version: 12, &result)
+            topics: [.init(topicID: topic, partitions: [.init(index: 0, baseOffset: 7)])])
+        try time("produce response", response, version: 13, &result)
         let metadata = MetadataResponse(
             brokers: [.init(nodeID: 1, host: "broker1.example.com", port: 9092)],
             topics: (0..<10).map { topic in

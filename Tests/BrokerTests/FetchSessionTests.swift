@@ -24,7 +24,12 @@ import Testing
     }
 
     private func keys(_ session: FetchSession?) -> [String] {
-        (session?.partitions.keys ?? []).map { "\($0.topic)-\($0.index)" }
+        (session?.partitions.keys ?? []).map { key in
+            switch key.topic {
+            case .name(let name): "\(name)-\(key.index)"
+            case .id(let id): "\(id.low)-\(key.index)"
+            }
+        }
     }
 
     private func instant(_ milliseconds: Int64) -> Instant {
@@ -36,7 +41,7 @@ import Testing
         for loop in 0..<4 {
             var cache = FetchSessionCache(loop: loop, loops: 4)
             for _ in 0..<10 {
-                let madeSession = cache.make(request([("a", 0)]), now: instant(0))
+                let madeSession = cache.make(request([("a", 0)]), usesIDs: false, now: instant(0))
                 let session = try #require(madeSession)
                 #expect(session.id > 0)
                 #expect(ids.insert(session.id).inserted)
@@ -47,29 +52,54 @@ import Testing
 
     @Test func aSessionKnowsWhatWasNamedLast() throws {
         var cache = FetchSessionCache(loop: 0, loops: 1)
-        let madeSession = cache.make(request([("a", 0), ("a", 1), ("b", 0)]), now: instant(0))
+        let madeSession = cache.make(
+            request([("a", 0), ("a", 1), ("b", 0)]), usesIDs: false, now: instant(0))
         var session = try #require(madeSession)
         #expect(keys(session) == ["a-0", "a-1", "b-0"])
         session.update(
             request([("c", 0), ("a", 1)], forgetting: [("a", 0), ("z", 9)], maxBytes: 7))
         #expect(keys(session) == ["a-1", "b-0", "c-0"])
-        #expect(session.partitions[FetchKey(topic: "a", index: 1)]?.wish.partitionMaxBytes == 7)
-        #expect(session.partitions[FetchKey(topic: "b", index: 0)]?.wish.partitionMaxBytes == 10)
+        #expect(
+            session.partitions[FetchKey(topic: .name("a"), index: 1)]?.wish.partitionMaxBytes == 7)
+        #expect(
+            session.partitions[FetchKey(topic: .name("b"), index: 0)]?.wish.partitionMaxBytes == 10)
+    }
+
+    /// From version 13 of Fetch on: the same index of two topics is two partitions, whatever name
+    /// either of them has or had.
+    @Test func aSessionByIDTellsTopicsApartByID() throws {
+        func request(_ adding: [UInt64], forgetting: [UInt64] = []) -> FetchRequest {
+            FetchRequest(
+                topics: adding.map {
+                    .init(topicID: TopicID(high: 1, low: $0), partitions: [.init(index: 0)])
+                },
+                forgottenTopics: forgetting.map {
+                    .init(topicID: TopicID(high: 1, low: $0), partitionIndexes: [0])
+                })
+        }
+        var cache = FetchSessionCache(loop: 0, loops: 1)
+        let madeSession = cache.make(request([7, 8]), usesIDs: true, now: instant(0))
+        var session = try #require(madeSession)
+        #expect(session.usesIDs)
+        #expect(keys(session) == ["7-0", "8-0"])
+        session.update(request([9], forgetting: [7, 5]))
+        #expect(keys(session) == ["8-0", "9-0"])
     }
 
     @Test func whoWasServedGoesBehindTheOthers() throws {
         var cache = FetchSessionCache(loop: 0, loops: 1)
-        let madeSession = cache.make(request([("a", 0), ("b", 0), ("c", 0)]), now: instant(0))
+        let madeSession = cache.make(
+            request([("a", 0), ("b", 0), ("c", 0)]), usesIDs: false, now: instant(0))
         var session = try #require(madeSession)
-        session.partitions[FetchKey(topic: "a", index: 0)]?.toldHighWatermark = 5
-        session.moveToEnd([FetchKey(topic: "a", index: 0)])
-        session.moveToEnd([FetchKey(topic: "unknown", index: 0)])
+        session.partitions[FetchKey(topic: .name("a"), index: 0)]?.toldHighWatermark = 5
+        session.moveToEnd([FetchKey(topic: .name("a"), index: 0)])
+        session.moveToEnd([FetchKey(topic: .name("unknown"), index: 0)])
         #expect(keys(session) == ["b-0", "c-0", "a-0"])
-        #expect(session.partitions[FetchKey(topic: "a", index: 0)]?.toldHighWatermark == 5)
+        #expect(session.partitions[FetchKey(topic: .name("a"), index: 0)]?.toldHighWatermark == 5)
     }
 
     @Test func epochsWrapToOne() {
-        var session = FetchSession(id: 1, lastUsed: instant(0))
+        var session = FetchSession(id: 1, usesIDs: false, lastUsed: instant(0))
         #expect(session.nextEpoch == 1)
         session.advanceEpoch()
         #expect(session.nextEpoch == 2)
@@ -82,12 +112,13 @@ import Testing
         var cache = FetchSessionCache(loop: 0, loops: 1)
         var ids: [Int32] = []
         for number in 0..<FetchSessionCache.sessionsMaximum {
-            let madeSession = cache.make(request([("a", 0)]), now: instant(Int64(number)))
+            let madeSession = cache.make(
+                request([("a", 0)]), usesIDs: false, now: instant(Int64(number)))
             let session = try #require(madeSession)
             ids.append(session.id)
         }
         cache[ids[0]]?.lastUsed = instant(1_000_000)
-        let madeNewest = cache.make(request([("a", 0)]), now: instant(1_000_001))
+        let madeNewest = cache.make(request([("a", 0)]), usesIDs: false, now: instant(1_000_001))
         let newest = try #require(madeNewest)
         #expect(cache[ids[0]] != nil, "it was used since")
         #expect(cache[ids[1]] == nil)
@@ -101,6 +132,6 @@ import Testing
             FetchRequest.Partition(index: $0)
         }
         let request = FetchRequest(topics: [FetchRequest.Topic(name: "a", partitions: partitions)])
-        #expect(cache.make(request, now: instant(0)) == nil)
+        #expect(cache.make(request, usesIDs: false, now: instant(0)) == nil)
     }
 }

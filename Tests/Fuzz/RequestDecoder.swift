@@ -3,38 +3,53 @@
 import KafkaProtocol
 import NIOCore
 
+/// The request of each key; the compiler refuses a key without one.
+private func request(of key: APIKey) -> any KafkaRequest.Type {
+    switch key {
+    case .produce: ProduceRequest.self
+    case .fetch: FetchRequest.self
+    case .listOffsets: ListOffsetsRequest.self
+    case .metadata: MetadataRequest.self
+    case .offsetCommit: OffsetCommitRequest.self
+    case .offsetFetch: OffsetFetchRequest.self
+    case .findCoordinator: FindCoordinatorRequest.self
+    case .joinGroup: JoinGroupRequest.self
+    case .heartbeat: HeartbeatRequest.self
+    case .leaveGroup: LeaveGroupRequest.self
+    case .syncGroup: SyncGroupRequest.self
+    case .describeGroups: DescribeGroupsRequest.self
+    case .listGroups: ListGroupsRequest.self
+    case .apiVersions: ApiVersionsRequest.self
+    case .createTopics: CreateTopicsRequest.self
+    case .deleteTopics: DeleteTopicsRequest.self
+    case .deleteRecords: DeleteRecordsRequest.self
+    case .initProducerID: InitProducerIDRequest.self
+    case .offsetForLeaderEpoch: OffsetForLeaderEpochRequest.self
+    case .describeConfigs: DescribeConfigsRequest.self
+    case .alterConfigs: AlterConfigsRequest.self
+    case .describeLogDirs: DescribeLogDirsRequest.self
+    case .createPartitions: CreatePartitionsRequest.self
+    case .deleteGroups: DeleteGroupsRequest.self
+    case .electLeaders: ElectLeadersRequest.self
+    case .incrementalAlterConfigs: IncrementalAlterConfigsRequest.self
+    case .alterPartitionReassignments: AlterPartitionReassignmentsRequest.self
+    case .listPartitionReassignments: ListPartitionReassignmentsRequest.self
+    case .offsetDelete: OffsetDeleteRequest.self
+    case .describeCluster: DescribeClusterRequest.self
+    case .describeProducers: DescribeProducersRequest.self
+    case .describeTopicPartitions: DescribeTopicPartitionsRequest.self
+    }
+}
+
+private func response<Request: KafkaRequest>(to _: Request.Type) -> any KafkaMessage.Type {
+    Request.Response.self
+}
+
 /// The messages that the first byte of an input chooses from: what a broker and a client decode.
-private let messages: [any KafkaMessage.Type] = [
-    AlterConfigsRequest.self, AlterConfigsResponse.self,
-    ApiVersionsRequest.self, ApiVersionsResponse.self,
-    CreatePartitionsRequest.self, CreatePartitionsResponse.self,
-    CreateTopicsRequest.self, CreateTopicsResponse.self,
-    DeleteGroupsRequest.self, DeleteGroupsResponse.self,
-    DeleteRecordsRequest.self, DeleteRecordsResponse.self,
-    DeleteTopicsRequest.self, DeleteTopicsResponse.self,
-    DescribeClusterRequest.self, DescribeClusterResponse.self,
-    DescribeConfigsRequest.self, DescribeConfigsResponse.self,
-    DescribeGroupsRequest.self, DescribeGroupsResponse.self,
-    DescribeLogDirsRequest.self, DescribeLogDirsResponse.self,
-    DescribeProducersRequest.self, DescribeProducersResponse.self,
-    DescribeTopicPartitionsRequest.self, DescribeTopicPartitionsResponse.self,
-    FetchRequest.self, FetchResponse.self,
-    FindCoordinatorRequest.self, FindCoordinatorResponse.self,
-    HeartbeatRequest.self, HeartbeatResponse.self,
-    IncrementalAlterConfigsRequest.self, IncrementalAlterConfigsResponse.self,
-    InitProducerIDRequest.self, InitProducerIDResponse.self,
-    JoinGroupRequest.self, JoinGroupResponse.self,
-    LeaveGroupRequest.self, LeaveGroupResponse.self,
-    ListGroupsRequest.self, ListGroupsResponse.self,
-    ListOffsetsRequest.self, ListOffsetsResponse.self,
-    MetadataRequest.self, MetadataResponse.self,
-    OffsetCommitRequest.self, OffsetCommitResponse.self,
-    OffsetDeleteRequest.self, OffsetDeleteResponse.self,
-    OffsetFetchRequest.self, OffsetFetchResponse.self,
-    OffsetForLeaderEpochRequest.self, OffsetForLeaderEpochResponse.self,
-    ProduceRequest.self, ProduceResponse.self,
-    SyncGroupRequest.self, SyncGroupResponse.self,
-]
+private let messages: [any KafkaMessage.Type] = APIKey.allCases.flatMap { key in
+    let request = request(of: key)
+    return [request, response(to: request)]
+}
 
 /// What decodes must encode, in the size foretold, and decode to the same message again.
 private func check<M: KafkaMessage>(_: M.Type, _ body: ByteBuffer, _ version: Int16) {
@@ -55,11 +70,7 @@ private func check<M: KafkaMessage>(_: M.Type, _ body: ByteBuffer, _ version: In
 private func checkFrame(_ frame: ByteBuffer) {
     var body = frame
     guard let header = try? RequestHeader.decode(&body), let key = header.supported else { return }
-    for message in messages where message.apiKey == key {
-        if let request = message as? any KafkaRequest.Type {
-            check(request, body, header.apiVersion)
-        }
-    }
+    check(request(of: key), body, header.apiVersion)
 }
 
 /// Inputs: [message][version][body], or a frame where the first byte chooses no message, or the

@@ -34,7 +34,7 @@ struct GoldenFrame: Sendable, CustomTestStringConvertible {
         return frames
     }
 
-    static let fromClients = fromClients1 + fromClients2 + fromClients3
-    static let encodedRequests = encodedRequests1 + encodedRequests2
-    static let encodedResponses = encodedResponses1 + encodedResponses2
+    static let fromClients = fromClients1 + fromClients2 + fromClients3 + fromClients4
+    static let encodedRequests = encodedRequests1 + encodedRequests2 + encodedRequests3
+    static let encodedResponses = encodedResponses1 + encodedResponses2 + encodedResponses3
 }

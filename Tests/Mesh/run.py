@@ -35,6 +35,7 @@ from cases import CASES, Failure, Skip, Stage  # noqa: E402
 
 import joining  # noqa: E402, F401
 import metadata  # noqa: E402, F401
+import leaders  # noqa: E402, F401
 import lives  # noqa: E402, F401
 import upgrade  # noqa: E402, F401
 import configs  # noqa: E402, F401

@@ -7,8 +7,8 @@ PRODUCE, FETCH, METADATA, API_VERSIONS = 0, 1, 3, 18
 # First version of each API with the flexible encoding (its request header ends with tagged fields).
 FLEXIBLE_FROM = {
     0: 9, 1: 12, 2: 6, 3: 9, 8: 8, 9: 6, 10: 3, 11: 6, 12: 4, 13: 4, 14: 4, 15: 5, 16: 3, 18: 3,
-    19: 5, 20: 4, 21: 2, 22: 2, 23: 4, 32: 4, 33: 2, 35: 2, 37: 2, 42: 2, 44: 1, 47: 9_999, 60: 0,
-    61: 0, 75: 0}
+    19: 5, 20: 4, 21: 2, 22: 2, 23: 4, 32: 4, 33: 2, 35: 2, 37: 2, 42: 2, 43: 2, 44: 1, 45: 0, 46: 0,
+    47: 9_999, 60: 0, 61: 0, 75: 0}
 
 
 def connect(address, timeout=10):

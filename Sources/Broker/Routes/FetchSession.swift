@@ -3,10 +3,32 @@ import Model
 import Node
 import OrderedCollections
 
+/// A topic as a consumer names it: by name up to version 12 of Fetch, by id from 13 on (KIP-516).
+enum FetchTopic: Hashable {
+    case name(String)
+    case id(TopicID)
+}
+
 /// A partition as a consumer names it.
 struct FetchKey: Hashable {
-    let topic: String
+    let topic: FetchTopic
     let index: Int32
+}
+
+extension ClusterView {
+    func topic(_ topic: FetchTopic) -> TopicEntry? {
+        switch topic {
+        case .name(let name): self.topic(named: name)
+        case .id(let id): self.topic(id: id)
+        }
+    }
+
+    func place(_ key: FetchKey) -> PartitionPlace {
+        switch key.topic {
+        case .name(let name): place(name, key.index)
+        case .id(let id): place(id, key.index)
+        }
+    }
 }
 
 /// What the session remembers of a partition: the consumer's wish and what it was last told.
@@ -21,9 +43,14 @@ struct FetchCacheEntry {
 /// what changed.
 ///
 /// The order of the partitions is the order of service; one that gave records moves to the end, so
-/// that a full response does not starve those behind it.
+/// that a full response does not starve those behind it. A session knows topics either by name or
+/// by id, from its first request on. By id, a topic that is deleted and made anew is another one,
+/// and the partitions of the old are answered with UNKNOWN_TOPIC_ID until the client drops them.
+/// (Kafka has INCONSISTENT_TOPIC_ID beside it, for logs whose directories bear names. Here they
+/// bear ids, so a log of another id can't be met.)
 struct FetchSession {
     let id: Int32
+    let usesIDs: Bool
     /// The epoch that the next request has to carry.
     var nextEpoch: Int32 = 1
     var partitions: OrderedDictionary<FetchKey, FetchCacheEntry> = [:]
@@ -32,16 +59,22 @@ struct FetchSession {
     /// Takes in what the client added, changed and dropped.
     mutating func update(_ request: FetchRequest) {
         for topic in request.topics {
+            let name = self.name(topic.name, topic.topicID)
             for wish in topic.partitions {
-                let key = FetchKey(topic: topic.name, index: wish.index)
+                let key = FetchKey(topic: name, index: wish.index)
                 partitions[key, default: FetchCacheEntry(wish: wish)].wish = wish
             }
         }
         for topic in request.forgottenTopics {
+            let name = self.name(topic.name, topic.topicID)
             for index in topic.partitionIndexes {
-                partitions[FetchKey(topic: topic.name, index: index)] = nil
+                partitions[FetchKey(topic: name, index: index)] = nil
             }
         }
+    }
+
+    private func name(_ name: String, _ id: TopicID) -> FetchTopic {
+        usesIDs ? .id(id) : .name(name)
     }
 
     mutating func advanceEpoch() { nextEpoch = nextEpoch == .max ? 1 : nextEpoch + 1 }
@@ -85,7 +118,7 @@ struct FetchSessionCache {
     }
 
     /// A new session for a whole request; nil where it names too much.
-    mutating func make(_ request: FetchRequest, now: Instant) -> FetchSession? {
+    mutating func make(_ request: FetchRequest, usesIDs: Bool, now: Instant) -> FetchSession? {
         let count = request.topics.reduce(0) { $0 + $1.partitions.count }
         guard count <= Self.partitionsMaximum else { return nil }
         var held = sessions.values.reduce(0) { $0 + $1.partitions.count }
@@ -95,7 +128,7 @@ struct FetchSessionCache {
             held -= oldest.partitions.count
             sessions[oldest.id] = nil
         }
-        var session = FetchSession(id: nextID, lastUsed: now)
+        var session = FetchSession(id: nextID, usesIDs: usesIDs, lastUsed: now)
         nextID = nextID > .max - step ? nextID % step + step : nextID + step
         session.update(request)
         sessions[session.id] = session

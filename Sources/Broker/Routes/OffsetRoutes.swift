@@ -60,7 +60,7 @@ extension Reactor {
         var codes: [FetchKey: ErrorCode] = [:]
         for topic in outcomes {
             for partition in topic.partitions {
-                codes[FetchKey(topic: topic.name, index: partition.index.rawValue)] =
+                codes[FetchKey(topic: .name(topic.name), index: partition.index.rawValue)] =
                     partition.error.errorCode
             }
         }
@@ -69,7 +69,7 @@ extension Reactor {
                 OffsetCommitResponse.Topic(
                     name: topic.name,
                     partitions: topic.partitions.map {
-                        let key = FetchKey(topic: topic.name, index: $0.index)
+                        let key = FetchKey(topic: .name(topic.name), index: $0.index)
                         return OffsetCommitResponse.Partition(
                             index: $0.index, errorCode: codes[key] ?? absent)
                     })

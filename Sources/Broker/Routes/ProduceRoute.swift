@@ -8,6 +8,7 @@ import Storage
 /// The answer to one Produce request while shards still append; owned by the connection's loop.
 private final class ProduceAssembly {
     var response: ProduceResponse
+    var hints = LeaderHints()
     var remaining = 0
     var hasError = false
 
@@ -24,24 +25,15 @@ private final class ProduceAssembly {
             errorMessage: result.error.map { _ in code.message })
     }
 
-    /// Tells the producer who leads a partition, and where that broker is (KIP-951).
+    /// Tells the producer who leads a partition, and where that broker is.
     func name(
         _ leadership: Leadership, at place: (topic: Int, partition: Int), from view: ClusterView,
         _ exchange: Exchange
     ) {
-        guard let broker = view.broker(leadership.leader),
-            let endpoint = broker.endpoint(for: exchange.connection.listener)
-        else { return }
-        response.topics[place.topic].partitions[place.partition].currentLeader =
-            CurrentLeader(
-                leaderID: broker.id.rawValue, leaderEpoch: leadership.epoch.rawValue)
-        guard !response.nodeEndpoints.contains(where: { $0.nodeID == broker.id.rawValue }) else {
-            return
-        }
-        response.nodeEndpoints.append(
-            NodeEndpoint(
-                nodeID: broker.id.rawValue, host: endpoint.host, port: endpoint.port,
-                rack: broker.rack))
+        guard exchange.version >= LeaderHints.firstProduceVersion else { return }
+        response.topics[place.topic].partitions[place.partition].currentLeader = hints.name(
+            leadership, from: view, listener: exchange.connection.listener)
+        response.nodeEndpoints = hints.endpoints
     }
 }
 
@@ -101,9 +93,13 @@ extension Reactor {
     ) -> [Share] {
         var shares = Array(repeating: Share(), count: shared.mailboxes.count)
         for (t, topic) in request.topics.enumerated() {
-            let entry = view.topic(named: topic.name)
+            let isNamed = exchange.version < ProduceRequest.firstVersionByID
+            let entry =
+                isNamed ? view.topic(named: topic.name) : view.topic(id: topic.topicID)
             for (p, partition) in topic.partitions.enumerated() {
-                let place = entry.map { view.place($0, partition.index) } ?? .unknown
+                let place =
+                    entry.map { view.place($0, partition.index) }
+                    ?? (isNamed ? .unknown : .unknownID)
                 guard let id = place.own else {
                     assembly.set((t, p), ProduceResult(error: place.refusal))
                     if case .elsewhere(let leadership) = place {
@@ -128,7 +124,7 @@ extension Reactor {
         ProduceResponse(
             topics: request.topics.map { topic in
                 ProduceResponse.Topic(
-                    name: topic.name,
+                    name: topic.name, topicID: topic.topicID,
                     partitions: topic.partitions.map { ProduceResponse.Partition(index: $0.index) })
             })
     }

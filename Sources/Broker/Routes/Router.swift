@@ -9,7 +9,7 @@ extension Reactor {
     /// - Throws: where the bytes are not the request that they claim to be; the connection is
     ///   closed, because its stream can't be trusted any more.
     func route(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
-        guard let api = exchange.header.supported else {
+        guard let api = exchange.header.supported, api.isServed else {
             try routeUnsupported(exchange)
             return
         }
@@ -38,6 +38,8 @@ extension Reactor {
         case .describeLogDirs: try describeLogDirs(exchange, body)
         case .createPartitions: try createPartitions(exchange, body)
         case .deleteGroups: try deleteGroups(exchange, body)
+        case .electLeaders, .alterPartitionReassignments, .listPartitionReassignments:
+            try routeUnsupported(exchange)
         case .incrementalAlterConfigs: try incrementalAlterConfigs(exchange, body)
         case .offsetDelete: try offsetDelete(exchange, body)
         case .describeCluster: try describeCluster(exchange, body)

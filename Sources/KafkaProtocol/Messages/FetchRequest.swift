@@ -1,13 +1,22 @@
+public import Model
 public import NIOCore
 
 /// Reads record batches from partitions, waiting for them where there are none yet.
 ///
 /// From version 7 on it may belong to a session and name only what changed (KIP-227); version 12
-/// carries the last fetched epoch, so that the leader can tell a divergence (KIP-595).
+/// carries the last fetched epoch, so that the leader can tell a divergence (KIP-595). From 13 on
+/// topics have ids instead of names (KIP-516), so that nobody reads on in another topic that got
+/// the name since; from 15 on a follower says who it is in a tagged field (KIP-903).
+///
+///     to 14    [replica id][max wait][min bytes][max bytes][isolation][session id][epoch]
+///              [topics][forgotten topics][rack]{0: cluster id}
+///     from 15  the same without [replica id]; {0: cluster id, 1: [replica id][replica epoch]}
 public struct FetchRequest: Sendable, Hashable {
     public var clusterID: String? = nil
-    /// -1 for a consumer.
+    /// -1 for a consumer; up to version 14.
     public var replicaID: Int32 = -1
+    /// Who fetches, from version 15 on.
+    public var replicaState: ReplicaState = ReplicaState()
     public var maxWaitMilliseconds: Int32 = 0
     public var minBytes: Int32 = 0
     public var maxBytes: Int32 = .max
@@ -21,16 +30,21 @@ public struct FetchRequest: Sendable, Hashable {
     public var forgottenTopics: [ForgottenTopic] = []
     public var rackID: String = ""
 
+    /// Where ids took the place of names (KIP-516).
+    public static let firstVersionByID: Int16 = 13
+
     public init() {}
 
     public init(
-        clusterID: String? = nil, replicaID: Int32 = -1, maxWaitMilliseconds: Int32 = 0,
+        clusterID: String? = nil, replicaID: Int32 = -1,
+        replicaState: ReplicaState = ReplicaState(), maxWaitMilliseconds: Int32 = 0,
         minBytes: Int32 = 0, maxBytes: Int32 = .max, isolationLevel: Int8 = 0,
         sessionID: Int32 = 0, sessionEpoch: Int32 = -1, topics: [Topic] = [],
         forgottenTopics: [ForgottenTopic] = [], rackID: String = ""
     ) {
         self.clusterID = clusterID
         self.replicaID = replicaID
+        self.replicaState = replicaState
         self.maxWaitMilliseconds = maxWaitMilliseconds
         self.minBytes = minBytes
         self.maxBytes = maxBytes
@@ -42,28 +56,52 @@ public struct FetchRequest: Sendable, Hashable {
         self.rackID = rackID
     }
 
+    /// The follower that fetches and its incarnation (KIP-903).
+    public struct ReplicaState: Sendable, Hashable {
+        /// -1 for a consumer.
+        public var replicaID: Int32 = -1
+        public var replicaEpoch: Int64 = -1
+
+        public init() {}
+
+        public init(replicaID: Int32 = -1, replicaEpoch: Int64 = -1) {
+            self.replicaID = replicaID
+            self.replicaEpoch = replicaEpoch
+        }
+    }
+
     /// Partitions that leave the session.
     public struct ForgottenTopic: Sendable, Hashable {
+        /// Up to version 12.
         public var name: String = ""
+        /// From version 13 on.
+        public var topicID: TopicID = .zero
         public var partitionIndexes: [Int32] = []
 
         public init() {}
 
-        public init(name: String = "", partitionIndexes: [Int32] = []) {
+        public init(
+            name: String = "", topicID: TopicID = .zero, partitionIndexes: [Int32] = []
+        ) {
             self.name = name
+            self.topicID = topicID
             self.partitionIndexes = partitionIndexes
         }
     }
 
     /// The partitions of one topic that are read.
     public struct Topic: Sendable, Hashable {
+        /// Up to version 12.
         public var name: String = ""
+        /// From version 13 on.
+        public var topicID: TopicID = .zero
         public var partitions: [Partition] = []
 
         public init() {}
 
-        public init(name: String = "", partitions: [Partition] = []) {
+        public init(name: String = "", topicID: TopicID = .zero, partitions: [Partition] = []) {
             self.name = name
+            self.topicID = topicID
             self.partitions = partitions
         }
     }
@@ -95,7 +133,7 @@ public struct FetchRequest: Sendable, Hashable {
 
 extension FetchRequest: WireStruct {
     mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
-        try wire.visit(&replicaID)
+        try wire.visit(&replicaID, until: 14)
         try wire.visit(&maxWaitMilliseconds)
         try wire.visit(&minBytes)
         try wire.visit(&maxBytes)
@@ -110,6 +148,7 @@ extension FetchRequest: WireStruct {
     func presentTags(version: Int16) -> UInt32 {
         var present: UInt32 = 0
         if version >= 12, clusterID != nil { present |= 1 << 0 }
+        if version >= 15, replicaState != .init() { present |= 1 << 1 }
         return present
     }
 
@@ -118,22 +157,32 @@ extension FetchRequest: WireStruct {
     ) throws(WireError) -> Bool {
         switch tag {
         case 0 where wire.version >= 12: try wire.visit(&clusterID)
+        case 1 where wire.version >= 15: try wire.visit(&replicaState)
         default: return false
         }
         return true
     }
 }
 
+extension FetchRequest.ReplicaState: WireStruct {
+    mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
+        try wire.visit(&replicaID)
+        try wire.visit(&replicaEpoch)
+    }
+}
+
 extension FetchRequest.ForgottenTopic: WireStruct {
     mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
-        try wire.visit(&name)
+        try wire.visit(&name, until: 12)
+        try wire.visit(&topicID, since: 13)
         try wire.visit(&partitionIndexes)
     }
 }
 
 extension FetchRequest.Topic: WireStruct {
     mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
-        try wire.visit(&name)
+        try wire.visit(&name, until: 12)
+        try wire.visit(&topicID, since: 13)
         try wire.visit(&partitions)
     }
 }

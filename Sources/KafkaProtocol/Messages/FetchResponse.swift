@@ -1,9 +1,15 @@
+public import Model
 public import NIOCore
 
 /// The record batches that a `FetchRequest` asked for.
 ///
 /// The only large response: a broker encodes it in parts, around records that never pass through
-/// memory of its own (`encodeParts`).
+/// memory of its own (`encodeParts`). From version 13 on topics have ids instead of names
+/// (KIP-516); from 16 on the leaders named in partitions come with their addresses (KIP-951).
+///
+///     [throttle][error][session id][topics]{0: node endpoints, from 16}
+///     partition  [index][error][high watermark][last stable][log start][aborted]
+///                [preferred replica][records]{0: diverging epoch, 1: current leader, 2: snapshot}
 public struct FetchResponse: Sendable, Hashable {
     /// How long the client shall wait before its next request, because of a quota.
     public var throttleTimeMilliseconds: Int32 = 0
@@ -11,28 +17,35 @@ public struct FetchResponse: Sendable, Hashable {
     /// 0 where no session was begun.
     public var sessionID: Int32 = 0
     public var topics: [Topic] = []
+    /// From version 16 on.
+    public var nodeEndpoints: [NodeEndpoint] = []
 
     public init() {}
 
     public init(
         throttleTimeMilliseconds: Int32 = 0, errorCode: ErrorCode = .none, sessionID: Int32 = 0,
-        topics: [Topic] = []
+        topics: [Topic] = [], nodeEndpoints: [NodeEndpoint] = []
     ) {
         self.throttleTimeMilliseconds = throttleTimeMilliseconds
         self.errorCode = errorCode
         self.sessionID = sessionID
         self.topics = topics
+        self.nodeEndpoints = nodeEndpoints
     }
 
     /// The results of one topic.
     public struct Topic: Sendable, Hashable {
+        /// Up to version 12.
         public var name: String = ""
+        /// From version 13 on.
+        public var topicID: TopicID = .zero
         public var partitions: [Partition] = []
 
         public init() {}
 
-        public init(name: String = "", partitions: [Partition] = []) {
+        public init(name: String = "", topicID: TopicID = .zero, partitions: [Partition] = []) {
             self.name = name
+            self.topicID = topicID
             self.partitions = partitions
         }
     }
@@ -45,6 +58,7 @@ public struct FetchResponse: Sendable, Hashable {
         public var lastStableOffset: Int64 = -1
         public var logStartOffset: Int64 = -1
         public var divergingEpoch: DivergingEpoch = DivergingEpoch()
+        /// Beside NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH (KIP-951).
         public var currentLeader: CurrentLeader = CurrentLeader()
         public var snapshotID: SnapshotID = SnapshotID()
         public var abortedTransactions: [AbortedTransaction]? = nil
@@ -123,11 +137,24 @@ extension FetchResponse: WireStruct {
         try wire.visit(&sessionID, since: 7)
         try wire.visit(&topics)
     }
+
+    func presentTags(version: Int16) -> UInt32 {
+        version >= 16 && !nodeEndpoints.isEmpty ? 1 << 0 : 0
+    }
+
+    mutating func acceptTag<V: WireVisitor & ~Copyable>(
+        _ tag: UInt32, _ wire: inout V
+    ) throws(WireError) -> Bool {
+        guard tag == 0, wire.version >= 16 else { return false }
+        try wire.visit(&nodeEndpoints)
+        return true
+    }
 }
 
 extension FetchResponse.Topic: WireStruct {
     mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
-        try wire.visit(&name)
+        try wire.visit(&name, until: 12)
+        try wire.visit(&topicID, since: 13)
         try wire.visit(&partitions)
     }
 }

@@ -1,15 +1,20 @@
+public import Model
 public import NIOCore
 
 /// Appends record batches to partitions.
 ///
 /// Version 3 is the first with batches of format 2 and the first that is served; 0 to 2 are only
-/// decoded to be refused. With `acks` 0 no response is sent at all.
+/// decoded to be refused. With `acks` 0 no response is sent at all. From version 13 on topics have
+/// ids instead of names (KIP-516), so that nobody writes on into another topic of the same name.
 public struct ProduceRequest: Sendable, Hashable {
     public var transactionalID: String? = nil
     /// -1 all replicas in sync, 1 the leader, 0 nobody and no response.
     public var acks: Int16 = -1
     public var timeoutMilliseconds: Int32 = 0
     public var topics: [Topic] = []
+
+    /// Where ids took the place of names (KIP-516).
+    public static let firstVersionByID: Int16 = 13
 
     public init() {}
 
@@ -25,13 +30,17 @@ public struct ProduceRequest: Sendable, Hashable {
 
     /// The partitions of one topic that get records.
     public struct Topic: Sendable, Hashable {
+        /// Up to version 12.
         public var name: String = ""
+        /// From version 13 on.
+        public var topicID: TopicID = .zero
         public var partitions: [Partition] = []
 
         public init() {}
 
-        public init(name: String = "", partitions: [Partition] = []) {
+        public init(name: String = "", topicID: TopicID = .zero, partitions: [Partition] = []) {
             self.name = name
+            self.topicID = topicID
             self.partitions = partitions
         }
     }
@@ -62,7 +71,8 @@ extension ProduceRequest: WireStruct {
 
 extension ProduceRequest.Topic: WireStruct {
     mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
-        try wire.visit(&name)
+        try wire.visit(&name, until: 12)
+        try wire.visit(&topicID, since: 13)
         try wire.visit(&partitions)
     }
 }
@@ -112,13 +122,17 @@ public struct ProduceResponse: Sendable, Hashable {
 
     /// The results of one topic.
     public struct Topic: Sendable, Hashable {
+        /// Up to version 12.
         public var name: String = ""
+        /// From version 13 on.
+        public var topicID: TopicID = .zero
         public var partitions: [Partition] = []
 
         public init() {}
 
-        public init(name: String = "", partitions: [Partition] = []) {
+        public init(name: String = "", topicID: TopicID = .zero, partitions: [Partition] = []) {
             self.name = name
+            self.topicID = topicID
             self.partitions = partitions
         }
     }
@@ -193,7 +207,8 @@ extension ProduceResponse: WireStruct {
 
 extension ProduceResponse.Topic: WireStruct {
     mutating func accept<V: WireVisitor & ~Copyable>(_ wire: inout V) throws(WireError) {
-        try wire.visit(&name)
+        try wire.visit(&name, until: 12)
+        try wire.visit(&topicID, since: 13)
         try wire.visit(&partitions)
     }
 }

@@ -309,6 +309,29 @@ def no_auto_create(bootstrap):
     check(topic not in admin(bootstrap).list_topics(timeout=10).topics, "nothing was created")
 
 
+@case("topic-made-anew-while-consumed")
+def made_anew(bootstrap):
+    """A consumer that reads by topic id goes over to the new topic of the name, from its begin."""
+    topic = create_topic(bootstrap)
+    send(producer(bootstrap), topic, [dict(value=b"old %d" % n) for n in range(5)])
+    handle = consumer(bootstrap, topic_metadata_refresh_interval_ms=1_000)
+    handle.assign([TopicPartition(topic, 0, BEGINNING)])
+    equal([m.value() for m in poll_all(handle, 5)], [b"old %d" % n for n in range(5)], "old values")
+    admin(bootstrap).delete_topics([topic], operation_timeout=10)[topic].result(10)
+    create_topic(bootstrap, name=topic)
+    send(producer(bootstrap), topic, [dict(value=b"new %d" % n) for n in range(3)])
+    found = []
+
+    def read():
+        # Errors of the topic that went are the client's to report; only messages count.
+        found.extend(m.value() for m in handle.consume(10, 0.2) if not m.error())
+        return len(found) >= 3
+
+    wait_for(read, "the messages of the new topic", pause=0)
+    equal(found, [b"new %d" % n for n in range(3)], "new values")
+    handle.close()
+
+
 @case("deleted-topic-is-refused", config=NO_AUTO_CREATE)
 def deleted_topic(bootstrap):
     topic = create_topic(bootstrap)

@@ -7,6 +7,8 @@ import java.util.Map;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -37,6 +39,7 @@ final class Messages {
         Conformance.add("positions-and-reset", Messages::positions);
         Conformance.add("idempotent-across-sigkill", null, 90, b -> idempotent(b, "kill"));
         Conformance.add("idempotent-across-sigterm", null, 90, b -> idempotent(b, "stop"));
+        Conformance.add("topic-made-anew-while-consumed", Messages::madeAnew);
         Conformance.add("auto-create", Messages::autoCreate);
         Conformance.add(
             "unknown-topic-is-refused", Conformance.NO_AUTO_CREATE, 60, Messages::unknownTopic);
@@ -123,6 +126,24 @@ final class Messages {
     }
 
     /** Incremental fetch sessions: many idle partitions, one that wakes, some paused. */
+    /** A session by topic id goes over to the new topic of the name, from its begin. */
+    static void madeAnew(String bootstrap) throws Exception {
+        String topic = Kit.createTopic(bootstrap, 1);
+        Kit.send(bootstrap, Kit.numbers(topic, 1, 0, 5));
+        try (KafkaConsumer<byte[], byte[]> consumer = Kit.consumer(bootstrap);
+            Admin admin = Kit.admin(bootstrap)) {
+            consumer.assign(Kit.places(topic, 1));
+            Conformance.equal(Kit.take(consumer, 5).size(), 5, "messages of the old topic");
+            Kit.get(admin.deleteTopics(List.of(topic)).all());
+            Kit.get(admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all());
+            Kit.send(bootstrap, Kit.numbers(topic, 1, 100, 3));
+            int expected = 100;
+            for (ConsumerRecord<byte[], byte[]> found : Kit.take(consumer, 3)) {
+                Conformance.equal(Kit.number(found), expected++, "a number of the new topic");
+            }
+        }
+    }
+
     static void fetchSessions(String bootstrap) throws Exception {
         String topic = Kit.createTopic(bootstrap, 50);
         Kit.send(bootstrap, Kit.numbers(topic, 50, 0, 5_000));
