@@ -75,6 +75,8 @@ package struct GossipRules: Hashable, Sendable {
     package var indirectProbes = true
     /// A probe over TCP beside the indirect ones.
     package var linkFallback = true
+    /// On a network that loses datagrams, the probe over TCP gets another period.
+    package var lossPatience = true
     /// A member answers an accusation with a higher incarnation (SWIM 4.2).
     package var refutation = true
     /// A record about this member from nowhere, ahead of its own, is refuted too.
@@ -95,7 +97,7 @@ package struct GossipRules: Hashable, Sendable {
     package var classQuotas = true
     package var replacesRumours = true
     package var pushesFreshRumours = true
-    /// More transmissions per rumour in meshes of up to ten.
+    /// More transmissions per rumour in meshes of up to a hundred.
     package var raisedTransmissions = true
     package var antiEntropy = true
     package var contactsDead = true

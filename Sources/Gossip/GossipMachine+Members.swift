@@ -73,6 +73,7 @@ extension GossipMachine {
         refreshDigest(of: subject)
         members[subject] = nil
         if probe?.target == subject { probe = nil }
+        if overtime?.target == subject { overtime = nil }
         membersChanged = true
         weighIsolation()
     }

@@ -6,8 +6,8 @@ internal import OrderedCollections
 extension GossipMachine {
     // MARK: Sending
 
-    /// How often a rumour is passed on. Small meshes get more than memberlist's 4*ceil(log10(N+1)),
-    /// with which one rumour in fifteen misses somebody at N = 5 and 25 % loss.
+    /// How often a rumour is passed on. Meshes below 100 get more than memberlist's
+    /// 4*ceil(log10(N+1)), with which one rumour in fifteen misses somebody at 25 % loss.
     var transmissionLimit: Int {
         let members = presentCount + 1
         if rules.raisedTransmissions, members <= 10 {
@@ -20,7 +20,8 @@ extension GossipMachine {
             power *= 10
             digits += 1
         }
-        return 4 * digits
+        let plain = 4 * digits
+        return rules.raisedTransmissions ? max(GossipLimits.transmissionsAboveTen, plain) : plain
     }
 
     var hasRumours: Bool {

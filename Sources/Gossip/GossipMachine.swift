@@ -51,6 +51,10 @@ public struct GossipMachine: Sendable {
     var digestRound = ShuffledRound()
     var deadRound = ShuffledRound()
     var probe: Probe?
+    /// The probe of the period before, where it was given more time.
+    var overtime: Probe?
+    /// One bit for each of the last probes by datagram: whether it was answered, but not directly.
+    var helpedProbes: UInt16 = 0
     var probeDue: Instant?
     var relays: OrderedDictionary<UInt64, Relay> = [:]
     /// Lifeguard's local health multiplier: 0 is well, 8 the worst.
