@@ -134,10 +134,10 @@ extension GossipMachine {
         var tried = 0
         while sent < profile.gossipPeers, tried < min(gossipRound.count, 16), hasRumours {
             tried += 1
-            guard let peer = gossipRound.next(using: &generator), let member = members[peer] else {
-                break
-            }
-            guard member.keyedBoot == member.life.boot else {
+            guard let peer = gossipRound.next(using: &generator),
+                let isKeyed = members[peer]?.isKeyed
+            else { break }
+            guard isKeyed else {
                 connect(peer)
                 continue
             }
@@ -166,8 +166,8 @@ extension GossipMachine {
     mutating func accept(_ packet: Packet, from peer: NodeID, overLink: Bool) {
         guard isStarted, !isRevoked(peer) else { return }
         members[peer]?.lastHeard = now
-        if !overLink, let member = members[peer], member.keyedBoot == nil {
-            members[peer]?.keyedBoot = member.life.boot
+        if !overLink, let boot = members[peer]?.bootWithoutKeys {
+            members[peer]?.keyedBoot = boot
         }
         var tellsOwnRecord = false
         for part in packet.parts {

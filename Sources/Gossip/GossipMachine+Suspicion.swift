@@ -49,16 +49,17 @@ extension GossipMachine {
             hearAccusationOfSelf(accusation, from: source)
             return
         }
+        // Most of what is heard is known already: no member is copied for it.
         guard let life = members[subject]?.life, accusation.life.boot == life.boot,
-            accusation.life >= life, let member = members[subject]
+            accusation.life >= life, let status = members[subject]?.status
         else { return }
         if accusation.accuser == subject, rules.ignoresSelfAccusation {
             counters.selfAccusations += 1
             return
         }
-        guard isNews(accusation, of: member) else { return }
+        guard isNews(accusation, life, status) else { return }
         guard isAuthentic(accusation, from: source) else { return }
-        if accusation.life > member.life { advance(subject, to: accusation.life) }
+        if accusation.life > life { advance(subject, to: accusation.life) }
         switch accusation.kind {
         case .suspect: suspect(accusation)
         case .dead:
@@ -72,7 +73,7 @@ extension GossipMachine {
                 die(subject, accusation)
             }
         case .forcedOut:
-            if member.status == .dead {
+            if status == .dead {
                 forcedOut(subject, accusation)
             } else {
                 suspect(accusation)
@@ -81,14 +82,15 @@ extension GossipMachine {
     }
 
     /// Whether it could change anything: checked before its signature is.
-    private func isNews(_ accusation: Accusation, of member: Member) -> Bool {
-        switch member.status {
+    private func isNews(
+        _ accusation: Accusation, _ life: MemberLife, _ status: MemberStatus
+    ) -> Bool {
+        switch status {
         case .unheard, .alive: true
         case .suspect:
-            accusation.life > member.life || accusation.kind != .suspect
-                || !rules.countsAccusersOnce
-                || !member.accusations.contains { $0.accuser == accusation.accuser }
-        case .dead: accusation.life > member.life || accusation.kind == .forcedOut
+            accusation.life > life || accusation.kind != .suspect || !rules.countsAccusersOnce
+                || members[accusation.subject]?.isAccused(by: accusation.accuser) != true
+        case .dead: accusation.life > life || accusation.kind == .forcedOut
         case .left: false
         }
     }
@@ -111,11 +113,13 @@ extension GossipMachine {
     }
 
     private mutating func takeAccusationToken(_ accuser: NodeID) -> Bool {
-        guard rules.capsSuspicions, let member = members[accuser] else { return true }
-        let seconds = Double(now.milliseconds(since: member.accusationTokensAt)) / 1_000
+        guard rules.capsSuspicions, let at = members[accuser]?.accusationTokensAt,
+            let left = members[accuser]?.accusationTokens
+        else { return true }
+        let seconds = Double(now.milliseconds(since: at)) / 1_000
         let tokens = min(
             Double(GossipLimits.accusationBurst),
-            member.accusationTokens + seconds * Double(GossipLimits.accusationsPerSecond))
+            left + seconds * Double(GossipLimits.accusationsPerSecond))
         members[accuser]?.accusationTokensAt = now
         members[accuser]?.accusationTokens = max(0, tokens - 1)
         return tokens >= 1

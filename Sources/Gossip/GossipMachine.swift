@@ -97,6 +97,7 @@ public struct GossipMachine: Sendable {
     var descentTokensAt = Instant(nanoseconds: 0)
 
     var timers = Timers()
+    var stall = Stall()
     var announcedWake: Instant?
     var isStarted = false
     public internal(set) var counters = GossipCounters()
@@ -160,7 +161,7 @@ public struct GossipMachine: Sendable {
         }
     }
 
-    private mutating func fire(_ timer: TimerKind) {
+    mutating func perform(_ timer: TimerKind) {
         switch timer {
         case .probe: if let due = probeDue, due <= now { nextProbe() }
         case .probeTimeout(let id): probeTimedOut(id)
@@ -178,7 +179,7 @@ public struct GossipMachine: Sendable {
     }
 
     /// What was gathered while handling goes out as one effect each, and the next wake last.
-    private mutating func flush() {
+    mutating func flush() {
         if !applied.isEmpty {
             out.append(.tableChanged(applied))
             applied.removeAll(keepingCapacity: true)
