@@ -70,6 +70,8 @@ package struct GossipRules: Hashable, Sendable {
     package var nacks = true
     /// Lifeguard IV.B: a suspicion begins long and is shortened by independent confirmations.
     package var dynamicSuspicion = true
+    /// A confirmation is passed on a quarter as often as what it confirms.
+    package var sparesConfirmations = true
     /// Lifeguard IV.C: the suspect hears of it first, in the ping to it.
     package var buddy = true
     package var indirectProbes = true
@@ -97,6 +99,8 @@ package struct GossipRules: Hashable, Sendable {
     package var classQuotas = true
     package var replacesRumours = true
     package var pushesFreshRumours = true
+    /// Gossip peers are dealt out in rounds, not drawn anew at each tick.
+    package var dealsGossipPeers = true
     /// More transmissions per rumour in meshes of up to a hundred.
     package var raisedTransmissions = true
     package var antiEntropy = true

@@ -130,6 +130,15 @@ extension GossipMachine {
         guard hasRumours else { return }
         refillPushTokens()
         pushTokens = max(0, pushTokens - 1)
+        if rules.dealsGossipPeers { gossipToNext() } else { gossipToAny() }
+        guard hasRumours else { return }
+        let wait = max(
+            profile.gossipIntervalMilliseconds, pushTokens >= 1 ? 0 : millisecondsToToken)
+        gossipDue = schedule(.gossip, after: wait)
+    }
+
+    /// Everybody gets its turn before anybody gets another, so that fewer are missed.
+    private mutating func gossipToNext() {
         var sent = 0
         var tried = 0
         while sent < profile.gossipPeers, tried < min(gossipRound.count, 16), hasRumours {
@@ -144,10 +153,14 @@ extension GossipMachine {
             sendDatagram(pack(.gossip, lead: []), to: peer)
             sent += 1
         }
-        guard hasRumours else { return }
-        let wait = max(
-            profile.gossipIntervalMilliseconds, pushTokens >= 1 ? 0 : millisecondsToToken)
-        gossipDue = schedule(.gossip, after: wait)
+    }
+
+    /// As memberlist chooses.
+    private mutating func gossipToAny() {
+        let peers = gossipRound.sample(profile.gossipPeers, using: &generator) {
+            members[$0]?.isKeyed == true
+        }
+        for peer in peers { sendDatagram(pack(.gossip, lead: []), to: peer) }
     }
 
     // MARK: Receiving

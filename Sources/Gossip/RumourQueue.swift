@@ -51,14 +51,15 @@ struct RumourQueue {
     var count: Int { slots.count }
     var isEmpty: Bool { slots.isEmpty }
 
-    mutating func insert(_ key: RumourKey, _ part: ByteBuffer) {
+    /// `spent` transmissions count as done: a rumour of less weight goes later and less often.
+    mutating func insert(_ key: RumourKey, _ part: ByteBuffer, spent: Int = 0) {
         serial += 1
         if !replaces, let slot = slots.removeValue(forKey: key) {
             items[slot].key = .superseded(serial)
             slots[.superseded(serial)] = slot
         }
         if slots[key] == nil, slots.count >= capacity { dropMostTransmitted() }
-        let item = Item(key: key, part: part, serial: serial, transmissions: 0)
+        let item = Item(key: key, part: part, serial: serial, transmissions: spent)
         waitingBytes += part.readableBytes
         let slot: Int
         if let known = slots[key] {
@@ -74,7 +75,7 @@ struct RumourQueue {
             items.append(item)
             slots[key] = slot
         }
-        append(Place(slot: slot, serial: serial), transmissions: 0)
+        append(Place(slot: slot, serial: serial), transmissions: spent)
     }
 
     private mutating func append(_ place: Place, transmissions: Int) {

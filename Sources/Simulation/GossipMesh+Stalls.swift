@@ -3,13 +3,13 @@ internal import Model
 internal import NIOCore
 
 /// What a socket holds while nobody reads it, as Linux accounts for it.
-enum ReceiveBuffer {
+package enum ReceiveBuffer {
     /// memberlist asks for 2 MiB and gets net.core.rmem_max, 212,992 bytes, which the kernel
     /// doubles (socket(7), SO_RCVBUF).
-    static let bytes = 425_984
+    package static let bytes = 425_984
     /// A packet is charged for its sk_buff, and for its data with headers and shared info rounded
     /// up to a power of two.
-    static func charge(payload: Int) -> Int {
+    package static func charge(payload: Int) -> Int {
         var data = 512
         while data < payload + 28 + 64 + 320 { data *= 2 }
         return 256 + data

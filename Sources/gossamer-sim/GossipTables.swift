@@ -16,6 +16,7 @@ struct GossipTables: ParsableCommand {
               gossamer-sim gossip --table detection --runs 200
               gossamer-sim gossip --table convergence --seed 3 -o json
               gossamer-sim gossip --table lifeguard
+              gossamer-sim gossip --table lifeguard --runs 1   # the paper's whole grid, an hour
               gossamer-sim gossip --table scale --members 1000
             """)
 
@@ -59,7 +60,9 @@ struct GossipTables: ParsableCommand {
         if all || table == .convergence {
             ConvergenceTable(runs: runs, largest: members).fill(&report, seed)
         }
-        if all || table == .lifeguard { LifeguardTable(runs: runs ?? 1).fill(&report, seed) }
+        if all || table == .lifeguard {
+            LifeguardTable(runs: table == .lifeguard ? runs : nil).fill(&report, seed)
+        }
         if all || table == .scale { ScaleTable(members: members).fill(&report, seed) }
         report.finish()
         if !report.missed.isEmpty { throw ExitCode(1) }
