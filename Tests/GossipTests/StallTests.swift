@@ -34,7 +34,8 @@ import Testing
         fixture.machine.helpedProbes = 0b111
         while fixture.machine.overtime == nil { fixture.pass(10) }
         let id = try #require(fixture.machine.overtime?.id)
-        fixture.message(.packet(Packet(kind: .ack(id), parts: [])), from: 2)
+        let answer = LinkMessage.wrap(Fixture.packet(.ack(id)))
+        fixture.give(.message(from: NodeID(2), answer))
         fixture.pass(310)
         #expect(fixture.status(2) == .alive)
     }
@@ -43,7 +44,7 @@ import Testing
     func patienceSparesSuspicions() {
         var suspicions: [Int] = []
         for isOn in [true, false] {
-            var mesh = MeshTests.warm(30, rules: .with(\.lossPatience, isOn), loss: 0.25)
+            var mesh = MeshTests.warm(30, loss: 0.25, rules: .with(\.lossPatience, isOn))
             mesh.run(milliseconds: 33_000)
             suspicions.append(
                 mesh.nodes.reduce(0) { $0 + Int($1.machine?.counters.refutations ?? 0) })
@@ -76,7 +77,7 @@ import Testing
         for isOn in [true, false] {
             var fixture = try Fixture(members: 10, rules: .with(\.dealsGossipPeers, isOn))
             var counts: [NodeID: Int] = [:]
-            for number in 0..<60 {
+            for number in 0..<27 {
                 fixture.give(.chosen([Fixture.value("topic/\(number)", 9, "x")]))
                 for sent in fixture.pass(100).packets where sent.packet.kind == .gossip {
                     counts[sent.to, default: 0] += 1
@@ -84,7 +85,8 @@ import Testing
             }
             let most = counts.values.max() ?? 0
             let least = counts.count < 9 ? 0 : counts.values.min() ?? 0
-            #expect((most - least <= 1) == isOn)
+            // A round that was begun before and one that is not over make two.
+            #expect((most - least <= 2) == isOn)
         }
     }
 
@@ -114,7 +116,7 @@ import Testing
         let end = mesh.now.advanced(byMilliseconds: 20_000)
         mesh.stall(2, durationMilliseconds: 3_000, intervalMilliseconds: 500, until: end)
         mesh.run(milliseconds: 2_000)
-        #expect(MeshTests.views(mesh, of: 2).contains(.suspect))
+        #expect(MeshTests.views(mesh, of: 2).allSatisfy { $0 == .suspect || $0 == .dead })
         mesh.run(milliseconds: 40_000)
         #expect(MeshTests.views(mesh, of: 2).allSatisfy { $0 == .alive })
     }
