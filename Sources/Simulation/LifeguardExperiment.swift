@@ -30,8 +30,8 @@ public struct LifeguardParts: OptionSet, Hashable, Sendable {
 /// - The paper's text gives C, D and I; that the C stall at the same moments is this reading of it.
 /// - memberlist's rules in every row, and this machine's own additions off: random gossip peers,
 ///   4*ceil(log10(N+1)) transmissions, states exchanged every 90 s (memberlist scales 30 s by the
-///   size), no pushes, caps or distrust of late timers. On in all rows, as in production: rumours
-///   are signed and so 88 bytes where memberlist has 40, a confirmation goes a quarter as often.
+///   size), no pushes, caps or distrust of late timers. As in production, in all rows: rumours are
+///   signed and so 88 bytes or more, and a confirmation is passed on a quarter as often.
 /// - A false positive is counted where a suspicion ran out, not at everybody who is told; those
 ///   told are counted beside it.
 public struct LifeguardExperiment: Sendable {

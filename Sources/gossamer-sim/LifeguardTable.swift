@@ -89,6 +89,9 @@ struct LifeguardTable {
                 byCount[cell.anomalies, default: 0] += counts.falsePositives
             }
         }
+        report.progress(
+            "  \(row.name): FP \(total.falsePositives), FP- \(total.falsePositivesAtHealthy), "
+                + "messages \(total.messages) in \(cells.count * runs) runs")
         return (total, byCount.mapValues { FigureReport.text(Double($0) / Double(runs), 0) })
     }
 
