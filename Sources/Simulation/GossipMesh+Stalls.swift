@@ -18,9 +18,9 @@ package enum ReceiveBuffer {
 
 /// How members of a mesh stop, and go on.
 extension GossipMesh {
-    /// The listener takes so long for a packet, so that it does not empty a long queue in an instant
-    /// of freedom. 50,000 packets a second are assumed, which is much: fewer would have plain SWIM
-    /// miss more refutations.
+    /// The listener takes so long for a packet, so that it does not empty a long queue in an
+    /// instant of freedom. 50,000 packets a second are assumed, which is much: fewer would have
+    /// plain SWIM miss more refutations.
     static let microsecondsPerPacket: Int64 = 20
 
     mutating func enqueue(_ delivery: Delivery, at index: Int) {
