@@ -67,8 +67,8 @@ import Testing
                     counts[accusation.accuser, default: 0] += 1
                 }
             }
-            #expect(counts[NodeID(2)] == 12)
-            #expect(counts[NodeID(4)] == (isOn ? 3 : 12))
+            #expect(counts[NodeID(2)] == 16)
+            #expect(counts[NodeID(4)] == (isOn ? 4 : 16))
         }
     }
 
