@@ -40,7 +40,7 @@ import Testing
         #expect(fixture.status(2) == .alive)
     }
 
-    @Test("A thousand seconds of probes at 25 % loss: a tenth of the suspicions")
+    @Test("A thousand seconds of probes at 25 % loss: less than a quarter of the suspicions")
     func patienceSparesSuspicions() {
         var suspicions: [Int] = []
         for isOn in [true, false] {
