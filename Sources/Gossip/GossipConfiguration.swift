@@ -101,7 +101,7 @@ package struct GossipRules: Hashable, Sendable {
     package var pushesFreshRumours = true
     /// Gossip peers are dealt out in rounds, not drawn anew at each tick.
     package var dealsGossipPeers = true
-    /// More transmissions per rumour in meshes of up to a hundred.
+    /// More transmissions per rumour in meshes below a thousand.
     package var raisedTransmissions = true
     package var antiEntropy = true
     package var contactsDead = true

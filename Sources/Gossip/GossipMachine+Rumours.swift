@@ -6,7 +6,7 @@ internal import OrderedCollections
 extension GossipMachine {
     // MARK: Sending
 
-    /// How often a rumour is passed on. Meshes below 100 get more than memberlist's
+    /// How often a rumour is passed on. Meshes below 1,000 get more than memberlist's
     /// 4*ceil(log10(N+1)), with which one rumour in fifteen misses somebody at 25 % loss.
     var transmissionLimit: Int {
         let members = presentCount + 1
