@@ -26,7 +26,7 @@ extension TimerKind {
         case .gossip: .gossip
         case .antiEntropy, .wants: .exchange
         case .seeds, .deadContact: .contacts
-        case .relayNack, .relayEnd, .suspicion, .left, .isolation: nil
+        case .relayNack, .relayEnd, .suspicion, .left, .farewell, .isolation: nil
         }
     }
 }
