@@ -70,11 +70,15 @@ package struct GossipRules: Hashable, Sendable {
     package var nacks = true
     /// Lifeguard IV.B: a suspicion begins long and is shortened by independent confirmations.
     package var dynamicSuspicion = true
+    /// A confirmation is passed on a quarter as often as what it confirms.
+    package var sparesConfirmations = true
     /// Lifeguard IV.C: the suspect hears of it first, in the ping to it.
     package var buddy = true
     package var indirectProbes = true
     /// A probe over TCP beside the indirect ones.
     package var linkFallback = true
+    /// On a network that loses datagrams, the probe over TCP gets another period.
+    package var lossPatience = true
     /// A member answers an accusation with a higher incarnation (SWIM 4.2).
     package var refutation = true
     /// A record about this member from nowhere, ahead of its own, is refuted too.
@@ -95,7 +99,9 @@ package struct GossipRules: Hashable, Sendable {
     package var classQuotas = true
     package var replacesRumours = true
     package var pushesFreshRumours = true
-    /// More transmissions per rumour in meshes of up to ten.
+    /// Gossip peers are dealt out in rounds, not drawn anew at each tick.
+    package var dealsGossipPeers = true
+    /// More transmissions per rumour in meshes below a thousand.
     package var raisedTransmissions = true
     package var antiEntropy = true
     package var contactsDead = true

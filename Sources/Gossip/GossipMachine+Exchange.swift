@@ -46,6 +46,7 @@ extension GossipMachine {
 
     private mutating func answeredByHandshake(_ peer: NodeID) {
         if probe?.target == peer { probe?.answeredOverLink = true }
+        if overtime?.target == peer { overtime?.answeredOverLink = true }
         let served = relays.filter { $0.value.target == peer }
         for (id, relay) in served {
             relays.removeValue(forKey: id)
@@ -55,6 +56,7 @@ extension GossipMachine {
 
     mutating func failed(_ peer: NodeID, _ failure: LinkFailure) {
         members[peer]?.connectingSince = nil
+        if probe?.target == peer { probe?.linkFailed = true }
         if probe?.target == peer || failure != .closed { note(.linkFailed(peer, failure)) }
     }
 

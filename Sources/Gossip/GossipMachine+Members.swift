@@ -58,7 +58,7 @@ extension GossipMachine {
     /// Whether a peer was a member and may be no more; one that is not admitted yet may join. What
     /// it sent before its links were closed has no effect.
     func isRevoked(_ peer: NodeID) -> Bool {
-        guard members[peer] == nil, peer != node,
+        guard !members.contains(peer), peer != node,
             let entry = table[AdmissionRecord.registerKey(of: peer)]
         else { return false }
         guard let bytes = entry.value.value else { return true }
@@ -73,6 +73,7 @@ extension GossipMachine {
         refreshDigest(of: subject)
         members[subject] = nil
         if probe?.target == subject { probe = nil }
+        if overtime?.target == subject { overtime = nil }
         membersChanged = true
         weighIsolation()
     }

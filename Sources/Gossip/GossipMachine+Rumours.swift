@@ -6,8 +6,8 @@ internal import OrderedCollections
 extension GossipMachine {
     // MARK: Sending
 
-    /// How often a rumour is passed on. Small meshes get more than memberlist's 4*ceil(log10(N+1)),
-    /// with which one rumour in fifteen misses somebody at N = 5 and 25 % loss.
+    /// How often a rumour is passed on. Meshes below 1,000 get more than memberlist's
+    /// 4*ceil(log10(N+1)), with which one rumour in fifteen misses somebody at 25 % loss.
     var transmissionLimit: Int {
         let members = presentCount + 1
         if rules.raisedTransmissions, members <= 10 {
@@ -20,7 +20,8 @@ extension GossipMachine {
             power *= 10
             digits += 1
         }
-        return 4 * digits
+        let plain = 4 * digits
+        return rules.raisedTransmissions ? max(GossipLimits.transmissionsAboveTen, plain) : plain
     }
 
     var hasRumours: Bool {
@@ -129,24 +130,37 @@ extension GossipMachine {
         guard hasRumours else { return }
         refillPushTokens()
         pushTokens = max(0, pushTokens - 1)
+        if rules.dealsGossipPeers { gossipToNext() } else { gossipToAny() }
+        guard hasRumours else { return }
+        let wait = max(
+            profile.gossipIntervalMilliseconds, pushTokens >= 1 ? 0 : millisecondsToToken)
+        gossipDue = schedule(.gossip, after: wait)
+    }
+
+    /// Everybody gets its turn before anybody gets another, so that fewer are missed.
+    private mutating func gossipToNext() {
         var sent = 0
         var tried = 0
         while sent < profile.gossipPeers, tried < min(gossipRound.count, 16), hasRumours {
             tried += 1
-            guard let peer = gossipRound.next(using: &generator), let member = members[peer] else {
-                break
-            }
-            guard member.keyedBoot == member.life.boot else {
+            guard let peer = gossipRound.next(using: &generator),
+                let isKeyed = members[peer]?.isKeyed
+            else { break }
+            guard isKeyed else {
                 connect(peer)
                 continue
             }
             sendDatagram(pack(.gossip, lead: []), to: peer)
             sent += 1
         }
-        guard hasRumours else { return }
-        let wait = max(
-            profile.gossipIntervalMilliseconds, pushTokens >= 1 ? 0 : millisecondsToToken)
-        gossipDue = schedule(.gossip, after: wait)
+    }
+
+    /// As memberlist chooses.
+    private mutating func gossipToAny() {
+        let peers = gossipRound.sample(profile.gossipPeers, using: &generator) {
+            members[$0]?.isKeyed == true
+        }
+        for peer in peers { sendDatagram(pack(.gossip, lead: []), to: peer) }
     }
 
     // MARK: Receiving
@@ -165,8 +179,8 @@ extension GossipMachine {
     mutating func accept(_ packet: Packet, from peer: NodeID, overLink: Bool) {
         guard isStarted, !isRevoked(peer) else { return }
         members[peer]?.lastHeard = now
-        if !overLink, let member = members[peer], member.keyedBoot == nil {
-            members[peer]?.keyedBoot = member.life.boot
+        if !overLink, let boot = members[peer]?.bootWithoutKeys {
+            members[peer]?.keyedBoot = boot
         }
         var tellsOwnRecord = false
         for part in packet.parts {

@@ -51,6 +51,10 @@ public struct GossipMachine: Sendable {
     var digestRound = ShuffledRound()
     var deadRound = ShuffledRound()
     var probe: Probe?
+    /// The probe of the period before, where it was given more time.
+    var overtime: Probe?
+    /// One bit for each of the last probes by datagram: whether it was answered, but not directly.
+    var helpedProbes: UInt16 = 0
     var probeDue: Instant?
     var relays: OrderedDictionary<UInt64, Relay> = [:]
     /// Lifeguard's local health multiplier: 0 is well, 8 the worst.
@@ -94,6 +98,7 @@ public struct GossipMachine: Sendable {
     var descentTokensAt = Instant(nanoseconds: 0)
 
     var timers = Timers()
+    var stall = Stall()
     var announcedWake: Instant?
     var isStarted = false
     public internal(set) var counters = GossipCounters()
@@ -157,7 +162,7 @@ public struct GossipMachine: Sendable {
         }
     }
 
-    private mutating func fire(_ timer: TimerKind) {
+    mutating func perform(_ timer: TimerKind) {
         switch timer {
         case .probe: if let due = probeDue, due <= now { nextProbe() }
         case .probeTimeout(let id): probeTimedOut(id)
@@ -176,7 +181,7 @@ public struct GossipMachine: Sendable {
     }
 
     /// What was gathered while handling goes out as one effect each, and the next wake last.
-    private mutating func flush() {
+    mutating func flush() {
         if !applied.isEmpty {
             out.append(.tableChanged(applied))
             applied.removeAll(keepingCapacity: true)

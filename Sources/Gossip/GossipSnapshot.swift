@@ -5,6 +5,8 @@ internal import OrderedCollections
 public struct GossipCounters: Hashable, Sendable {
     public var probes: UInt64 = 0
     public var relayedProbes: UInt64 = 0
+    /// Probes that were given another period, on a network that loses datagrams.
+    public var probesExtended: UInt64 = 0
     public var lateAnswers: UInt64 = 0
     /// Periods that ended late because this member was paused.
     public var latePeriods: UInt64 = 0

@@ -88,8 +88,17 @@ struct Member {
         accusationTokensAt = now
     }
 
+    /// Whether datagrams to it, as it lives now, have keys.
+    var isKeyed: Bool { keyedBoot == life.boot }
+    /// Its boot, where no keys are known of any.
+    var bootWithoutKeys: BootEpoch? { keyedBoot == nil ? life.boot : nil }
+
     /// The statements that its status rests on.
     var accusations: [Accusation] { suspicion?.accusations ?? evidence }
+
+    func isAccused(by accuser: NodeID) -> Bool {
+        accusations.contains { $0.accuser == accuser }
+    }
 
     /// What peers compare: suspicions are too short-lived to be part of it.
     var digestFingerprint: UInt64 {

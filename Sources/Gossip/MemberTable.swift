@@ -14,10 +14,13 @@ struct MemberTable {
     /// In order of admission.
     var values: some Sequence<Member> { storage.lazy.compactMap { $0 } }
 
+    func contains(_ node: NodeID) -> Bool { places[node] != nil }
+
     subscript(node: NodeID) -> Member? {
         _read {
             if let place = places[node] {
-                yield storage[place]
+                // Through the span, because reading an array's element copies the whole member.
+                yield storage.span[place]
             } else {
                 yield nil
             }

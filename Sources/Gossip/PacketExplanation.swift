@@ -3,6 +3,11 @@ public import NIOCore
 
 /// Packets in words, for whoever looks at the wire of a mesh.
 public enum GossipPackets {
+    /// Whether a payload carries rumours only, told by its kind.
+    package static func isGossip(_ payload: ByteBuffer) -> Bool {
+        payload.getInteger(at: payload.readerIndex + 1, as: UInt8.self) == 5
+    }
+
     /// One line: what the packet is, and what rides on it. Never throws: what can't be read is
     /// said to be so.
     public static func explanation(of payload: ByteBuffer) -> String {

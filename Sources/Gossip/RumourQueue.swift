@@ -17,21 +17,25 @@ enum RumourKey: Hashable {
 ///
 /// Keyed and bounded: a newer rumour replaces, it does not append (consul#9927's queue grew to
 /// 160,000), and a full queue drops the one that was passed on most. Taking costs one step for
-/// each rumour taken, and a few for ones that do not fit. Owned by the machine.
+/// each rumour taken and no hash, and a few for ones that do not fit. Owned by the machine.
 struct RumourQueue {
     private struct Item {
+        var key: RumourKey
         var part: ByteBuffer
+        /// Zero where the slot is free.
         var serial: UInt64
         var transmissions: Int
     }
 
     private struct Place {
-        var key: RumourKey
+        var slot: Int
         var serial: UInt64
     }
 
+    private var items: [Item] = []
+    private var free: [Int] = []
     /// Looked up, never iterated.
-    private var items: [RumourKey: Item] = [:]
+    private var slots: [RumourKey: Int] = [:]
     /// By transmissions; places of replaced rumours are skipped when met.
     private var levels: [Deque<Place>] = []
     private var serial: UInt64 = 0
@@ -44,39 +48,54 @@ struct RumourQueue {
 
     init(capacity: Int) { self.capacity = capacity }
 
-    var count: Int { items.count }
-    var isEmpty: Bool { items.isEmpty }
+    var count: Int { slots.count }
+    var isEmpty: Bool { slots.isEmpty }
 
-    mutating func insert(_ key: RumourKey, _ part: ByteBuffer) {
+    /// `spent` transmissions count as done: a rumour of less weight goes later and less often.
+    mutating func insert(_ key: RumourKey, _ part: ByteBuffer, spent: Int = 0) {
         serial += 1
-        if !replaces, let old = items[key] {
-            append(Place(key: .superseded(serial), serial: serial), old)
+        if !replaces, let slot = slots.removeValue(forKey: key) {
+            items[slot].key = .superseded(serial)
+            slots[.superseded(serial)] = slot
         }
-        if items[key] == nil, items.count >= capacity { dropMostTransmitted() }
-        let item = Item(part: part, serial: serial, transmissions: 0)
-        append(Place(key: key, serial: serial), item)
+        if slots[key] == nil, slots.count >= capacity { dropMostTransmitted() }
+        let item = Item(key: key, part: part, serial: serial, transmissions: spent)
+        waitingBytes += part.readableBytes
+        let slot: Int
+        if let known = slots[key] {
+            slot = known
+            waitingBytes -= items[slot].part.readableBytes
+            items[slot] = item
+        } else if let last = free.popLast() {
+            slot = last
+            items[slot] = item
+            slots[key] = slot
+        } else {
+            slot = items.count
+            items.append(item)
+            slots[key] = slot
+        }
+        append(Place(slot: slot, serial: serial), transmissions: spent)
     }
 
-    private mutating func append(_ place: Place, _ item: Item) {
-        var item = item
-        item.serial = place.serial
-        waitingBytes += item.part.readableBytes
-        if let old = items.updateValue(item, forKey: place.key) {
-            waitingBytes -= old.part.readableBytes
-        }
-        while levels.count <= item.transmissions { levels.append(Deque()) }
-        levels[item.transmissions].append(place)
+    private mutating func append(_ place: Place, transmissions: Int) {
+        while levels.count <= transmissions { levels.append(Deque()) }
+        levels[transmissions].append(place)
     }
 
     mutating func remove(_ key: RumourKey) {
-        if let old = items.removeValue(forKey: key) { waitingBytes -= old.part.readableBytes }
+        guard let slot = slots.removeValue(forKey: key) else { return }
+        waitingBytes -= items[slot].part.readableBytes
+        items[slot].part = ByteBuffer()
+        items[slot].serial = 0
+        free.append(slot)
     }
 
     private mutating func dropMostTransmitted() {
         for level in levels.indices.reversed() {
             while let place = levels[level].popFirst() {
-                guard let item = items[place.key], item.serial == place.serial else { continue }
-                remove(place.key)
+                guard items[place.slot].serial == place.serial else { continue }
+                remove(items[place.slot].key)
                 dropped += 1
                 return
             }
@@ -95,14 +114,15 @@ struct RumourQueue {
             while left > 17, unfit.count < 4, parts < GossipLimits.partsPerPacket,
                 let place = levels[level].popFirst()
             {
-                guard let item = items[place.key], item.serial == place.serial else { continue }
-                guard item.part.readableBytes <= left else {
+                guard items[place.slot].serial == place.serial else { continue }
+                let size = items[place.slot].part.readableBytes
+                guard size <= left else {
                     unfit.append(place)
                     continue
                 }
-                left -= item.part.readableBytes
+                left -= size
                 parts += 1
-                bytes.writeImmutableBuffer(item.part)
+                bytes.writeImmutableBuffer(items[place.slot].part)
                 moved.append(place)
             }
             for place in unfit.reversed() { levels[level].prepend(place) }
@@ -112,13 +132,12 @@ struct RumourQueue {
     }
 
     private mutating func raise(_ place: Place, limit: Int) {
-        guard let transmissions = items[place.key]?.transmissions else { return }
-        guard transmissions + 1 < limit else {
-            remove(place.key)
+        let transmissions = items[place.slot].transmissions + 1
+        guard transmissions < limit else {
+            remove(items[place.slot].key)
             return
         }
-        items[place.key]?.transmissions = transmissions + 1
-        while levels.count <= transmissions + 1 { levels.append(Deque()) }
-        levels[transmissions + 1].append(place)
+        items[place.slot].transmissions = transmissions
+        append(place, transmissions: transmissions)
     }
 }

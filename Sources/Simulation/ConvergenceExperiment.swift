@@ -12,7 +12,8 @@ public struct ConvergenceExperiment: Sendable {
         public let times: Percentiles
         public let covered: Int
         public let runs: Int
-        /// Datagrams for each rumour and member, beside what an idle mesh sends.
+        /// Datagrams of gossip for each rumour and member; where datagrams are lost, the rumours
+        /// about members that seem dead are part of it.
         public let datagramsPerMember: Double
     }
 
@@ -40,12 +41,9 @@ public struct ConvergenceExperiment: Sendable {
         mesh.startWarm()
         mesh.observe = { watch.observe($0, $1, $2) }
         mesh.run(milliseconds: 5_000)
-        let idle = mesh.traffic.datagrams
-        mesh.run(milliseconds: limitMilliseconds)
-        let idleShare = mesh.traffic.datagrams - idle
         var generator = SeededGenerator(seed: seed ^ 0xC0)
         var times: [Double] = []
-        let before = mesh.traffic.datagrams
+        watch.gossipDatagrams = 0
         for run in 0..<runs {
             watch.key = "topic/rumour-\(run)"
             watch.reached = 0
@@ -61,22 +59,27 @@ public struct ConvergenceExperiment: Sendable {
                 times.append(Double(last.nanoseconds - start.nanoseconds) / 1e6)
             }
         }
-        let spent = mesh.traffic.datagrams - before - idleShare * runs
+        let spent = watch.gossipDatagrams
         return Result(
             times: Percentiles(times), covered: times.count, runs: runs,
             datagramsPerMember: Double(spent) / Double(max(1, runs * members)))
     }
 }
 
-/// Counts whom one key reached.
+/// Counts whom one key reached, and what gossip was sent.
 private final class CoverageWatch {
     var key = ""
     var reached = 0
     var last: Instant?
+    var gossipDatagrams = 0
 
     func observe(_ member: Int, _ effect: GossipEffect, _ now: Instant) {
-        guard case .event(.valueApplied(let key, _, _)) = effect, key == self.key else { return }
-        reached += 1
-        last = now
+        switch effect {
+        case .event(.valueApplied(let key, _, _)) where key == self.key:
+            reached += 1
+            last = now
+        case .sendDatagram(_, let bytes) where GossipPackets.isGossip(bytes): gossipDatagrams += 1
+        default: break
+        }
     }
 }

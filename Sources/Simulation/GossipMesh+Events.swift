@@ -12,7 +12,6 @@ extension GossipMesh {
         observe?(index, effect, now)
         switch effect {
         case .sendDatagram, .sendMessage, .connect, .contactSeeds:
-            stopBeforeSend(index)
             if nodes[index].freeze != nil {
                 nodes[index].outbox.append(effect)
             } else {
@@ -32,23 +31,13 @@ extension GossipMesh {
         }
     }
 
-    private mutating func stopBeforeSend(_ index: Int) {
-        guard nodes[index].freeze == nil, let anomaly = nodes[index].anomaly,
-            now >= anomaly.armedAt, now < anomaly.end
-        else { return }
-        let thaw = now.advanced(byMilliseconds: anomaly.durationMilliseconds)
-        freeze(index, .process, until: thaw)
-        nodes[index].anomaly?.armedAt = thaw.advanced(
-            byMilliseconds: anomaly.intervalMilliseconds)
-    }
-
     private mutating func setWake(_ at: Instant, of index: Int) {
         if let pending = nodes[index].nextWake, pending <= at, pending > now { return }
         nodes[index].nextWake = at
         timeline.schedule(.wake(index, boot: nodes[index].boot), at: at)
     }
 
-    private mutating func transmit(_ effect: GossipEffect, of index: Int) {
+    mutating func transmit(_ effect: GossipEffect, of index: Int) {
         switch effect {
         case .sendDatagram(let peer, let bytes):
             precondition(
@@ -154,6 +143,7 @@ extension GossipMesh {
         case .deliver(let delivery, let index, let boot): deliver(delivery, to: index, boot)
         case .thaw(let index): thaw(index)
         case .freeze(let index, let kind, let end): freeze(index, kind, until: end)
+        case .stall(let index, let boot): if nodes[index].boot == boot { stall(index) }
         }
     }
 
@@ -164,8 +154,8 @@ extension GossipMesh {
             return
         }
         guard nodes[index].boot == boot, nodes[index].isUp else { return }
-        if nodes[index].freeze != nil {
-            nodes[index].inbox.append(delivery)
+        if nodes[index].freeze != nil || !nodes[index].inbox.isEmpty {
+            enqueue(delivery, at: index)
         } else {
             receive(delivery, at: index)
         }
@@ -186,7 +176,7 @@ extension GossipMesh {
         traceHash ^= traceHash >> 29
     }
 
-    private mutating func receive(_ delivery: Delivery, at index: Int) {
+    mutating func receive(_ delivery: Delivery, at index: Int) {
         switch delivery {
         case .datagram(let from, let keyed, let bytes):
             mix(UInt64(from) << 20 | UInt64(bytes.readableBytes))
@@ -237,21 +227,5 @@ extension GossipMesh {
         links.insert(pair(a, b))
         keys[a * count + b] = UInt32(truncatingIfNeeded: nodes[b].boot)
         keys[b * count + a] = UInt32(truncatingIfNeeded: nodes[a].boot)
-    }
-
-    private mutating func thaw(_ index: Int) {
-        guard let freeze = nodes[index].freeze, freeze.until <= now else { return }
-        nodes[index].freeze = nil
-        let outbox = nodes[index].outbox
-        nodes[index].outbox = []
-        for effect in outbox { transmit(effect, of: index) }
-        let inbox = nodes[index].inbox
-        nodes[index].inbox = []
-        // The harsher order, which some loops have: overdue timers fire before the queue is read.
-        if nodes[index].isWakeDue {
-            nodes[index].isWakeDue = false
-            handle(.wake, at: index)
-        }
-        for delivery in inbox where nodes[index].isUp { receive(delivery, at: index) }
     }
 }

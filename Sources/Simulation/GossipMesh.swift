@@ -6,7 +6,8 @@ internal import NIOCore
 public enum FreezeKind: Hashable, Sendable {
     /// As by SIGSTOP: neither packets nor timers are handled.
     case process
-    /// The anomaly of the Lifeguard paper: what is sent and received waits, timers go on.
+    /// The anomaly of the Lifeguard paper: what is sent and received waits, and whatever sends is
+    /// stuck in it; timers of suspicions go on.
     case traffic
 }
 
@@ -144,8 +145,10 @@ public struct GossipMesh {
         for peer in nodes.indices { keys[index * count + peer] = 0 }
         nodes[index].nextWake = nil
         nodes[index].inbox = []
+        nodes[index].inboxBytes = 0
         nodes[index].outbox = []
         nodes[index].freeze = nil
+        nodes[index].stalls = nil
     }
 
     /// As by SIGKILL: its links break, and what is on the way is lost.
@@ -189,13 +192,14 @@ public struct GossipMesh {
         timeline.schedule(.freeze(index, kind, until: end), at: start)
     }
 
-    /// Stops a member for `duration` before a send, then lets it run for `interval`, until `end`.
-    public mutating func setAnomaly(
+    /// Stops a member's traffic for `duration`, then lets it pass for `interval`, until `end`.
+    public mutating func stall(
         _ index: Int, durationMilliseconds: Int64, intervalMilliseconds: Int64, until end: Instant
     ) {
-        nodes[index].anomaly = SendAnomaly(
+        nodes[index].stalls = StallCycle(
             durationMilliseconds: durationMilliseconds,
-            intervalMilliseconds: intervalMilliseconds, end: end, armedAt: now)
+            intervalMilliseconds: intervalMilliseconds, end: end)
+        timeline.schedule(.stall(index, boot: nodes[index].boot), at: now)
     }
 
     // MARK: Faults between groups
@@ -231,6 +235,14 @@ public struct GossipMesh {
         for effect in effects { perform(effect, of: index) }
         effects.removeAll(keepingCapacity: true)
         scratch = effects
+    }
+
+    /// Lets the sends of a stalled member return.
+    mutating func resumeSends(of index: Int) {
+        var effects: [GossipEffect] = []
+        let now = now
+        nodes[index].machine?.resumeSends(now: now, into: &effects)
+        for effect in effects { perform(effect, of: index) }
     }
 
     public mutating func run(milliseconds: Int64) {

@@ -13,8 +13,10 @@ public struct SimulatedMember {
     public internal(set) var boot: UInt64 = 0
     public internal(set) var traffic = TrafficCount()
     var freeze: (kind: FreezeKind, until: Instant)?
-    var anomaly: SendAnomaly?
+    var stalls: StallCycle?
     var inbox: [Delivery] = []
+    /// Kernel memory that the datagrams in `inbox` take.
+    var inboxBytes = 0
     var outbox: [GossipEffect] = []
     var nextWake: Instant?
     var isWakeDue = false
@@ -29,14 +31,12 @@ public struct SimulatedMember {
     }
 }
 
-/// Stops a member right before it sends, for a while, again and again: the anomaly of the Lifeguard
-/// paper. A probe is then on its way as far as the member knows, and its time runs.
-struct SendAnomaly {
+/// The anomaly of the Lifeguard paper: for `duration` nothing that is sent or was received passes,
+/// then for `interval` everything does, and so on until `end`.
+struct StallCycle {
     let durationMilliseconds: Int64
     let intervalMilliseconds: Int64
     let end: Instant
-    /// From when the next send stops it.
-    var armedAt: Instant
 }
 
 /// What arrives at a member.
@@ -57,4 +57,5 @@ enum MeshEvent {
     case deliver(Delivery, to: Int, boot: UInt64)
     case thaw(Int)
     case freeze(Int, FreezeKind, until: Instant)
+    case stall(Int, boot: UInt64)
 }

@@ -249,7 +249,7 @@ import Testing
 
     @Test("Small meshes pass a rumour on more often than memberlist does")
     func smallMeshesPassOnMore() throws {
-        for (members, raised, plain) in [(5, 12, 4), (10, 18, 8), (30, 8, 8), (100, 12, 12)] {
+        for (members, raised, plain) in [(5, 12, 4), (10, 18, 8), (30, 16, 8), (100, 16, 12)] {
             let on = try Fixture(members: members)
             #expect(on.machine.rumourLoad.transmissionsPerRumour == raised)
             let off = try Fixture(members: members, rules: .with(\.raisedTransmissions, false))
