@@ -64,6 +64,13 @@ extension SearchPlan {
         return plan
     }()
 
+    /// Renewals whose answers come late.
+    static let slowLeases: SearchPlan = {
+        var plan = SearchPlan.voters
+        plan.slowLeases = 70
+        return plan
+    }()
+
     /// Clocks that drift apart by all that is tolerated.
     static let clocks: SearchPlan = {
         var plan = SearchPlan()
