@@ -211,7 +211,8 @@ public struct FollowerMachine: Sendable {
         }
         count += 1
         session = AttachSession(boot: boot, count: count)
-        acknowledged = nil
+        // The request says it; what is synced until the answer comes is acknowledged after that.
+        acknowledged = vouchedEnd
         let deadline = now.advanced(byMilliseconds: ReplicationLimits.attachTimeoutMilliseconds)
         phase = .attaching(until: deadline)
         let request = AttachRequest(
@@ -231,7 +232,6 @@ public struct FollowerMachine: Sendable {
             guard from == position.end else { return pause(now: now, into: &effects) }
             phase = .following
             attempts = 0
-            acknowledged = vouchedEnd
             position.leaderWatermark = progress.highWatermark
             take(progress, into: &effects)
             advance(into: &effects)

@@ -100,6 +100,12 @@ public struct FollowerStream: Sendable {
         acknowledged = request.vouchedEnd
     }
 
+    /// Whether that request begins a stream in place of this one; an earlier session's, which comes
+    /// late, does not, or the follower would wait for a stream that nobody feeds.
+    public func isReplaced(by request: AttachRequest) -> Bool {
+        request.replica != replica || request.session > session
+    }
+
     /// The leader's answer to a follower, from `found`: the largest epoch of the leader's log that
     /// is not above the follower's last one, and where it ends (`PartitionLog.endOffset(for:)`).
     public static func answer(

@@ -84,6 +84,16 @@ private struct Copier {
         #expect(copier.machine.takeAcknowledgement()?.end == Offset(12))
     }
 
+    @Test func whatIsSyncedWhileItAttachesIsAcknowledgedAfterwards() {
+        var copier = Copier(
+            FollowerPosition(end: Offset(10), synced: Offset(4), lastEpoch: LeaderEpoch(2)),
+            sync: true)
+        _ = copier.follow(3)
+        #expect(copier.handle(.synced(upTo: Offset(10))) == [])
+        #expect(copier.answer(.agreed(from: Offset(10))) == [.acknowledge])
+        #expect(copier.machine.takeAcknowledgement()?.end == Offset(10))
+    }
+
     @Test("Reference 12, rule 1: a lower epoch, another session and a gap are refused")
     func takesNothingElse() {
         var copier = Copier.following()

@@ -128,7 +128,9 @@ extension SearchMesh {
             "\(broker.node.rawValue): leads \(broker.leads), end \(broker.log.end.rawValue), "
                 + "knows \(broker.known.leaderEpoch.rawValue)/"
                 + "\(broker.known.partitionEpoch.rawValue), id \(broker.id.logEpoch.rawValue)"
-                + "/\(broker.id.admission.rawValue), held \(broker.holder.until != nil)"
+                + "/\(broker.id.admission.rawValue), held \(broker.holder.until != nil), "
+                + "follows \(broker.following.isFollowing), synced \(broker.log.synced), "
+                + "\(broker.following.position.synced.rawValue)/\(broker.following.position.end.rawValue)"
         }
         return "register \(register.leader?.rawValue ?? -1) of "
             + "\(register.leaderEpoch.rawValue)/\(register.partitionEpoch.rawValue), in sync "

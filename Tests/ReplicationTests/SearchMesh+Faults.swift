@@ -99,6 +99,7 @@ extension SearchMesh {
         guard brokers[broker].isUp else { return }
         brokers[broker].isUp = false
         brokers[broker].pausedUntil = 0
+        schedule.add(.resume(broker), at: now)
         brokers[broker].life += 1
         for peer in brokers.indices where peer != broker { disconnect(broker, peer) }
         var fresh = newBroker(brokers[broker].id, clock: brokers[broker].clock)

@@ -53,6 +53,7 @@ extension SearchMesh {
         guard isCurrent || !plan.rules.epochFencing else {
             return send(.refused(request.session, .fencedEpoch), from: broker, to: from)
         }
+        if let stream = brokers[broker].streams[from], !stream.isReplaced(by: request) { return }
         let log = brokers[broker].log
         let agreement = FollowerStream.answer(
             request, logStart: .zero, logEnd: log.end,

@@ -209,7 +209,7 @@ extension SearchMesh {
     }
 
     private mutating func leaseDelay() -> Int64 {
-        1 + Int64(!isHealed && chance(15) ? random(1_200) : random(6))
+        1 + Int64(!isHealed && chance(plan.slowLeases) ? random(1_200) : random(6))
     }
 
     mutating func renew(_ broker: Int, _ life: Int, at voter: Int, _ serial: UInt64) {

@@ -19,6 +19,7 @@ struct SearchMesh {
         case ask
         case fault(Fault)
         case restart(Int)
+        case resume(Int)
         case reconnect(Int, Int)
         case heal
     }
@@ -42,6 +43,9 @@ struct SearchMesh {
     var links: [[Int]]
     var isLinked: [[Bool]]
     var lastArrival: [[Int64]]
+    /// For each broker, what came while it was paused.
+    var deferred: [[Event]] = []
+    var isReplaying = false
     var isHealed = false
     var hasConverged = false
     var nextValue = 0
@@ -74,6 +78,7 @@ struct SearchMesh {
         let row = Array(repeating: 0, count: plan.replicas)
         links = Array(repeating: row, count: plan.replicas)
         isLinked = row.map { _ in row.map { _ in true } }
+        deferred = row.map { _ in [] }
         lastArrival = row.map { _ in row.map { _ in 0 } }
         for node in 0..<plan.replicas { brokers.append(newBroker(ids[node], clock: clock())) }
         for _ in 0..<3 {
@@ -151,9 +156,24 @@ struct SearchMesh {
 
     /// A broker that is paused does what came meanwhile when it goes on, in order.
     private mutating func isDeferred(_ broker: Int, _ event: Event) -> Bool {
-        guard brokers[broker].pausedUntil > now else { return false }
-        schedule.add(event, at: brokers[broker].pausedUntil)
+        let isPaused = brokers[broker].pausedUntil > now
+        guard isPaused || !deferred[broker].isEmpty, !isReplaying else { return false }
+        if deferred[broker].isEmpty {
+            schedule.add(.resume(broker), at: brokers[broker].pausedUntil)
+        }
+        deferred[broker].append(event)
         return true
+    }
+
+    private mutating func resume(_ broker: Int) {
+        guard brokers[broker].pausedUntil <= now else {
+            return schedule.add(.resume(broker), at: brokers[broker].pausedUntil)
+        }
+        let events = deferred[broker]
+        deferred[broker] = []
+        isReplaying = true
+        for event in events { step(event) }
+        isReplaying = false
     }
 
     private mutating func step(_ event: Event) {
@@ -194,6 +214,7 @@ struct SearchMesh {
         case .ask: ask()
         case .fault(let kind): if !isHealed { strike(kind) }
         case .restart(let broker): restarted(broker)
+        case .resume(let broker): resume(broker)
         case .reconnect(let one, let other): connect(one, other)
         case .heal: heal()
         }

@@ -24,6 +24,8 @@ struct SearchPlan: Sendable {
     var transfers = 1
     /// Percentages: of messages of Paxos and leases that are lost.
     var loss = 10
+    /// Of renewals and their answers that take up to most of a lease.
+    var slowLeases = 15
     /// How far two clocks drift apart, in parts per ten thousand.
     var drift = 80
     /// How long things stay broken at most.
