@@ -32,6 +32,7 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
         VoterMutation("generationChecked", \.generationChecked, .growth),
         VoterMutation("oldVotersSealed", \.oldVotersSealed, .growth),
         VoterMutation("jointInBothPhases", \.jointInBothPhases, .growth, from: 230),
+        VoterMutation("givenIsNotChosen", \.givenIsNotChosen, .handover),
         VoterMutation("storesCounted", \.storesCounted, .wipes),
         VoterMutation("floorInherited", \.floorInherited, .handover),
         VoterMutation("rejoinersForget", \.rejoinersForget, .deletions),
