@@ -77,10 +77,19 @@ extension Acceptor {
                 continue
             }
             record(.promise(key: key, ballot), bytes: key.utf8.count)
-            answers.append(
-                .promised(acceptedBallot: state.acceptedBallot, value: state.value))
+            if let value = state.value, state.maxSeen > state.acceptedBallot, mayHaveBeenGiven {
+                answers.append(.overtaken(acceptedBallot: state.acceptedBallot, value: value))
+            } else {
+                answers.append(
+                    .promised(acceptedBallot: state.acceptedBallot, value: state.value))
+            }
         }
         return answers
+    }
+
+    /// Before the first roster change all values were accepted, which needs no promise to be higher.
+    private var mayHaveBeenGiven: Bool {
+        rules.givenIsNotChosen && generation > RosterGeneration(1)
     }
 
     private mutating func accept(

@@ -88,6 +88,9 @@ extension Proposer {
         switch answer {
         case .promised(let ballot, let value):
             round.members[index]?.show(ballot, value, by: voter, rules: rules)
+        case .overtaken(let ballot, let value):
+            round.members[index]?
+                .show(ballot, value, by: voter, agrees: false, rules: rules)
         case .conflict(let conflict): lose(to: conflict, voter, index, &round)
         case nil: round.members[index]?.against.append(voter)
         }

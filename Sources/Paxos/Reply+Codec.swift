@@ -8,7 +8,8 @@ public import NIOCore
 /// | version | kind | generation | store    | by kind                            |
 /// | u8 = 1  | u8   | u64        | 2 x u64  |                                    |
 /// +---------+------+------------+----------+------------------------------------+
-/// 1 prepared     ballot, floor, count u16, count x (0: conflict | 1: accepted ballot, value?)
+/// 1 prepared     ballot, floor, count u16, count x (0: conflict |
+///                1: accepted ballot, value? | 2: overtaken: accepted ballot, value bytes)
 /// 2 accepted     ballot, count u16, count x (0: conflict | 1 | 2: held ms i64)
 /// 3 values       count u16, count x (max seen, accepted ballot, value?)
 /// 4 adopted      generation u64
@@ -88,9 +89,7 @@ extension PaxosReply {
             return .prepared(
                 ballot, floor: floor,
                 try reader.answers { reader throws(PaxosCodecError) in
-                    guard try reader.flag() else { return .conflict(try reader.conflict()) }
-                    let accepted = try reader.ballot()
-                    return .promised(acceptedBallot: accepted, value: try reader.value())
+                    try reader.prepareAnswer()
                 })
         case 2:
             let ballot = try reader.ballot()
@@ -128,6 +127,10 @@ extension PrepareAnswer {
             buffer.writeFlag(true)
             buffer.writeBallot(ballot)
             buffer.writeValue(value)
+        case .overtaken(let ballot, let value):
+            buffer.writeInteger(2 as UInt8)
+            buffer.writeBallot(ballot)
+            buffer.writeBytes32(value)
         }
     }
 }
@@ -220,6 +223,16 @@ extension PaxosReader {
     mutating func conflict() throws(PaxosCodecError) -> Conflict {
         let maxSeen = try ballot()
         return Conflict(maxSeen: maxSeen, floor: try ballot())
+    }
+
+    mutating func prepareAnswer() throws(PaxosCodecError) -> PrepareAnswer {
+        let kind = try integer(UInt8.self)
+        guard kind > 0 else { return .conflict(try conflict()) }
+        guard kind <= 2 else { throw .unknownKind(kind) }
+        let accepted = try ballot()
+        if kind == 1 { return .promised(acceptedBallot: accepted, value: try value()) }
+        let value = try bytes(atMost: Limits.envelopeBytesMaximum)
+        return .overtaken(acceptedBallot: accepted, value: value)
     }
 
     mutating func acceptAnswer() throws(PaxosCodecError) -> AcceptAnswer {

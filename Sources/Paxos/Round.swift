@@ -83,7 +83,8 @@ struct Member: Sendable {
 
     /// A value that an acceptor showed.
     mutating func show(
-        _ ballot: Ballot, _ value: ByteBuffer?, by voter: VoterID, rules: SafetyRules
+        _ ballot: Ballot, _ value: ByteBuffer?, by voter: VoterID, agrees: Bool = true,
+        rules: SafetyRules
     ) {
         inFavour.append(voter)
         if ballot > highest || inFavour.count == 1 || !rules.highestAcceptedWins {
@@ -91,7 +92,7 @@ struct Member: Sendable {
             highest = ballot
             self.value = value
         }
-        if ballot == highest { agreeing.append(voter) }
+        if ballot == highest, agrees { agreeing.append(voter) }
     }
 }
 

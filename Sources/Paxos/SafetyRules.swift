@@ -45,6 +45,8 @@ package struct SafetyRules: Hashable, Sendable {
     package var jointInBothPhases = true
     /// Beyond the reference: promises are given to new voters as well as values.
     package var promisesRepaired = true
+    /// Beyond the reference: what a repair gave to a quorum is not chosen by that.
+    package var givenIsNotChosen = true
     /// Section 9: a new voter refuses what the old ones refuse for ever.
     package var floorInherited = true
     /// Beyond the reference: a store that was left out and comes back forgets what it held.

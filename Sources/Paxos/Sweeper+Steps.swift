@@ -86,15 +86,13 @@ extension Sweeper {
     /// step is over, because answers are in the order of the request.
     private mutating func count(_ answers: [PrepareAnswer]) {
         for (index, register) in registers.enumerated() {
-            guard answers.indices.contains(index),
-                case .promised(let accepted, let value) = answers[index]
-            else {
-                contest(register.key)
-                continue
-            }
-            if accepted > register.highest {
+            switch answers.indices.contains(index) ? answers[index] : nil {
+            case .promised(let accepted, let value?), .overtaken(let accepted, let value):
+                guard accepted > register.highest else { continue }
                 registers[index].highest = accepted
                 registers[index].value = value
+            case .promised: continue
+            case .conflict, nil: contest(register.key)
             }
         }
     }

@@ -35,6 +35,7 @@ import Testing
                 [
                     .promised(acceptedBallot: .of(2), value: value),
                     .promised(acceptedBallot: .zero, value: nil),
+                    .overtaken(acceptedBallot: .of(2), value: value),
                     .conflict(Conflict(maxSeen: .of(7), floor: .of(1))),
                 ]),
             .accepted(.of(5), [.accepted, .conflict(Conflict(maxSeen: .of(7), floor: .zero))]),

@@ -78,6 +78,22 @@ import Testing
             ])
     }
 
+    @Test("Section 8: what a roster change gave to a quorum is accepted anew")
+    func givenValuesAreAcceptedAnew() {
+        var script = Script()
+        script.feed(.propose(token: 1, [append("a", 1)]))
+        let prepares = script.sent
+        let value = Envelope.bytes("xa", [.of(1)])
+        let answer = PrepareAnswer.overtaken(acceptedBallot: .of(9, 2), value: value)
+        for node in [1, 2] as [Int32] {
+            script.reply(prepares, node, .prepared(.of(1, 1), floor: .zero, [answer]))
+        }
+        #expect(script.outcomes == nil)
+        #expect(
+            script.sent.first?.request.body
+                == .accept(.of(1, 1), [Proposal(key: "k", value: value)]))
+    }
+
     @Test("Section 5: an accept without an answer is unknown at the deadline, and has its ballot")
     func unknown() {
         var script = Script()

@@ -165,4 +165,26 @@ import Testing
             bench.answer(.install(floor: .zero, []), generation: 2) == .refused(.staleRoster(joint))
         )
     }
+
+    @Test("What a repair gives in spite of a promise does not count as chosen")
+    func givenValues() {
+        var bench = Bench(roster: nil)
+        let joint = Roster(
+            generation: RosterGeneration(2), voters: [.of(3)], cluster: "c"
+        ).joint(to: [.of(1)])
+        _ = bench.answer(.adopt(joint))
+        _ = bench.answer(.prepare(.of(5), ["k"]), generation: 3)
+        let state = RegisterState(maxSeen: .of(4), acceptedBallot: .of(4), value: a)
+        _ = bench.answer(
+            .install(floor: .zero, [RegisterEntry(key: "k", state: state)]), generation: 3)
+        #expect(
+            bench.answer(.prepare(.of(7), ["k"]), generation: 3)
+                == .prepared(
+                    .of(7), floor: .zero, [.overtaken(acceptedBallot: .of(4), value: a)]))
+        _ = bench.answer(.accept(.of(7), [Proposal(key: "k", value: a)]), generation: 3)
+        #expect(
+            bench.answer(.prepare(.of(8), ["k"]), generation: 3)
+                == .prepared(
+                    .of(8), floor: .zero, [.promised(acceptedBallot: .of(7), value: a)]))
+    }
 }
