@@ -184,7 +184,7 @@ public struct LeaseHolder: Sendable {
 
     private func counts(_ grant: Grant) -> Bool {
         if rules.depositionsCounted { return grant.confirmed == grant.mark }
-        return grant.confirmed != nil || !rules.lapseConfirmed
+        return grant.confirmed != nil
     }
 
     /// What a majority granted decides until when the lease lasts.
@@ -207,10 +207,8 @@ public struct LeaseHolder: Sendable {
         isHeld = false
         until = nil
         generation += 1
-        if rules.lapseConfirmed {
-            for place in grants.indices { grants[place].confirmed = nil }
-            confirmation = nil
-        }
+        for place in grants.indices { grants[place].confirmed = nil }
+        confirmation = nil
         effects.append(.lapsed)
     }
 }

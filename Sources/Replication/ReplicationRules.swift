@@ -38,8 +38,6 @@ package struct ReplicationRules: Hashable, Sendable {
     /// Beyond the reference: a voter that accepted a successor grants to the deposed leader only
     /// once that has asked whether it still leads.
     package var depositionsCounted = true
-    /// A lease that lapsed is regained only once every leadership was confirmed.
-    package var lapseConfirmed = true
     /// Every change of leader has an epoch of its own, also that of a leader to itself.
     package var epochRaised = true
 

@@ -69,7 +69,7 @@ struct SearchBroker {
         guard isUp, leads else { return false }
         let instant = clock.instant(now)
         if rules.campaignPromiseRespected, instant < servesFrom { return false }
-        let isConfirmed = ledGeneration == holder.generation || !rules.lapseConfirmed
+        let isConfirmed = ledGeneration == holder.generation
         return (isConfirmed && holder.isHeld(at: instant)) || complete.isHeld(at: instant)
     }
 }

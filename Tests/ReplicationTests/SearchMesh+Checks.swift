@@ -125,12 +125,13 @@ extension SearchMesh {
     /// What the mesh looks like that does not heal.
     var unhealed: String {
         let states = brokers.map { broker in
-            "\(broker.node.rawValue): leads \(broker.leads), end \(broker.log.end.rawValue), "
-                + "knows \(broker.known.leaderEpoch.rawValue)/"
-                + "\(broker.known.partitionEpoch.rawValue), id \(broker.id.logEpoch.rawValue)"
-                + "/\(broker.id.admission.rawValue), held \(broker.holder.until != nil), "
-                + "follows \(broker.following.isFollowing), synced \(broker.log.synced), "
-                + "\(broker.following.position.synced.rawValue)/\(broker.following.position.end.rawValue)"
+            let (id, known) = (broker.id, broker.known)
+            let position = broker.following.position
+            return "\(broker.node.rawValue): leads \(broker.leads), follows "
+                + "\(broker.following.isFollowing), end \(broker.log.end.rawValue), synced "
+                + "\(position.synced.rawValue) of \(position.end.rawValue), knows "
+                + "\(known.leaderEpoch.rawValue)/\(known.partitionEpoch.rawValue), id "
+                + "\(id.logEpoch.rawValue)/\(id.admission.rawValue)"
         }
         return "register \(register.leader?.rawValue ?? -1) of "
             + "\(register.leaderEpoch.rawValue)/\(register.partitionEpoch.rawValue), in sync "
