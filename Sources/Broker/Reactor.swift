@@ -47,6 +47,10 @@ final class Reactor {
     private var meshTimer: Scheduled<Void>?
     private var starved: [UInt64: Connection] = [:]
 
+    /// On its way to one follower, of all loops: half of what a link's queue holds, so that votes
+    /// and gossip find room.
+    private static let followerBytes = 8 << 20
+
     init(
         index: Int, loop: any EventLoop, shared: SharedParts, limits: BrokerLimits,
         view: ClusterView
@@ -59,7 +63,8 @@ final class Reactor {
         self.view = view
         self.shard = Shard(
             disk: shared.disk, files: shared.files, tail: shared.tail[index],
-            boot: shared.store.opening.bootEpoch)
+            boot: shared.store.opening.bootEpoch,
+            followerBytes: Self.followerBytes / shared.mailboxes.count)
         self.sessions = FetchSessionCache(loop: index, loops: shared.mailboxes.count)
     }
 

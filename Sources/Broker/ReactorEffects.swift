@@ -15,6 +15,7 @@ extension Reactor {
         case .run(let job): run(job)
         case .wake(let moment): wakeShard(at: moment)
         case .send(let node, let message): post(.send(node, message), to: 0)
+        case .stoodDown(let partition): post(.control(.stoodDown(partition)), to: 0)
         case .proposeInSync(let wish): post(.control(.proposeInSync(wish)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
@@ -51,6 +52,8 @@ extension Reactor {
         case .wake(let moment): wakeControl(at: moment)
         case .propose, .read, .leadershipsConfirmed:
             preconditionFailure("these stay within the control plane")
+        case .inquire(let node, let partitions):
+            mesh?.replication.send(.inquire(partitions), to: node)
         case .lease(let until):
             for target in shared.mailboxes.indices {
                 post(.shard(.lease(until: until)), to: target)

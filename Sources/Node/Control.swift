@@ -2,7 +2,7 @@ public import Coordination
 public import Model
 public import NIOCore
 import OrderedCollections
-import Replication
+public import Replication
 
 /// The control half of a broker: which topics there are, who leads, which groups consume.
 ///
@@ -32,10 +32,14 @@ public struct Control {
         /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
         /// top of this state.
         case proposeInSync(InSyncWish)
+        /// The shard of a partition that this broker led serves it no more.
+        case stoodDown(TopicPartition)
         /// Until when this broker may serve what it leads with others; nil where it may not.
         case leased(until: Instant?)
         /// Find out which leaderships of this broker stand, then say `leadershipsConfirmed`.
         case confirmLeaderships(UInt64)
+        /// What a replica's store holds of partitions that nobody may lead otherwise.
+        case holdings(ReplicaID, [Holding])
         /// A moment that was asked for has come.
         case wake
     }
@@ -47,6 +51,8 @@ public struct Control {
         case leadershipsConfirmed(UInt64, isComplete: Bool)
         /// Until when the shards may serve what this broker leads with others.
         case lease(until: Instant?)
+        /// Ask a broker, which may be this one, what its store holds of these.
+        case inquire(NodeID, [TopicPartition])
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
         case read(UInt64, [String])
         /// Write to this broker's own records, then say `persisted`.
@@ -104,6 +110,10 @@ public struct Control {
     var states: [TopicPartition: PartitionState] = [:]
     /// Leaderships of this broker that are known to stand, by the epoch of each.
     var confirmed: [TopicPartition: LeaderEpoch] = [:]
+    /// The epochs that this broker gave up, or may have: it leads none of them again.
+    var yielded: [TopicPartition: LeaderEpoch] = [:]
+    /// Partitions whose shard is to stop serving before this broker agrees to be deposed.
+    var yielding: Set<TopicPartition> = []
     /// Leaderships that the table names and nobody has found to stand yet.
     var unconfirmed: [TopicPartition] = []
     /// When those are read again whose registers could not be read.
@@ -113,6 +123,10 @@ public struct Control {
     /// Those of them whose election is being decided.
     var electing: Set<TopicPartition> = []
     var campaignWake: Instant?
+    /// Partitions all of whose electable copies lost something: what their stores hold, as far as
+    /// it is known.
+    var inquiries: OrderedDictionary<TopicPartition, [StoreAnswer]> = [:]
+    var inquireAt: Instant?
     /// Until then this broker may serve what it leads with others.
     var leaseUntil = Instant(nanoseconds: 0)
     /// What the shards were told to be for each partition that this broker holds.
@@ -179,14 +193,17 @@ public struct Control {
             load(partition, .loaded(epoch: slotEpoch(partition)), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
         case .proposeInSync(let wish): propose(wish, into: &effects)
+        case .stoodDown(let partition): stoodDown(partition, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
             effects.append(.lease(until: until))
         case .confirmLeaderships(let serial): confirmLeaderships(serial, into: &effects)
+        case .holdings(let copy, let holdings): hear(holdings, of: copy, now: now)
         case .wake:
             announcedWake = nil
             wakeCoordinators(now: now, into: &effects)
             campaign(now: now, into: &effects)
+            inquire(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)
         announceWake(into: &effects)

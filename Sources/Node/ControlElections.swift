@@ -44,15 +44,26 @@ extension Control {
         _ partition: TopicPartition, _ state: PartitionState, now: Instant
     ) {
         let own = ownReplica
-        guard state.replicas.contains(own.node), lacksLeader(state) else {
+        guard state.replicas.contains(own.node),
+            lacksLeader(state) || hasYielded(partition, state)
+        else {
+            inquiries[partition] = nil
             endCampaign(partition, .refuted, now: now)
             return
         }
         let eligible = state.eligible(among: electionMembers(state))
+        if eligible.isEmpty { return reviewLost(partition, state, now: now) }
+        inquiries[partition] = nil
         guard let rank = eligible.firstIndex(of: own) else {
             endCampaign(partition, .refuted, now: now)
             return
         }
+        openCampaign(partition, state, rank: rank, now: now)
+    }
+
+    private mutating func openCampaign(
+        _ partition: TopicPartition, _ state: PartitionState, rank: Int, now: Instant
+    ) {
         if campaigns[partition]?.leaderEpoch == state.leaderEpoch {
             drive(partition, .rank(rank), now: now)
             return
@@ -131,7 +142,7 @@ extension Control {
             let initial = initial(of: partition, entry)
         else { return nil }
         let operation = PartitionOperation.elect(
-            ownReplica, members: electionMembers(state), answers: [])
+            ownReplica, members: electionMembers(state), answers: inquiries[partition] ?? [])
         return RegisterProposal(
             key: PartitionRegister.key(partition),
             operation: .partition(
@@ -181,7 +192,7 @@ extension Control {
     mutating func noteUnconfirmed(_ partition: TopicPartition, _ state: PartitionState) {
         guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
             state.replicas.count > 1 || states[partition] != nil,
-            !electing.contains(partition)
+            !electing.contains(partition), !hasYielded(partition, state)
         else { return }
         unconfirmed.append(partition)
     }
@@ -205,6 +216,134 @@ extension Control {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }) else { return }
         assume(entry, partition.index.rawValue, into: &effects)
         slotMoved(partition, now: now, into: &effects)
+    }
+
+    // MARK: Giving way
+
+    /// Whether this broker gave up the leadership that a state names, or may have.
+    func hasYielded(_ partition: TopicPartition, _ state: PartitionState) -> Bool {
+        state.leader == identity.broker.id
+            && yielded[partition].map { $0 >= state.leaderEpoch } ?? false
+    }
+
+    /// Voters hold back what this broker proposes: under it lies a rival's election that a voter has
+    /// accepted, and that deposes this broker. It would lie there for as long as this broker's lease
+    /// is renewed, so it gives way: it stops serving, and then agrees.
+    mutating func yield(_ partition: TopicPartition, into effects: inout [Effect]) {
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+            let state = entry.state(partition.index.rawValue),
+            state.leader == identity.broker.id, !hasYielded(partition, state)
+        else { return }
+        let wasLed = confirmed[partition] == state.leaderEpoch
+        yielded[partition] = state.leaderEpoch
+        guard wasLed else { return agree(partition, entry, into: &effects) }
+        yielding.insert(partition)
+        assume(entry, partition.index.rawValue, into: &effects)
+    }
+
+    mutating func stoodDown(_ partition: TopicPartition, into effects: inout [Effect]) {
+        guard yielding.remove(partition) != nil,
+            let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
+        else { return }
+        agree(partition, entry, into: &effects)
+    }
+
+    private mutating func agree(
+        _ partition: TopicPartition, _ entry: TopicEntry, into effects: inout [Effect]
+    ) {
+        guard let state = entry.state(partition.index.rawValue),
+            let initial = initial(of: partition, entry)
+        else { return }
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .agreement(partition), token: nil, names: [], outcomes: [])
+        let change = PartitionChange(
+            .agree(ownReplica), initial: initial, expecting: state.partitionEpoch,
+            minInSync: entry.configuration.minInSync)
+        effects.append(
+            .propose(
+                number,
+                [
+                    RegisterProposal(
+                        key: PartitionRegister.key(partition), operation: .partition(change))
+                ]))
+    }
+
+    /// Looks again at who leads one partition.
+    mutating func reviewLeader(of partition: TopicPartition, now: Now) {
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+            let state = entry.state(partition.index.rawValue), state.replicas.count > 1
+        else { return }
+        reviewLeader(partition, state, now: now.instant)
+    }
+
+    // MARK: All lost at once
+
+    /// How long a store that was asked may take before it is asked again: it may be starting.
+    private static let inquireMilliseconds: Int64 = 500
+
+    /// Nobody holds everything for sure: once all electable members have said what their recorded
+    /// stores hold, the longest log leads (design, section 5).
+    private mutating func reviewLost(
+        _ partition: TopicPartition, _ state: PartitionState, now: Instant
+    ) {
+        guard state.electable.contains(where: { $0.node == identity.broker.id }) else { return }
+        if inquiries[partition] == nil {
+            inquiries[partition] = []
+            inquireAt = min(inquireAt ?? now, now)
+        }
+        guard isWinner(partition, state) else { return }
+        openCampaign(partition, state, rank: 0, now: now)
+    }
+
+    /// Whether the answers that there are make this broker the one to be elected.
+    private func isWinner(_ partition: TopicPartition, _ state: PartitionState) -> Bool {
+        let outcome = state.elect(
+            ownReplica, expecting: state.partitionEpoch, members: electionMembers(state),
+            answers: inquiries[partition] ?? [], minInSync: 1)
+        if case .success = outcome { return true }
+        return false
+    }
+
+    /// Asks everybody whose store has not answered yet, for all partitions at once.
+    mutating func inquire(now: Now, into effects: inout [Effect]) {
+        guard let due = inquireAt, due <= now.instant else { return }
+        inquireAt = nil
+        var wanted: OrderedDictionary<NodeID, [TopicPartition]> = [:]
+        for (partition, answers) in inquiries {
+            guard let state = topics.name(of: partition.topic).flatMap({ topics[$0] })?
+                .state(partition.index.rawValue)
+            else { continue }
+            for member in state.electable
+            where !answers.contains(where: { $0.id == copies[member.node] }) {
+                wanted[member.node, default: []].append(partition)
+            }
+        }
+        guard !wanted.isEmpty else { return }
+        inquireAt = now.instant.advanced(byMilliseconds: Self.inquireMilliseconds)
+        for (node, partitions) in wanted {
+            let step = ReplicationLimits.entriesPerMessage
+            for start in stride(from: 0, to: partitions.count, by: step) {
+                let end = min(partitions.count, start + step)
+                effects.append(.inquire(node, Array(partitions[start..<end])))
+            }
+        }
+    }
+
+    /// An answer counts for the copy that the broker is now, and until it is another.
+    mutating func hear(_ holdings: [Holding], of copy: ReplicaID, now: Now) {
+        guard copies[copy.node] == copy else { return }
+        for holding in holdings {
+            let partition = holding.partition
+            guard inquiries[partition] != nil,
+                let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+                let state = entry.state(partition.index.rawValue)
+            else { continue }
+            inquiries[partition]?.removeAll { $0.id.node == copy.node }
+            inquiries[partition]?.append(
+                StoreAnswer(id: copy, lastEpoch: holding.lastEpoch, end: holding.end))
+            reviewLeader(partition, state, now: now.instant)
+        }
     }
 
     // MARK: Standing leaderships
@@ -253,6 +392,7 @@ extension Control {
             // What the register holds was learned before this was said.
             guard case .refused(.confirmed, _) = decision else {
                 isComplete = false
+                if case .held = decision { yield(partition, into: &effects) }
                 if serial == nil { unconfirmed.append(partition) }
                 continue
             }

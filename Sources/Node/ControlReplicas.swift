@@ -12,11 +12,11 @@ public enum PartitionRole: Hashable, Sendable {
     /// Nobody leads that it knows of: it keeps what it has.
     case waits(PartitionState, as: ReplicaID)
 
-    /// What the register says, where there is one.
-    var state: PartitionState? {
+    /// This broker's copy, where registers name it.
+    var copy: ReplicaID? {
         switch self {
         case .alone: nil
-        case .leads(let state, _, _), .follows(let state, _), .waits(let state, _): state
+        case .leads(_, let copy, _), .follows(_, let copy), .waits(_, let copy): copy
         }
     }
 }
@@ -84,7 +84,8 @@ extension Control {
         guard leader == own.node else { return .follows(state, as: own) }
         // It lost something since it was elected: whoever holds everything is to lead.
         guard state.inSync.contains(own),
-            confirmed[entry.partition(index)] == state.leaderEpoch
+            confirmed[entry.partition(index)] == state.leaderEpoch,
+            !hasYielded(entry.partition(index), state)
         else { return .waits(state, as: own) }
         return .leads(state, as: own, minInSync: entry.configuration.minInSync)
     }
@@ -200,16 +201,18 @@ extension Control {
     }
 
     /// What was chosen came as a role already.
-    func inSyncDecided(
-        _ partition: TopicPartition, _ serial: UInt64, _ decision: Decision?,
+    mutating func inSyncDecided(
+        _ partition: TopicPartition, _ serial: UInt64, _ decision: Decision?, now: Now,
         into effects: inout [Effect]
     ) {
         switch decision {
         case .chosen: return
         case .refused, .notChosen, nil:
             effects.append(.proposalEnded(partition, serial: serial, isUnknown: false))
-        // Somebody campaigns, and a voter has accepted it: until that is settled nothing else is.
-        case .unknown, .held:
+        case .held:
+            effects.append(.proposalEnded(partition, serial: serial, isUnknown: true))
+            yield(partition, into: &effects)
+        case .unknown:
             effects.append(.proposalEnded(partition, serial: serial, isUnknown: true))
         }
     }

@@ -225,7 +225,10 @@ extension Control {
             reserved(decisions.first, into: &effects)
         case .inSync(let partition, let serial):
             changes[number] = nil
-            inSyncDecided(partition, serial, decisions.first, into: &effects)
+            inSyncDecided(partition, serial, decisions.first, now: now, into: &effects)
+        case .agreement(let partition):
+            changes[number] = nil
+            reviewLeader(of: partition, now: now)
         case .elections(let partitions):
             changes[number] = nil
             electionsDecided(partitions, decisions, now: now, into: &effects)

@@ -11,6 +11,7 @@ struct PendingChange {
         case producerIDs
         case inSync(TopicPartition, UInt64)
         case elections([TopicPartition])
+        case agreement(TopicPartition)
         /// Registers of leaderships that are read anew, and whom to tell when all are.
         case confirmation([TopicPartition], UInt64?)
     }

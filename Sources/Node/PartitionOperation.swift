@@ -13,6 +13,8 @@ public enum PartitionOperation: Hashable, Sendable {
     case leaveInSync(ReplicaID)
     /// To nobody where no in-sync replica is there to follow.
     case transfer(to: NodeID?, from: NodeID, epoch: LeaderEpoch)
+    /// The copy that a half accepted election deposes has stopped, and agrees.
+    case agree(ReplicaID)
     case reassign([NodeID])
     case completeReassignment
     case cancelReassignment
@@ -36,6 +38,7 @@ public enum PartitionOperation: Hashable, Sendable {
         case .transfer(let successor, let leader, let epoch):
             state.transfer(
                 to: successor, from: leader, leaderEpoch: epoch, expecting: expecting)
+        case .agree(let former): state.agreed(by: former)
         case .reassign(let target): state.reassign(to: target, expecting: expecting)
         case .completeReassignment:
             state.completeReassignment(expecting: expecting, minInSync: minInSync)

@@ -67,6 +67,8 @@ public struct Shard {
         /// Have the in-sync set of a partition decided; what was chosen comes as a role, all else
         /// as `proposalEnded`.
         case proposeInSync(InSyncWish)
+        /// This broker led a partition and serves it no more.
+        case stoodDown(TopicPartition)
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
@@ -95,6 +97,11 @@ public struct Shard {
     var stopping: StopProgress?
     /// Partitions whose followers are to be sent what was appended in this turn.
     var streaming: [Int] = []
+    /// Bytes on their way to each follower, of all partitions together.
+    var inFlight: [NodeID: Int] = [:]
+    /// Partitions that wait until a follower has taken more of the others.
+    var starved: [NodeID: [Int]] = [:]
+    let followerBytes: Int
     /// Partitions that owe their leader an acknowledgement.
     var acknowledging: [Int] = []
     /// Partitions whose followers have not heard of the newest watermark.
@@ -113,10 +120,14 @@ public struct Shard {
     /// Reused between inputs so that a steady stream allocates nothing for it.
     var machineEffects: [PartitionMachine.Effect] = []
 
+    /// - Parameter followerBytes: the most on its way to one follower, of all partitions: what the
+    ///   queue of a link holds, shared by the shards.
     public init(
-        disk: any Disk, files: FileHandleCache, tail: TailCache, boot: BootEpoch = BootEpoch(0)
+        disk: any Disk, files: FileHandleCache, tail: TailCache, boot: BootEpoch = BootEpoch(0),
+        followerBytes: Int = 4 << 20
     ) {
         self.boot = boot
+        self.followerBytes = followerBytes
         self.disk = disk
         self.files = files
         self.tail = tail
@@ -138,6 +149,9 @@ public struct Shard {
         case .replication(let from, let message):
             hear(fromFollower: message, from, into: &effects)
             hear(fromLeader: message, now: now, into: &effects)
+            if case .inquire(let partitions) = message {
+                tellHoldings(of: partitions, to: from, into: &effects)
+            }
         case .linkLost(let node): linkLost(node, now: now, into: &effects)
         case .proposalEnded(let id, let serial, let isUnknown):
             proposalEnded(id, serial, isUnknown: isUnknown, into: &effects)

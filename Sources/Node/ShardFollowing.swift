@@ -77,6 +77,25 @@ extension Shard {
         }
     }
 
+    /// Says what of these partitions is here, to whoever may lead them next.
+    mutating func tellHoldings(
+        of partitions: [TopicPartition], to node: NodeID, into effects: inout [Effect]
+    ) {
+        var copy: ReplicaID?
+        var holdings: [Holding] = []
+        for id in partitions {
+            guard let slot = openSlot(id), let own = self.partitions[slot].role.copy else {
+                continue
+            }
+            copy = own
+            holdings.append(
+                Holding(
+                    partition: id, lastEpoch: self.partitions[slot].log.lastRecordEpoch,
+                    end: self.partitions[slot].log.endOffset))
+        }
+        if let copy { effects.append(.send(node, .holdings(copy, holdings))) }
+    }
+
     /// A partition whose log is at hand.
     func openSlot(_ id: TopicPartition) -> Int? {
         guard stopping == nil, let slot = partitions.index(of: id), partitions[slot].isOpen else {

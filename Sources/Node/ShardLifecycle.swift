@@ -31,6 +31,7 @@ extension Shard {
         dismissConsumers(of: slot, into: &effects)
         dismissDeletions(of: slot, into: &effects)
         let isOpening = partitions[slot].isOpening
+        dropStreams(slot)
         partitions[slot].opened?.releaseFiles()
         partitions.remove(at: slot)
         // A log that is still being opened is erased when its opening is reported.

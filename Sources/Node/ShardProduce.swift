@@ -18,6 +18,10 @@ extension Shard {
     /// The most partitions in one request: a waiter's number keeps 20 bits for the part.
     public static let partsMaximum = 1 << 20
 
+    /// The largest batch of a partition with followers: it has to fit into one message between
+    /// brokers, which is as large as the largest chosen value.
+    static let replicatedBytesMaximum = 4 << 20
+
     /// Appends every part at once; answers now where nothing is left to wait for.
     mutating func produce(_ work: ProduceWork, now: Now, into effects: inout [Effect]) {
         precondition(work.parts.count <= Self.partsMaximum, "the shell bounds a request's parts")
@@ -56,6 +60,9 @@ extension Shard {
         guard partitions[slot].isOpen else {
             partitions[slot].refusedProducer = true
             return (ProduceResult(error: partitions[slot].unavailability), .zero)
+        }
+        if partitions[slot].needsLease, records.readableBytes > Self.replicatedBytesMaximum {
+            return (ProduceResult(error: .messageTooLarge), .zero)
         }
         guard isLeased(slot) else {
             return (ProduceResult(error: .notLeader), .zero)

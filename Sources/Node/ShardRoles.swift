@@ -19,7 +19,7 @@ extension Shard {
         switch partitions[slot].role {
         case .alone(let leadership):
             unfollow(slot)
-            partitions[slot].streams = []
+            dropStreams(slot)
             drive(slot, .lead(leadership, end: end(slot), synced: synced(slot)), into: &effects)
         case .leads(let state, let id, let minInSync):
             lead(slot, state, as: id, minInSync: minInSync, now: now, into: &effects)
@@ -27,8 +27,10 @@ extension Shard {
             resign(slot, into: &effects)
             follow(slot, state, as: id, now: now, into: &effects)
         case .waits:
+            let led = partitions[slot].machine.leadership != nil
             resign(slot, into: &effects)
             unfollow(slot)
+            if led { effects.append(.stoodDown(partitions[slot].id)) }
         }
     }
 
@@ -54,13 +56,13 @@ extension Shard {
         if partitions[slot].machine.leadership?.epoch == state.leaderEpoch,
             partitions[slot].machine.state != nil
         {
-            partitions[slot].streams.removeAll { !state.replicas.contains($0.replica.node) }
+            dropStreams(slot) { !state.replicas.contains($0) }
             drive(slot, .minInSyncChanged(minInSync), into: &effects)
             return drive(slot, .stateChanged(state), into: &effects)
         }
         let known = partitions[slot].committed
         unfollow(slot)
-        partitions[slot].streams = []
+        dropStreams(slot)
         partitions[slot].log.assign(epoch: state.leaderEpoch)
         let position = LogPosition(
             end: end(slot), synced: synced(slot), highWatermark: min(known, end(slot)))
@@ -72,7 +74,7 @@ extension Shard {
 
     /// Leads no more, if it did: who waits is sent to the new leader.
     mutating func resign(_ slot: Int, into effects: inout [Effect]) {
-        partitions[slot].streams = []
+        dropStreams(slot)
         guard partitions[slot].machine.leadership != nil else { return }
         partitions[slot].watermark = partitions[slot].committed
         drive(slot, .resign, into: &effects)
@@ -117,7 +119,7 @@ extension Shard {
                 driveFollower(slot, .linkUp(node), now: now, into: &effects)
             }
             if partitions[slot].streams.contains(where: { $0.replica.node == node }) {
-                partitions[slot].streams.removeAll { $0.replica.node == node }
+                dropStreams(slot) { $0 == node }
                 drive(slot, .followerLost(node), into: &effects)
             }
         }

@@ -26,7 +26,7 @@ extension Shard {
         case .detach(let id, let epoch):
             guard let slot = openSlot(id), partitions[slot].machine.leadership?.epoch == epoch
             else { return }
-            partitions[slot].streams.removeAll { $0.replica.node == from }
+            dropStreams(slot) { $0 == from }
             drive(slot, .followerLost(from), into: &effects)
         default: return
         }
@@ -54,7 +54,7 @@ extension Shard {
             request, logStart: log.startOffset, logEnd: log.endOffset, found: found)
         effects.append(
             .send(from, .attached(id, request.session, agreement, progress(slot))))
-        partitions[slot].streams.removeAll { $0.replica.node == from }
+        dropStreams(slot) { $0 == from }
         guard case .agreed = agreement else { return }
         partitions[slot].streams.append(FollowerStream(request))
         streaming.append(slot)
@@ -70,12 +70,31 @@ extension Shard {
             let place = partitions[slot].streams.firstIndex(where: { $0.replica == replica }),
             partitions[slot].streams[place].leaderEpoch == entry.leaderEpoch
         else { return }
+        let before = partitions[slot].streams[place].bytesInFlight
         partitions[slot].streams[place].acknowledge(entry.end)
+        freed(before - partitions[slot].streams[place].bytesInFlight, of: replica.node)
         drive(slot, .followerAcked(replica, entry.leaderEpoch, end: entry.end), into: &effects)
         // More credit, where there is more to send.
         if partitions[slot].streams[place].next < partitions[slot].log.endOffset {
             streaming.append(slot)
         }
+    }
+
+    /// A follower has room again for what waited.
+    private mutating func freed(_ bytes: Int, of node: NodeID) {
+        guard bytes > 0 else { return }
+        inFlight[node, default: 0] -= bytes
+        if let waiting = starved.removeValue(forKey: node) {
+            streaming += waiting.filter { partitions.isOccupied($0) }
+        }
+    }
+
+    /// Sends no more to these followers; what is on its way counts for nothing.
+    mutating func dropStreams(_ slot: Int, where isGone: (NodeID) -> Bool = { _ in true }) {
+        for stream in partitions[slot].streams where isGone(stream.replica.node) {
+            freed(stream.bytesInFlight, of: stream.replica.node)
+        }
+        partitions[slot].streams.removeAll { isGone($0.replica.node) }
     }
 
     private func progress(_ slot: Int) -> LeaderProgress {
@@ -97,6 +116,11 @@ extension Shard {
 
     private mutating func pump(_ slot: Int, _ place: Int, into effects: inout [Effect]) {
         let end = partitions[slot].log.endOffset
+        let node = partitions[slot].streams[place].replica.node
+        guard inFlight[node, default: 0] < followerBytes else {
+            if partitions[slot].streams[place].next < end { starved[node, default: []].append(slot) }
+            return
+        }
         while let send = partitions[slot].streams[place].read(logEnd: end, hotFrom: .zero) {
             let piece: LogRead
             do throws(ReadError) {
@@ -158,6 +182,7 @@ extension Shard {
                         partition: partitions[slot].id, session: stream.session,
                         leaderEpoch: stream.leaderEpoch, base: from, progress: progress,
                         records: bytes))))
+        inFlight[stream.replica.node, default: 0] += bytes.readableBytes
         partitions[slot].streams[place].sent(
             through: end, bytes: bytes.readableBytes, highWatermark: progress.highWatermark,
             logStart: progress.logStart)

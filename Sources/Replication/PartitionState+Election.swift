@@ -127,6 +127,20 @@ extension PartitionState {
         }
     }
 
+    /// The leader that this state deposes agrees to it, after it has stopped serving: it found the
+    /// change half accepted, in the way of its own.
+    ///
+    /// Made on top of a state that may not be chosen, as nothing else is: it deposes nobody but the
+    /// one who agrees.
+    public func agreed(by former: ReplicaID) -> Outcome {
+        guard deposed == former, !consented else { return .failure(.alreadyDone) }
+        guard partitionEpoch.rawValue < .max else { return .failure(.exhausted) }
+        var next = self
+        next.partitionEpoch = PartitionEpoch(partitionEpoch.rawValue + 1)
+        next.consented = true
+        return .success(next)
+    }
+
     /// Elected from the in-sync set, which stays but for those that are known to have lost
     /// something; or from the last eligible ones, and then the rest of both stays eligible.
     private func elected(

@@ -60,6 +60,15 @@ extension ReplicationMessage {
             wire.write(boot.rawValue)
         case .leaseAnswer(let serial, let answer): wire.write(serial, answer)
         case .releaseLease(let boot): wire.write(boot.rawValue)
+        case .inquire(let partitions):
+            wire.write(partitions) { wire, element in wire.write(element) }
+        case .holdings(let replica, let holdings):
+            replica.encode(into: &wire.buffer)
+            wire.write(holdings) { wire, element in
+                wire.write(element.partition)
+                wire.write(element.lastEpoch.rawValue)
+                wire.write(element.end.rawValue)
+            }
         }
         buffer = wire.buffer
     }
@@ -78,6 +87,8 @@ extension ReplicationMessage {
         case .renewLease: 10
         case .leaseAnswer: 11
         case .releaseLease: 12
+        case .inquire: 13
+        case .holdings: 14
         }
     }
 
@@ -115,6 +126,17 @@ extension ReplicationMessage {
                     ProgressEntry(
                         partition: try wire.partition(), session: try wire.session(),
                         progress: try wire.progress())
+                })
+        case 13:
+            return .inquire(
+                try wire.list { wire throws(ReplicationCodecError) in try wire.partition() })
+        case 14:
+            return .holdings(
+                try wire.replica(),
+                try wire.list { wire throws(ReplicationCodecError) in
+                    Holding(
+                        partition: try wire.partition(),
+                        lastEpoch: try wire.epoch(orUnknown: true), end: try wire.offset())
                 })
         case 7: return .detach(try wire.partition(), try wire.epoch())
         case 8:

@@ -44,6 +44,24 @@ public enum ReplicationMessage: Hashable, Sendable {
     case leaseAnswer(UInt64, LeaseAnswer)
     /// 12: boot u64. The broker has stopped serving.
     case releaseLease(BootEpoch)
+    /// 13: list of partitions. A candidate asks what the receiver's store holds of them.
+    case inquire([TopicPartition])
+    /// 14: replica, list of (partition, last epoch i32, end i64). Those of them that it holds.
+    case holdings(ReplicaID, [Holding])
+}
+
+/// What a store holds of one partition.
+public struct Holding: Hashable, Sendable {
+    public let partition: TopicPartition
+    /// Of the last record; unknown in an empty log.
+    public let lastEpoch: LeaderEpoch
+    public let end: Offset
+
+    public init(partition: TopicPartition, lastEpoch: LeaderEpoch, end: Offset) {
+        self.partition = partition
+        self.lastEpoch = lastEpoch
+        self.end = end
+    }
 }
 
 /// Records of one partition on their way to a follower, as they lie in the log.

@@ -212,7 +212,7 @@ extension Decision {
         switch self {
         case .chosen(let value): value
         case .refused(_, let current): current
-        case .notChosen, .unknown: nil
+        case .notChosen, .unknown, .held: nil
         }
     }
 }

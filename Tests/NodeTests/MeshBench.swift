@@ -1,9 +1,10 @@
 import Gossip
 import Model
 import NIOCore
-import Node
 import Paxos
 import Simulation
+
+@testable import Node
 
 /// A few meshes in one process: whatever one sends is delivered a millisecond later, links open at
 /// once, disks write at once. Time is a number.
@@ -75,7 +76,8 @@ struct MeshBench {
         _ node: Int32, boot: UInt64 = 1, isFounder: Bool = false, seeds: [Int32] = [],
         _ memory: MeshMemory = MeshMemory()
     ) throws {
-        let mesh = try Self.make(node, boot: BootEpoch(boot), isFounder: isFounder, seeds: seeds)
+        var mesh = try Self.make(node, boot: BootEpoch(boot), isFounder: isFounder, seeds: seeds)
+        mesh.watch.policy.isFixed = !promotesVoters
         var broker = Broker(
             mesh: mesh, store: Self.store(node), key: Self.key(node), boot: BootEpoch(boot))
         if let before = brokers[NodeID(node)] {
@@ -175,6 +177,9 @@ struct MeshBench {
         post(.linkOpened(LinkUp(peer: NodeID(from), boot: own.boot)), to: to)
     }
 
+    /// Whether brokers that join are made voters; most tests are about one voter.
+    var promotesVoters = false
+
     private mutating func perform(_ effect: Mesh.Effect, of node: Int32) {
         let id = NodeID(node)
         switch effect {
@@ -198,6 +203,10 @@ struct MeshBench {
         case .persistChosen(let changes):
             for change in changes { brokers[id]?.chosen[change.key] = MeshRecords.chosen(change) }
         case .persistOwn, .admitted, .heard, .left, .event: return
+        case .replicate(let to, let message): post(.lease(from: id, message), to: to)
+        case .leased: return
+        case .confirmLeaderships(let serial):
+            post(.leadershipsConfirmed(serial, isComplete: true), to: id)
         case .loaded: brokers[id]?.isLoaded = true
         case .learned(let values): brokers[id]?.learned += values
         case .decided(let number, let decisions): brokers[id]?.decisions[number] = decisions

@@ -254,6 +254,7 @@ struct NodeProcess {
     private mutating func perform(_ effect: Control.Effect) {
         switch effect {
         case .persist(let number, let changes): writes.append(.own(number, changes))
+        case .inquire: break  // Nothing here has a second copy.
         case .lease(let until):
             for index in shards.indices { driveShard(index, .lease(until: until)) }
         case .propose, .read, .leadershipsConfirmed: preconditionFailure("these stay within the control plane")
@@ -296,6 +297,7 @@ struct NodeProcess {
         case .fetched(let token, let results): answers.append(.fetched(token, results))
         case .answered: break
         case .send: break  // There is nobody else in this mesh.
+        case .stoodDown(let partition): controlInbox.append(.control(.stoodDown(partition)))
         case .proposeInSync(let wish): controlInbox.append(.control(.proposeInSync(wish)))
         case .run(let job): work.append(.job(shard: index, job))
         case .wake(let moment): timers.append((moment, .shard(index)))

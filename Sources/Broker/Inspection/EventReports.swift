@@ -117,7 +117,7 @@ private struct EventWords {
         case .machine(.malformed(let from, let kind)):
             self.init("malformed", about: from, "a message of kind \(kind) could not be read")
         case .machine(.outOfTurn(let from)):
-            self.init("outOfTurn", about: from, "told of a roster of another cluster: ignored")
+            self.init("outOfTurn", about: from, "wanted to change the roster: ignored")
         case .machine(.beginningDelayed(let keys)):
             self.init("beginningDelayed", "the first start waits for \(keys.count) registers")
         case .machine(.rosterProgress(let progress)):

@@ -24,7 +24,7 @@ extension BrokerEvents {
                 metadata: ["node": "\(node.rawValue)", "kind": "\(kind)"])
         case .outOfTurn(let node):
             logger.warning(
-                "a member told of a roster of another cluster: ignored",
+                "a member wanted to change the roster: ignored",
                 metadata: ["node": "\(node.rawValue)"])
         case .beginningDelayed(let keys):
             logger.warning(

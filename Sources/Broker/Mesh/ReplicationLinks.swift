@@ -19,6 +19,8 @@ final class ReplicationLinks {
     init(reactor: Reactor) { self.reactor = reactor }
 
     func send(_ message: ReplicationMessage, to node: NodeID) {
+        // A candidate asks its own store like the others'.
+        if node == reactor.shared.store.nodeID { return route(message, from: node) }
         guard let transport = reactor.mesh?.transport else { return }
         var bytes = ByteBuffer()
         message.encode(into: &bytes)
@@ -58,6 +60,13 @@ final class ReplicationLinks {
             }
         case .renewLease, .leaseAnswer, .releaseLease:
             reactor.post(.mesh(.lease(from: node, message)), to: 0)
+        case .inquire(let partitions):
+            for (target, part) in split(partitions, by: \.self) {
+                reactor.post(.shard(.replication(from: node, .inquire(part))), to: target)
+            }
+        case .holdings(let replica, let holdings):
+            guard replica.node == node else { return }
+            reactor.post(.control(.holdings(replica, holdings)), to: 0)
         case .recognise, .recognised: return
         }
     }

@@ -238,7 +238,7 @@ public struct Mesh {
             guard let id: UInt64 = body.readInteger(),
                 let request = try? PaxosRequest(decoding: body)
             else { return out.append(.event(.malformed(from: from, kind))) }
-            if case .adopt(let roster) = request.body, roster.cluster != identity.clusterID {
+            guard mayAsk(request.body, from) else {
                 return out.append(.event(.outOfTurn(from: from)))
             }
             drive(acceptor: .request(from: from, requestID: id, request))
@@ -283,7 +283,7 @@ public enum MeshEvent: Sendable {
     case isolated(Bool)
     case acceptorHalted(Acceptor.HaltReason)
     case malformed(from: NodeID, MeshMessageKind)
-    /// A member told of a roster of another cluster.
+    /// A member that does not vote wanted to change what only a change of the roster may.
     case outOfTurn(from: NodeID)
     /// The first start waits for these registers to be decided.
     case beginningDelayed([String])

@@ -125,6 +125,23 @@ extension Mesh {
         out.append(.send(to: node, .paxosRequest, bytes))
     }
 
+    /// Whether a member may ask this of an acceptor: who votes is changed by voters only, as far as
+    /// this broker knows of them. One that votes and lies can break anything (SECURITY.md).
+    func mayAsk(_ body: PaxosRequest.Body, _ from: NodeID) -> Bool {
+        switch body {
+        case .prepare, .accept, .read: true
+        case .adopt(let roster):
+            roster.cluster == identity.clusterID
+                && (isVoter(from) || roster.voters.contains { $0.node == from })
+                && (proposer.roster == nil || isVoter(from))
+        case .raiseFloor, .remove, .scan, .install: isVoter(from)
+        }
+    }
+
+    private func isVoter(_ node: NodeID) -> Bool {
+        proposer.roster?.everyone.contains { $0.node == node } ?? false
+    }
+
     /// Every reply is shown to whoever may have asked: each knows its own.
     mutating func hear(_ reply: PaxosReply, _ id: UInt64, from node: NodeID) {
         drive(proposer: .reply(from: node, requestID: id, reply))
