@@ -161,6 +161,12 @@ def committed(broker, group, topic, partitions=3):
         consumer.close()
 
 
+def coordinator(broker, group):
+    """The node id of the broker that coordinates a group."""
+    client = Administrator(broker).client
+    return client.describe_consumer_groups([group])[group].result(20).coordinator.id
+
+
 def metadata(broker, topic=None):
     """What one broker's Metadata says: brokers and partitions, in a form that can be compared."""
     answer = Administrator(broker).client.list_topics(topic, 10)
