@@ -71,8 +71,12 @@ extension MeshShell {
     /// A member says why it does not take this broker.
     func witness(_ refusal: HandshakeRefusal, by node: NodeID) {
         guard let reason = Fence.reason(refusal) else { return }
-        let others = reactor.plane?.mesh.peers.count ?? 0
-        guard fence.close(by: node, others: others) else { return }
+        // Those that are down can't say anything: with one of three away the other's word is enough,
+        // or both of two twins would serve on.
+        let others = reactor.plane?.mesh.peers.values.count {
+            $0.status != .dead && $0.status != .left
+        }
+        guard fence.close(by: node, others: others ?? 0) else { return }
         if refusal == .duplicateStore { skipBoot() }
         reactor.shared.progress.fenced(reason)
     }
