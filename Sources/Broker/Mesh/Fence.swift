@@ -71,8 +71,8 @@ extension MeshShell {
     /// A member says why it does not take this broker.
     func witness(_ refusal: HandshakeRefusal, by node: NodeID) {
         guard let reason = Fence.reason(refusal) else { return }
-        // Those that are down can't say anything: with one of three away the other's word is enough,
-        // or both of two twins would serve on.
+        // Those that are down can't say anything: with one of three away the other's word is
+        // enough, or both of two twins would serve on.
         let others = reactor.plane?.mesh.peers.values.count {
             $0.status != .dead && $0.status != .left
         }
