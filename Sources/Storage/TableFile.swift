@@ -24,8 +24,10 @@ public enum TableError: Error, Hashable, Sendable {
 ///
 /// Holds what a broker must not forget: topics, configurations, blocks of producer ids. One `put`
 /// is one frame: all of it is there after a crash or nothing. Rewritten whole once more than half
-/// of the file is superseded. All entries are in memory; at most `maximumBytes`. Calls block for an
-/// fsync, so they belong on a disk thread; locked, so any will do.
+/// of the file is superseded. All entries are in memory; at most `maximumBytes`, of which the last
+/// sixteenth is for changes that leave the table no larger: what is in a full table can still be
+/// replaced and removed. Calls block for an fsync, so they belong on a disk thread; locked, so any
+/// will do.
 public final class TableFile: Sendable {
     /// One value and the version it was put with.
     public struct Entry: Equatable, Sendable {
@@ -70,12 +72,23 @@ public final class TableFile: Sendable {
     private let disk: any Disk
     private let directory: String
     private let name: String
+    private let bytesMaximum: Int64
     private let state: Mutex<State>
 
     private var path: String { directory.isEmpty ? name : directory + "/" + name }
 
     /// Opens or makes the table `name` in `directory`; a torn last frame is cut off.
-    public init(disk: any Disk, directory: String, name: String) throws(TableError) {
+    public convenience init(
+        disk: any Disk, directory: String, name: String
+    ) throws(TableError) {
+        try self.init(
+            disk: disk, directory: directory, name: name, bytesMaximum: Self.maximumBytes)
+    }
+
+    package init(
+        disk: any Disk, directory: String, name: String, bytesMaximum: Int64
+    ) throws(TableError) {
+        self.bytesMaximum = bytesMaximum
         self.disk = disk
         self.directory = directory
         self.name = name
@@ -153,14 +166,7 @@ public final class TableFile: Sendable {
         let current = changes.filter { $0.version >= state.entries[$0.key]?.version ?? 0 }
         guard !current.isEmpty else { return }
         let frame = TableFormat.frame(current)
-        if state.size + Int64(frame.readableBytes) > Self.maximumBytes, state.size > state.liveBytes
-        {
-            // Without what is superseded there may be room.
-            rewrite(&state)
-        }
-        guard state.size + Int64(frame.readableBytes) <= Self.maximumBytes else {
-            throw .tooLarge(bytes: state.size)
-        }
+        try makeRoom(for: Int64(frame.readableBytes), current, &state)
         do throws(DiskError) {
             try state.file.write(at: state.size, head: frame, body: ByteBuffer())
         } catch {
@@ -183,6 +189,37 @@ public final class TableFile: Sendable {
         if state.size > Self.rewriteThreshold, state.size > 2 * state.liveBytes {
             rewrite(&state)
         }
+    }
+
+    /// A table at its bound refuses what would make it larger before anything is rewritten, so that
+    /// whoever asks in vain costs nothing.
+    private func makeRoom(
+        for frameBytes: Int64, _ changes: [Change], _ state: inout State
+    ) throws(TableError) {
+        let growth = Self.growth(by: changes, of: state.entries)
+        let bound = growth > 0 ? bytesMaximum - bytesMaximum / 16 : bytesMaximum
+        let live = Self.headerBytes + state.liveBytes
+        guard growth <= 0 || live + growth <= bound else { throw .tooLarge(bytes: state.size) }
+        if state.size + frameBytes > bytesMaximum, live + frameBytes <= bytesMaximum {
+            // Without what is superseded there is room.
+            rewrite(&state)
+        }
+        guard state.size + frameBytes <= bytesMaximum else { throw .tooLarge(bytes: state.size) }
+    }
+
+    /// Bytes that the changes add to a fresh file; less than none where they take some away.
+    private static func growth(by changes: [Change], of entries: [String: Entry]) -> Int64 {
+        var costs: [String: Int64] = [:]
+        var growth: Int64 = 0
+        for change in changes {
+            let old =
+                costs[change.key]
+                ?? entries[change.key].map { TableFormat.cost(key: change.key, value: $0.value) }
+            let new = change.value.map { TableFormat.cost(key: change.key, value: $0) } ?? 0
+            growth += new - (old ?? 0)
+            costs[change.key] = new
+        }
+        return growth
     }
 
     /// Writes the live entries to a new file and puts it in place. A failure leaves the old file,

@@ -124,7 +124,11 @@ struct Handshake: ~Copyable {
             return try takeIdentity(exchange, transcript, bytes, local, secrets, party, &out)
         case .awaitingAcceptance(let exchange, let transcript, let proved):
             if kind == .sealedRefusal {
-                throw Self.sealedRefusal(bytes, exchange, transcript, counter: 1)
+                var failure = Self.sealedRefusal(bytes, exchange, transcript, counter: 1)
+                if failure.isRemote, proved.standing == .member {
+                    failure.member = proved.claim.nodeID
+                }
+                throw failure
             }
             guard kind == .accept else { throw HandshakeFailure(.malformed) }
             return try takeAcceptance(exchange, transcript, proved, bytes)

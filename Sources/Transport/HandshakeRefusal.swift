@@ -1,3 +1,5 @@
+import Model
+
 /// Why a handshake ended without a link. The number is what travels in a closing message.
 public enum HandshakeRefusal: UInt8, Error, Sendable, CaseIterable {
     /// Not a message of this protocol, or not the next one.
@@ -35,6 +37,8 @@ struct HandshakeFailure: Error, Equatable {
     let refusal: HandshakeRefusal
     /// Whether the peer said so. What it said before keys were agreed is a hint and no proof.
     let isRemote: Bool
+    /// The member that said so, where it had proved its key before.
+    var member: NodeID?
 
     init(_ refusal: HandshakeRefusal, isRemote: Bool = false) {
         self.refusal = refusal

@@ -291,6 +291,7 @@ extension MeshTransport {
             } else {
                 .refused(failure.refusal)
             }
+        if let member = failure.member { delegate?.declined(by: member, failure.refusal) }
         delegate?.linkFailed(link.address, expecting: link.expecting, failure: reason)
     }
 

@@ -13,12 +13,18 @@ public protocol MeshTransportDelegate: AnyObject {
     func linkClosed(_ peer: PeerInfo, reason: CloseReason)
     /// A link that we asked for did not come about.
     func linkFailed(_ address: MeshAddress, expecting: NodeID?, failure: LinkFailure)
+    /// A member that proved its key does not take us; `linkFailed` follows.
+    func declined(by node: NodeID, _ refusal: HandshakeRefusal)
     /// A whole message, in the order of its stream. What came on a stream other than control is
     /// to be acknowledged by `consumed`.
     func received(
         _ message: ByteBuffer, kind: MessageKind, stream: StreamID, from peer: PeerInfo)
     /// A datagram of a member, once.
     func received(datagram: ByteBuffer, from peer: NodeID)
+}
+
+extension MeshTransportDelegate {
+    public func declined(by node: NodeID, _ refusal: HandshakeRefusal) {}
 }
 
 /// The shell that carries bytes between brokers: links over TCP and datagrams over UDP, on one

@@ -79,6 +79,42 @@ struct TableFileTests {
         #expect(contents(reopened) == ["a": "one", "c": "three"])
     }
 
+    @Test("What is in a full table can be replaced and removed, and refusals rewrite nothing")
+    func full() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let bound: Int64 = 16 * 1024
+        let table = try TableFile(disk: disk, directory: "", name: "t", bytesMaximum: bound)
+        let padding = String(repeating: "p", count: 1_000)
+        var version: UInt64 = 0
+        var held = 0
+        while true {
+            version += 1
+            do throws(TableError) {
+                try table.put([change("k\(held)", version, padding)])
+                held += 1
+            } catch {
+                guard case .tooLarge = error else { throw error }
+                break
+            }
+        }
+        #expect(held == 14)
+        let before = try #require(disk.contents(of: "t"))
+        #expect(throws: TableError.self) { try table.put([change("new", version, padding)]) }
+        #expect(disk.contents(of: "t") == before)
+        // More often than there is room for without a rewrite.
+        for _ in 0..<40 {
+            version += 1
+            try table.put([change("k3", version, padding)])
+            #expect(try #require(disk.contents(of: "t")).count <= bound)
+        }
+        try table.put([TableFile.Change(key: "k3", version: version + 1, value: nil)])
+        try table.put([change("new", version + 2, padding)])
+        disk.restart()
+        let reopened = try TableFile(disk: disk, directory: "", name: "t", bytesMaximum: bound)
+        #expect(contents(reopened).count == held)
+        #expect(contents(reopened)["k3"] == nil)
+    }
+
     @Test("A failed sync fails all later puts until the table is opened anew")
     func failedSync() throws {
         let disk = SimulatedDisk(seed: 1)

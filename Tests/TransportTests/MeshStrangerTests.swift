@@ -221,6 +221,20 @@ private let joiner = Person(number: 3, cluster: "", role: .joiner, claimsNode: -
         let address = two.address
         try await one.use { _ = $0.connect(to: address) }
         try await one.wait { $0.failures == [.declined(.revoked)] }
+        #expect(try await one.on { $0.declined } == [NodeID(2)])
+        try await end(one, two)
+    }
+
+    /// A broker ends by the word of its members: nobody else's counts, whatever node id is claimed.
+    @Test func aRefusalBySomeoneWhoIsNoMemberNamesNobody() async throws {
+        let one = try await Running.start(alice)
+        let two = try await Running.start(bob)
+        let publicKey = alice.publicKey
+        try await two.on { _ = $0.trust.revoked.insert(publicKey) }
+        let address = two.address
+        try await one.use { _ = $0.connect(to: address) }
+        try await one.wait { $0.failures == [.declined(.revoked)] }
+        #expect(try await one.on { $0.declined } == [])
         try await end(one, two)
     }
 

@@ -11,6 +11,7 @@ enum Heard: Sendable {
     case opened(PeerInfo)
     case closed(PeerInfo, CloseReason)
     case failed(MeshAddress, LinkFailure)
+    case declined(NodeID, HandshakeRefusal)
     case message(ByteBuffer, MessageKind, StreamID, PeerInfo)
     case datagram(ByteBuffer, NodeID)
 }
@@ -49,6 +50,7 @@ final class TestBroker: MeshTransportDelegate {
     func linkFailed(_ address: MeshAddress, expecting: NodeID?, failure: LinkFailure) {
         note(.failed(address, failure))
     }
+    func declined(by node: NodeID, _ refusal: HandshakeRefusal) { note(.declined(node, refusal)) }
     func received(
         _ message: ByteBuffer, kind: MessageKind, stream: StreamID, from peer: PeerInfo
     ) { note(.message(message, kind, stream, peer)) }
@@ -95,6 +97,9 @@ final class TestBroker: MeshTransportDelegate {
     }
     var failures: [LinkFailure] {
         heard.compactMap { if case .failed(_, let failure) = $0 { failure } else { nil } }
+    }
+    var declined: [NodeID] {
+        heard.compactMap { if case .declined(let node, _) = $0 { node } else { nil } }
     }
     var messages: [(ByteBuffer, MessageKind, StreamID, PeerInfo)] {
         heard.compactMap { event in

@@ -6,16 +6,17 @@ import Transport
 
 /// What members told this broker that it can't be one any more, and how many of them.
 ///
-/// One member alone could end any broker with its word; where there are more, two must say so.
+/// One member alone could end any broker with its word; where there are more, two must say so. Each
+/// counts once, by the key that it proved: one that is reached at two addresses is one still.
 struct Fence {
-    private var witnesses: Set<MeshAddress> = []
+    private var witnesses: Set<NodeID> = []
     /// Whether enough of them said so: the broker is about to end.
     private(set) var isClosed = false
 
     private static let witnessesNeeded = 2
 
     /// True when this is the word that was missing.
-    mutating func close(by witness: MeshAddress, others: Int) -> Bool {
+    mutating func close(by witness: NodeID, others: Int) -> Bool {
         witnesses.insert(witness)
         guard !isClosed, witnesses.count >= min(Self.witnessesNeeded, max(1, others)) else {
             return false
@@ -68,10 +69,14 @@ extension MeshShell {
     }
 
     /// A member says why it does not take this broker.
-    func witness(_ refusal: HandshakeRefusal, at address: MeshAddress) {
+    func witness(_ refusal: HandshakeRefusal, by node: NodeID) {
         guard let reason = Fence.reason(refusal) else { return }
-        let others = reactor.plane?.mesh.peers.count ?? 0
-        guard fence.close(by: address, others: others) else { return }
+        // Those that are down can't say anything: with one of three away the other's word is
+        // enough, or both of two twins would serve on.
+        let others = reactor.plane?.mesh.peers.values.count {
+            $0.status != .dead && $0.status != .left
+        }
+        guard fence.close(by: node, others: others ?? 0) else { return }
         if refusal == .duplicateStore { skipBoot() }
         reactor.shared.progress.fenced(reason)
     }

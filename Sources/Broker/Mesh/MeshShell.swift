@@ -168,8 +168,7 @@ final class MeshShell: MeshTransportDelegate {
         replication.linkClosed(node)
         switch reason {
         case .duplicateStore:
-            let known = reactor.plane?.mesh.peers[node]?.description?.addresses.first
-            witness(.duplicateStore, at: known ?? peer.address)
+            witness(.duplicateStore, by: node)
             tell(.linkFailed(node, .closed))
         // What ends in order says nothing about the peer.
         case .idle, .superseded, .asked, .shuttingDown, .queueFull: return
@@ -177,11 +176,12 @@ final class MeshShell: MeshTransportDelegate {
         }
     }
 
+    func declined(by node: NodeID, _ refusal: HandshakeRefusal) { witness(refusal, by: node) }
+
     func linkFailed(
         _ address: MeshAddress, expecting: NodeID?, failure: Transport.LinkFailure
     ) {
         journal.note(.linkFailed(address, expecting, failure), at: reactor.now)
-        if case .declined(let refusal) = failure { witness(refusal, at: address) }
         guard let node = expecting else {
             if failure != .refused(.ownAddress), complaints.isNews(address, failure) {
                 reactor.events.seedFailed(address, failure)
