@@ -146,7 +146,14 @@ extension Control {
         }
         let slot = slot(of: request.groupID ?? "")
         guard slots[slot].isOwn, isLeased(slots[slot].partition, now: now) else {
-            effects.append(.reply(token: token, .group(request.refusal(.notCoordinator))))
+            // The register names this broker, which is about to find out whether that stands.
+            let topic = topics[TopicName.consumerOffsets]
+            let state = topic?.state(slots[slot].partition.index.rawValue)
+            let isNamed = state?.leader == identity.broker.id
+            effects.append(
+                .reply(
+                    token: token,
+                    .group(request.refusal(isNamed ? .coordinatorLoadInProgress : .notCoordinator))))
             return
         }
         let number = nextSerial()

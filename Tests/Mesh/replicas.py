@@ -35,7 +35,7 @@ class Writer(threading.Thread):
         self.producer = Producer({
             "bootstrap.servers": ",".join(broker.bootstrap for broker in mesh),
             "enable.idempotence": True, "acks": "all", "linger.ms": 1,
-            "message.timeout.ms": 60_000, "retry.backoff.ms": 20, "retry.backoff.max.ms": 100,
+            "message.timeout.ms": 60_000, "socket.timeout.ms": 2_000, "retry.backoff.ms": 20, "retry.backoff.max.ms": 100,
             "reconnect.backoff.max.ms": 200, **QUIET})
 
     def delivered(self, partition, number):

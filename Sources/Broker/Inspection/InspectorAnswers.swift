@@ -248,11 +248,10 @@ extension Inspector {
                 break
             }
             if question.verb == .revoke {
-                guard mesh.proposer.roster?.voters.contains(where: { $0.node == node }) != true
-                else {
+                guard mesh.hasQuorum(without: node) else {
                     answer.error =
-                        "member \(node.rawValue) votes: without it nothing could be decided any "
-                        + "more. Voters can't be revoked in this version"
+                        "member \(node.rawValue) votes, and without it too few voters are there "
+                        + "to decide anything: start the others first"
                     break
                 }
                 return revoke(node, answer, then: then)

@@ -168,11 +168,10 @@ extension Mesh {
     private mutating func admit(
         _ token: UInt64, _ claim: JoinClaim, as node: NodeID, attempt: Int
     ) {
-        // Whoever is held for dead may be replaced under its id; nobody else. One that left in
-        // order may be back in a moment, and a voter's promises are in the store that it had: the
-        // roster has to let it go first.
-        let isVoter = proposer.roster?.everyone.contains { $0.node == node } ?? true
-        let isGone = peers[node]?.status == .dead && !isVoter
+        // Whoever is held for dead may be replaced under its id; nobody else: one that left in
+        // order may be back in a moment. A voter's promises are in the store that it had: the new
+        // one does not vote until the roster says so, and the others have to decide that.
+        let isGone = peers[node]?.status == .dead && hasQuorum(without: node)
         propose(
             .joining(token, claim, node, attempt: attempt),
             [Self.admission(of: claim, as: node, mayReplace: isGone && claim.node == node)])

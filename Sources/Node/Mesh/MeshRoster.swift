@@ -142,6 +142,16 @@ extension Mesh {
         proposer.roster?.everyone.contains { $0.node == node } ?? false
     }
 
+    /// Whether those voters that are there decide without this one; so it is where it does not vote.
+    public func hasQuorum(without node: NodeID) -> Bool {
+        guard let roster = proposer.roster, isVoter(node) else { return true }
+        let left = roster.everyone.filter { voter in
+            voter.node != node
+                && (voter.node == identity.node || peers[voter.node]?.status == .alive)
+        }
+        return roster.isQuorum(left.map(\.id))
+    }
+
     /// Every reply is shown to whoever may have asked: each knows its own.
     mutating func hear(_ reply: PaxosReply, _ id: UInt64, from node: NodeID) {
         drive(proposer: .reply(from: node, requestID: id, reply))
