@@ -34,7 +34,7 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
         VoterMutation("jointInBothPhases", \.jointInBothPhases, .growth),
         VoterMutation("storesCounted", \.storesCounted, .wipes, from: 150),
         VoterMutation("rejoinersForget", \.rejoinersForget, .deletions, from: 420),
-        VoterMutation("floorChecked", \.floorChecked, .removals),
+        VoterMutation("floorChecked", \.floorChecked, .removals, from: 340),
         VoterMutation("floorChecked, by time", \.floorChecked, .timed),
         VoterMutation("heldMayBeAccepted", \.heldMayBeAccepted, .holds),
         VoterMutation("storeChecked", \.storeChecked, .wipes),
