@@ -79,7 +79,7 @@ import Testing
         #expect(
             bench.answer(.accept(.of(2), [Proposal(key: "held", value: b)]))
                 == .accepted(.of(2), [.accepted]))
-        var blank = Acceptor(cluster: "c", store: Bench.store)
+        var blank = Acceptor(cluster: "c", node: NodeID(1), store: Bench.store)
         var effects: [Acceptor.Effect] = []
         blank.handle(.loaded([]), into: &effects)
         blank.handle(.persistRefused(serial: 1), into: &effects)

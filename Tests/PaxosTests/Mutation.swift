@@ -30,7 +30,7 @@ struct Mutation: Sendable, CustomStringConvertible {
         Mutation("promiseOutlivesAccept", \.promiseOutlivesAccept, .usual, from: 0, misses: 141),
         Mutation("acceptRaisesPromise", \.acceptRaisesPromise, .usual, from: 0, misses: 2),
         Mutation("persistBeforeReply", \.persistBeforeReply, .crashes, from: 70, misses: 104),
-        Mutation("readsWaitForPersist", \.readsWaitForPersist, .single, from: 170, misses: 12),
+        Mutation("readsWaitForPersist", \.readsWaitForPersist, .single, from: 510, misses: 12),
         Mutation("storeChecked", \.storeChecked, .wipes, from: 20, misses: 34),
         Mutation("generationChecked", \.generationChecked, .newRoster, from: 0, misses: 658),
         Mutation("floorChecked", \.floorChecked, .removals, from: 160, misses: 7),

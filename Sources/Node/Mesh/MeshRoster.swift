@@ -1,8 +1,8 @@
 import Gossip
-import Model
+public import Model
 import NIOCore
 import OrderedCollections
-import Paxos
+public import Paxos
 
 /// What the control loop remembers of who should vote.
 struct RosterWatch {
