@@ -87,7 +87,8 @@ extension Acceptor {
         return answers
     }
 
-    /// Before the first roster change all values were accepted, which needs no promise to be higher.
+    /// Before the first roster change all values were accepted, which needs no promise to be
+    /// higher.
     private var mayHaveBeenGiven: Bool {
         rules.givenIsNotChosen && generation > RosterGeneration(1)
     }

@@ -22,7 +22,8 @@ enum Limits {
     static let clusterBytesMaximum = 64
     /// Nobody waits behind more rivals than a partition has replicas; further ones go together.
     static let rankMaximum = 8
-    /// A lease is 1.5 s, and a voter that has just started waits for a whole one: more is a mistake.
+    /// A lease is 1.5 s, and a voter that has just started waits for a whole one: more is a
+    /// mistake.
     static let holdMillisecondsMaximum: Int64 = 60_000
     /// Keys to look through for one page of a scan: a repair's page is one message.
     static let scanMaximum = registersPerMessage

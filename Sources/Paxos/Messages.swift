@@ -114,10 +114,10 @@ public struct PaxosReply: Hashable, Sendable {
 /// What became of one register's prepare.
 public enum PrepareAnswer: Hashable, Sendable {
     case promised(acceptedBallot: Ballot, value: ByteBuffer?)
-    /// Promised as well, but a promise above the accepted ballot was outstanding. The value may have
-    /// been given to this acceptor by a roster change in spite of that promise, so a quorum that
-    /// shows it does not show that it was chosen: it has to be accepted anew. Not said before the
-    /// first roster change, so that brokers from before understand every answer.
+    /// Promised as well, but a promise above the accepted ballot was outstanding. The value may
+    /// have been given to this acceptor by a roster change in spite of that promise, so a quorum
+    /// that shows it does not show that it was chosen: it has to be accepted anew. Not said before
+    /// the first roster change, so that brokers from before understand every answer.
     case overtaken(acceptedBallot: Ballot, value: ByteBuffer)
     case conflict(Conflict)
 }

@@ -151,8 +151,8 @@ public struct Proposer: Sendable {
         arm(into: &effects)
     }
 
-    /// A ballot for somebody who asks acceptors himself, as the sweeper does; nil where there is none
-    /// left. The proposer won't use it.
+    /// A ballot for somebody who asks acceptors himself, as the sweeper does; nil where there is
+    /// none left. The proposer won't use it.
     public mutating func reserveBallot(above ballot: Ballot) -> Ballot? {
         observe(ballot)
         guard counter < Limits.counterMaximum else { return nil }

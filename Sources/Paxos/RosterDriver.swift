@@ -1,7 +1,8 @@
 public import Model
 import NIOCore
 
-/// Changes who votes, or finishes or takes back a change that somebody began (reference, section 8).
+/// Changes who votes, or finishes or takes back a change that somebody began (reference, section
+/// 8).
 ///
 /// Pure, and owned by the broker's control loop, which runs one at a time. It asks acceptors
 /// itself, and has the register `roster` read and changed by the broker's one proposer. A voter is

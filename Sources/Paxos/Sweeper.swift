@@ -5,11 +5,12 @@ import NIOCore
 /// (reference, section 9).
 ///
 /// Pure, and owned by the broker's control loop, which runs one at a time. For up to 256 registers
-/// at once: identity with *all* voters at a ballot b, the floor raised to b at all of them, and only
-/// then the removal, which each of them refuses where anything happened above b. Its invariants:
+/// at once: identity with *all* voters at a ballot b, the floor raised to b at all of them, and
+/// only then the removal, which each of them refuses where anything happened above b. Its
+/// invariants:
 ///
-/// - nothing is removed anywhere before every voter refuses ballots up to b for ever: a message from
-///   before the tombstone can't bring the register back;
+/// - nothing is removed anywhere before every voter refuses ballots up to b for ever: a message
+///   from before the tombstone can't bring the register back;
 /// - nothing is swept during a roster change, whose first sealed voter ends it.
 ///
 /// A voter that does not answer delays the removal and nothing else. Promises for registers that

@@ -3,8 +3,8 @@ import NIOCore
 
 @testable import Paxos
 
-/// Section 9, steps (b) to (d), for one register and always in a hurry: identity with all voters, the floor on all
-/// voters, then the removal.
+/// Section 9, steps (b) to (d), for one register and always in a hurry: identity with all voters,
+/// the floor on all voters, then the removal.
 struct Collector {
     enum Step: Equatable {
         case prepare

@@ -84,8 +84,8 @@ import Testing
         #expect(isUndercut(rules))
     }
 
-    /// Voter 1 is left out while it holds a value; the register is deleted, removed below the floor,
-    /// and 1 comes back. Whether the value is seen again.
+    /// Voter 1 is left out while it holds a value; the register is deleted, removed below the
+    /// floor, and 1 comes back. Whether the value is seen again.
     private func isResurrected(_ rules: SafetyRules) -> Bool {
         var acceptors = Acceptors(rules)
         let value = [Proposal(key: "k", value: Envelope.bytes("deleted"))]

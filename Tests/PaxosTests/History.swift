@@ -34,8 +34,7 @@ struct History {
     }
 
     var isLinearizable: Bool {
-        // A read that was never answered explains and excludes nothing.
-        let operations = operations.filter { $0.kind != .read || $0.end != nil }
+        let operations = needed
         precondition(operations.count <= UInt128.bitWidth)
         var visited: Set<Node> = []
         var open = [Node(done: 0, state: nil)]
@@ -58,10 +57,29 @@ struct History {
         return false
     }
 
+    /// Without what explains and excludes nothing: reads that were never answered, and open appends
+    /// that nobody ever saw. Each of them would double the states to visit.
+    private var needed: [Operation] {
+        var seen: Set<UInt8> = []
+        for operation in operations {
+            if case .some(.some(let list)) = operation.seen { seen.formUnion(list) }
+        }
+        return operations.filter { operation in
+            guard operation.end == nil else { return true }
+            return switch operation.kind {
+            case .append(let id): seen.contains(id)
+            case .delete: true
+            case .read: false
+            }
+        }
+    }
+
     private func apply(_ operation: Operation, to state: [UInt8]?) -> [UInt8]?? {
         let next: [UInt8]?
         switch operation.kind {
         case .append(let id): next = (state ?? []) + [id]
+        // An open delete of nothing would have to be tried again where it does something.
+        case .delete where operation.end == nil && state == nil: return nil
         case .delete: next = nil
         case .read: next = state
         }

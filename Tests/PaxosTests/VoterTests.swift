@@ -24,6 +24,12 @@ struct VoterSearch: Sendable, CustomTestStringConvertible {
 
     static var isLong: Bool { ProcessInfo.processInfo.environment["SEEDS"] != nil }
 
+    /// `SEARCH=deletions` runs that kind alone.
+    static let chosen: [VoterSearch] = {
+        let name = ProcessInfo.processInfo.environment["SEARCH"]
+        return all.filter { name == nil || name == $0.name }
+    }()
+
     /// `SEEDS=0..100000 swift test -c release -Xswiftc -enable-testing --filter VoterTests` runs as
     /// many; the usual run is short.
     static let seeds: Range<UInt64> = {
@@ -36,7 +42,7 @@ struct VoterSearch: Sendable, CustomTestStringConvertible {
 
 /// Random schedules in which the voters change.
 @Suite struct VoterTests {
-    @Test(arguments: VoterSearch.all)
+    @Test(arguments: VoterSearch.chosen)
     func registersAreLinearizable(search: VoterSearch) {
         var total = VoterTotals()
         for seed in VoterSearch.seeds {
