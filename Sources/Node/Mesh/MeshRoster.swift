@@ -2,7 +2,7 @@ import Gossip
 public import Model
 import NIOCore
 import OrderedCollections
-public import Paxos
+import Paxos
 
 /// What the control loop remembers of who should vote.
 struct RosterWatch {
