@@ -141,7 +141,9 @@ extension Control {
         _ request: GroupRequest, _ token: UInt64, now: Now, into effects: inout [Effect]
     ) {
         guard !slots.isEmpty else {
-            effects.append(.reply(token: token, .group(request.refusal(.coordinatorNotAvailable))))
+            // Whoever sent the client here knows of slots that this broker will hear of in a moment.
+            effects.append(
+                .reply(token: token, .group(request.refusal(.coordinatorLoadInProgress))))
             return
         }
         let slot = slot(of: request.groupID ?? "")

@@ -49,7 +49,7 @@ import Testing
         var bench = ControlBench()
         bench.effects = []
         bench.request(1, commit("g", 5))
-        #expect(commitError(bench.take().groupReplies.last) == .coordinatorNotAvailable)
+        #expect(commitError(bench.take().groupReplies.last) == .coordinatorLoadInProgress)
         bench.request(2, .listGroups(GroupRequest.List()))
         #expect(bench.take().replies.count == 1, "there are no groups to list")
         bench.request(3, .coordinators(groups: ["g"]))
