@@ -6,7 +6,7 @@ import Replication
 /// stand.
 extension Control {
     /// The replicas as they are now: those that are not doubted may be elected.
-    private func electionMembers(_ state: PartitionState) -> [ElectionMember] {
+    func electionMembers(_ state: PartitionState) -> [ElectionMember] {
         state.replicas.compactMap { node in
             copies[node].map { copy in
                 ElectionMember(
@@ -32,15 +32,14 @@ extension Control {
     mutating func reviewLeaders(now: Now) {
         for name in (placed[identity.broker.id] ?? []).sorted() {
             guard let entry = topics[name] else { continue }
-            for index in entry.partitions.indices where entry.partitions[index].replicas.count > 1
-            {
+            for index in entry.partitions.indices where entry.partitions[index].replicas.count > 1 {
                 reviewLeader(
                     entry.partition(Int32(index)), entry.partitions[index], now: now.instant)
             }
         }
     }
 
-    private mutating func reviewLeader(
+    mutating func reviewLeader(
         _ partition: TopicPartition, _ state: PartitionState, now: Instant
     ) {
         let own = ownReplica
@@ -61,7 +60,7 @@ extension Control {
         openCampaign(partition, state, rank: rank, now: now)
     }
 
-    private mutating func openCampaign(
+    mutating func openCampaign(
         _ partition: TopicPartition, _ state: PartitionState, rank: Int, now: Instant
     ) {
         if campaigns[partition]?.leaderEpoch == state.leaderEpoch {
@@ -210,205 +209,11 @@ extension Control {
     /// How long after a read that no majority answered the next one is made.
     private static let confirmAgainMilliseconds: Int64 = 200
 
-    private mutating func takeOn(
+    mutating func takeOn(
         _ partition: TopicPartition, now: Now, into effects: inout [Effect]
     ) {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }) else { return }
         assume(entry, partition.index.rawValue, into: &effects)
         slotMoved(partition, now: now, into: &effects)
-    }
-
-    // MARK: Giving way
-
-    /// Whether this broker gave up the leadership that a state names, or may have.
-    func hasYielded(_ partition: TopicPartition, _ state: PartitionState) -> Bool {
-        state.leader == identity.broker.id
-            && yielded[partition].map { $0 >= state.leaderEpoch } ?? false
-    }
-
-    /// Voters hold back what this broker proposes: under it lies a rival's election that a voter has
-    /// accepted, and that deposes this broker. It would lie there for as long as this broker's lease
-    /// is renewed, so it gives way: it stops serving, and then agrees.
-    mutating func yield(_ partition: TopicPartition, into effects: inout [Effect]) {
-        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
-            let state = entry.state(partition.index.rawValue),
-            state.leader == identity.broker.id, !hasYielded(partition, state)
-        else { return }
-        let wasLed = confirmed[partition] == state.leaderEpoch
-        yielded[partition] = state.leaderEpoch
-        guard wasLed else { return agree(partition, entry, into: &effects) }
-        yielding.insert(partition)
-        assume(entry, partition.index.rawValue, into: &effects)
-    }
-
-    mutating func stoodDown(_ partition: TopicPartition, into effects: inout [Effect]) {
-        guard yielding.remove(partition) != nil,
-            let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
-        else { return }
-        agree(partition, entry, into: &effects)
-    }
-
-    private mutating func agree(
-        _ partition: TopicPartition, _ entry: TopicEntry, into effects: inout [Effect]
-    ) {
-        guard let state = entry.state(partition.index.rawValue),
-            let initial = initial(of: partition, entry)
-        else { return }
-        let number = nextSerial()
-        changes[number] = PendingChange(
-            kind: .agreement(partition), token: nil, names: [], outcomes: [])
-        let change = PartitionChange(
-            .agree(ownReplica), initial: initial, expecting: state.partitionEpoch,
-            minInSync: entry.configuration.minInSync)
-        effects.append(
-            .propose(
-                number,
-                [
-                    RegisterProposal(
-                        key: PartitionRegister.key(partition), operation: .partition(change))
-                ]))
-    }
-
-    /// Looks again at who leads one partition.
-    mutating func reviewLeader(of partition: TopicPartition, now: Now) {
-        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
-            let state = entry.state(partition.index.rawValue), state.replicas.count > 1
-        else { return }
-        reviewLeader(partition, state, now: now.instant)
-    }
-
-    // MARK: All lost at once
-
-    /// How long a store that was asked may take before it is asked again: it may be starting.
-    private static let inquireMilliseconds: Int64 = 500
-
-    /// Nobody holds everything for sure: once all electable members have said what their recorded
-    /// stores hold, the longest log leads (design, section 5).
-    private mutating func reviewLost(
-        _ partition: TopicPartition, _ state: PartitionState, now: Instant
-    ) {
-        guard state.electable.contains(where: { $0.node == identity.broker.id }) else { return }
-        if inquiries[partition] == nil {
-            inquiries[partition] = []
-            inquireAt = min(inquireAt ?? now, now)
-        }
-        guard isWinner(partition, state) else { return }
-        openCampaign(partition, state, rank: 0, now: now)
-    }
-
-    /// Whether the answers that there are make this broker the one to be elected.
-    private func isWinner(_ partition: TopicPartition, _ state: PartitionState) -> Bool {
-        let outcome = state.elect(
-            ownReplica, expecting: state.partitionEpoch, members: electionMembers(state),
-            answers: inquiries[partition] ?? [], minInSync: 1)
-        if case .success = outcome { return true }
-        return false
-    }
-
-    /// Asks everybody whose store has not answered yet, for all partitions at once.
-    mutating func inquire(now: Now, into effects: inout [Effect]) {
-        guard let due = inquireAt, due <= now.instant else { return }
-        inquireAt = nil
-        var wanted: OrderedDictionary<NodeID, [TopicPartition]> = [:]
-        for (partition, answers) in inquiries {
-            guard let state = topics.name(of: partition.topic).flatMap({ topics[$0] })?
-                .state(partition.index.rawValue)
-            else { continue }
-            for member in state.electable
-            where !answers.contains(where: { $0.id == copies[member.node] }) {
-                wanted[member.node, default: []].append(partition)
-            }
-        }
-        guard !wanted.isEmpty else { return }
-        inquireAt = now.instant.advanced(byMilliseconds: Self.inquireMilliseconds)
-        for (node, partitions) in wanted {
-            let step = ReplicationLimits.entriesPerMessage
-            for start in stride(from: 0, to: partitions.count, by: step) {
-                let end = min(partitions.count, start + step)
-                effects.append(.inquire(node, Array(partitions[start..<end])))
-            }
-        }
-    }
-
-    /// An answer counts for the copy that the broker is now, and until it is another.
-    mutating func hear(_ holdings: [Holding], of copy: ReplicaID, now: Now) {
-        guard copies[copy.node] == copy else { return }
-        for holding in holdings {
-            let partition = holding.partition
-            guard inquiries[partition] != nil,
-                let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
-                let state = entry.state(partition.index.rawValue)
-            else { continue }
-            inquiries[partition]?.removeAll { $0.id.node == copy.node }
-            inquiries[partition]?.append(
-                StoreAnswer(id: copy, lastEpoch: holding.lastEpoch, end: holding.end))
-            reviewLeader(partition, state, now: now.instant)
-        }
-    }
-
-    // MARK: Standing leaderships
-
-    /// Reads every register that names this broker as leader, in a way that nothing older can still
-    /// be chosen afterwards.
-    mutating func confirmLeaderships(_ serial: UInt64, into effects: inout [Effect]) {
-        var partitions: [TopicPartition] = []
-        for name in (placed[identity.broker.id] ?? []).sorted() {
-            guard let entry = topics[name] else { continue }
-            for index in entry.partitions.indices {
-                let state = entry.partitions[index]
-                guard state.leader == identity.broker.id,
-                    state.replicas.count > 1 || states[entry.partition(Int32(index))] != nil
-                else { continue }
-                partitions.append(entry.partition(Int32(index)))
-            }
-        }
-        guard !partitions.isEmpty else {
-            effects.append(.leadershipsConfirmed(serial, isComplete: true))
-            return
-        }
-        confirm(partitions, serial, into: &effects)
-    }
-
-    private mutating func confirm(
-        _ partitions: [TopicPartition], _ serial: UInt64?, into effects: inout [Effect]
-    ) {
-        let number = nextSerial()
-        changes[number] = PendingChange(
-            kind: .confirmation(partitions, serial), token: nil, names: [], outcomes: [])
-        effects.append(
-            .propose(
-                number,
-                partitions.map {
-                    RegisterProposal(key: PartitionRegister.key($0), operation: .confirm)
-                }))
-    }
-
-    mutating func confirmed(
-        _ partitions: [TopicPartition], _ decisions: [Decision], _ serial: UInt64?, now: Now,
-        into effects: inout [Effect]
-    ) {
-        var isComplete = true
-        for (partition, decision) in zip(partitions, decisions) {
-            // What the register holds was learned before this was said.
-            guard case .refused(.confirmed, _) = decision else {
-                isComplete = false
-                if case .held = decision { yield(partition, into: &effects) }
-                if serial == nil { unconfirmed.append(partition) }
-                continue
-            }
-            let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
-            guard let state = entry?.state(partition.index.rawValue),
-                state.leader == identity.broker.id
-            else { continue }
-            confirmed[partition] = state.leaderEpoch
-            takeOn(partition, now: now, into: &effects)
-        }
-        if !unconfirmed.isEmpty {
-            confirmAgainAt = now.instant.advanced(
-                byMilliseconds: Self.confirmAgainMilliseconds)
-        }
-        if let serial {
-            effects.append(.leadershipsConfirmed(serial, isComplete: isComplete))
-        }
     }
 }

@@ -155,7 +155,8 @@ extension Control {
             effects.append(
                 .reply(
                     token: token,
-                    .group(request.refusal(isNamed ? .coordinatorLoadInProgress : .notCoordinator))))
+                    .group(request.refusal(isNamed ? .coordinatorLoadInProgress : .notCoordinator)))
+            )
             return
         }
         let number = nextSerial()

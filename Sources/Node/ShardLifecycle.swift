@@ -170,7 +170,8 @@ extension Shard {
             let high = partitions[slot].committed
             // A follower drops what its leader drops.
             if partitions[slot].machine.leadership != nil,
-                let task = partitions[slot].log.applyRetention(now: now, upTo: high) {
+                let task = partitions[slot].log.applyRetention(now: now, upTo: high)
+            {
                 run(.delete(id, task, []), slot, into: &effects)
             } else if let task = partitions[slot].log.beginCompaction(now: now, upTo: high) {
                 run(.compact(id, task), slot, into: &effects)

@@ -49,7 +49,9 @@ extension Shard {
         }
         guard state.replicas.contains(from) else { return refuse(.notReplica) }
         let log = partitions[slot].log
-        let found = log.endOffset(for: request.lastEpoch).map { (epoch: $0.epoch, end: $0.endOffset) }
+        let found = log.endOffset(for: request.lastEpoch).map {
+            (epoch: $0.epoch, end: $0.endOffset)
+        }
         let agreement = FollowerStream.answer(
             request, logStart: log.startOffset, logEnd: log.endOffset, found: found)
         effects.append(
@@ -118,7 +120,9 @@ extension Shard {
         let end = partitions[slot].log.endOffset
         let node = partitions[slot].streams[place].replica.node
         guard inFlight[node, default: 0] < followerBytes else {
-            if partitions[slot].streams[place].next < end { starved[node, default: []].append(slot) }
+            if partitions[slot].streams[place].next < end {
+                starved[node, default: []].append(slot)
+            }
             return
         }
         while let send = partitions[slot].streams[place].read(logEnd: end, hotFrom: .zero) {

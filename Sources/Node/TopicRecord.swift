@@ -82,7 +82,9 @@ public struct TopicRecord: Hashable, Sendable {
     public init(decoding bytes: ByteBuffer, home: NodeID? = nil) throws(DecodeError) {
         var bytes = bytes
         guard let version: UInt8 = bytes.readInteger() else { throw .truncated }
-        guard version == 3 || version == 2 || (version == 1 && home != nil) else { throw .version(version) }
+        guard version == 3 || version == 2 || (version == 1 && home != nil) else {
+            throw .version(version)
+        }
         guard let high: UInt64 = bytes.readInteger(), let low: UInt64 = bytes.readInteger() else {
             throw .truncated
         }

@@ -35,7 +35,8 @@ class Writer(threading.Thread):
         self.producer = Producer({
             "bootstrap.servers": ",".join(broker.bootstrap for broker in mesh),
             "enable.idempotence": True, "acks": "all", "linger.ms": 1,
-            "message.timeout.ms": 60_000, "socket.timeout.ms": 2_000, "retry.backoff.ms": 20, "retry.backoff.max.ms": 100,
+            "message.timeout.ms": 60_000, "socket.timeout.ms": 2_000, "retry.backoff.ms": 20,
+            "retry.backoff.max.ms": 100,
             "reconnect.backoff.max.ms": 200, **QUIET})
 
     def delivered(self, partition, number):
@@ -112,13 +113,16 @@ def read_all(broker, topic, writer, deadline=60):
                 TopicPartition(topic, partition), timeout=20)[1]
         consumer.assign([TopicPartition(topic, partition, 0) for partition in found])
         until = time.monotonic() + deadline
-        def isShort():
-            return any(max(log, default=-1) < ends[partition] - 1 for partition, log in found.items())
-        while isShort() and time.monotonic() < until:
+
+        def is_short():
+            return any(max(log, default=-1) < ends[number] - 1 for number, log in found.items())
+
+        while is_short() and time.monotonic() < until:
             for message in consumer.consume(500, 0.5):
                 check(message.error() is None, f"consuming: {message.error()}")
                 found[message.partition()][message.offset()] = message.value().decode()
-        check(not isShort(), f"read to {[max(log, default=-1) for log in found.values()]} of {ends}")
+        reached = [max(log, default=-1) for log in found.values()]
+        check(not is_short(), f"read to {reached} of {ends}")
     finally:
         consumer.close()
     return found
@@ -134,7 +138,7 @@ def await_in_sync(mesh, topic, copies=3, deadline=30):
 
 @case
 def killed_leaders_lose_nothing(stage):
-    """Each of three brokers is killed and started again while a producer goes on: nothing is lost."""
+    """Each of three brokers is killed and started again under a producer: nothing is lost."""
     with Mesh(3, stage.binary) as mesh:
         mesh.start()
         wait_until(lambda: len(mesh[1].info()["voters"]) == 3, 10, "three voters", 0.05)
@@ -182,7 +186,7 @@ def all_killed_at_once_lose_nothing(stage):
 
 @case
 def a_paused_leader_is_replaced(stage):
-    """SIGSTOP for ten seconds: others lead; the paused one comes back as a follower, nothing is lost."""
+    """SIGSTOP for eight seconds: others lead; the paused one comes back as a follower."""
     with Mesh(3, stage.binary) as mesh:
         mesh.start()
         wait_until(lambda: len(mesh[1].info()["voters"]) == 3, 10, "three voters", 0.05)

@@ -257,7 +257,8 @@ struct NodeProcess {
         case .inquire: break  // Nothing here has a second copy.
         case .lease(let until):
             for index in shards.indices { driveShard(index, .lease(until: until)) }
-        case .propose, .read, .leadershipsConfirmed: preconditionFailure("these stay within the control plane")
+        case .propose, .read, .leadershipsConfirmed:
+            preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
         case .assume(let partition, let role): post(.assume(partition, role), to: partition)
         case .proposalEnded(let partition, let serial, let isUnknown):

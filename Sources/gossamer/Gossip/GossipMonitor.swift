@@ -82,7 +82,8 @@ enum EventKinds {
         "helpersAsked", "isolated", "joined", "linkAnswered", "linkFailed", "linkProbed",
         "malformed", "malformedAdmission", "outOfPlace", "probeFailed", "probeUnanswered",
         "refusedBytes", "refuted", "refutedOwn", "rejoined", "restarted", "revoked",
-        "rosterLearned", "rosterProgress", "rosterChanged", "outOfTurn", "beginningDelayed", "splitVersion", "suspected",
+        "rosterLearned", "rosterProgress", "rosterChanged", "outOfTurn", "beginningDelayed",
+        "splitVersion", "suspected",
         "suspicionWithheld", "traced",
         "valueApplied", "valueDoubted", "valueWanted",
     ]

@@ -55,12 +55,15 @@ extension Setting {
         },
         Setting("defaults.replicas", show: { auto($0.broker.defaults.replicas) }) {
             value, settings throws(Expectation) in
-            settings.broker.defaults.replicas = try isAuto(value)
+            settings.broker.defaults.replicas =
+                try isAuto(value)
                 ? nil : integer(value, 1...TopicRules.maximumReplicas)
         },
-        Setting("defaults.minInsyncReplicas", show: { auto($0.broker.defaults.minInsyncReplicas) }) {
+        Setting("defaults.minInsyncReplicas", show: { auto($0.broker.defaults.minInsyncReplicas) })
+        {
             value, settings throws(Expectation) in
-            settings.broker.defaults.minInsyncReplicas = try isAuto(value)
+            settings.broker.defaults.minInsyncReplicas =
+                try isAuto(value)
                 ? nil : integer(value, 1...Int(TopicRules.maximumReplicas))
         },
         Setting("defaults.flush", show: { $0.broker.defaults.flush.rawValue }) {

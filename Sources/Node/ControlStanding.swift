@@ -1,0 +1,132 @@
+import Model
+import OrderedCollections
+import Replication
+
+/// Which leaderships of this broker stand: found out before it serves by them, and given up where a
+/// rival's election lies in their way.
+extension Control {
+    // MARK: Giving way
+
+    /// Whether this broker gave up the leadership that a state names, or may have.
+    func hasYielded(_ partition: TopicPartition, _ state: PartitionState) -> Bool {
+        state.leader == identity.broker.id
+            && yielded[partition].map { $0 >= state.leaderEpoch } ?? false
+    }
+
+    /// Voters hold back what this broker proposes: under it lies a rival's election that a voter has
+    /// accepted, and that deposes this broker. It would lie there for as long as this broker's lease
+    /// is renewed, so it gives way: it stops serving, and then agrees.
+    mutating func yield(_ partition: TopicPartition, into effects: inout [Effect]) {
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+            let state = entry.state(partition.index.rawValue),
+            state.leader == identity.broker.id, !hasYielded(partition, state)
+        else { return }
+        let wasLed = confirmed[partition] == state.leaderEpoch
+        yielded[partition] = state.leaderEpoch
+        guard wasLed else { return agree(partition, entry, into: &effects) }
+        yielding.insert(partition)
+        assume(entry, partition.index.rawValue, into: &effects)
+    }
+
+    mutating func stoodDown(_ partition: TopicPartition, into effects: inout [Effect]) {
+        guard yielding.remove(partition) != nil,
+            let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
+        else { return }
+        agree(partition, entry, into: &effects)
+    }
+
+    private mutating func agree(
+        _ partition: TopicPartition, _ entry: TopicEntry, into effects: inout [Effect]
+    ) {
+        guard let state = entry.state(partition.index.rawValue),
+            let initial = initial(of: partition, entry)
+        else { return }
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .agreement(partition), token: nil, names: [], outcomes: [])
+        let change = PartitionChange(
+            .agree(ownReplica), initial: initial, expecting: state.partitionEpoch,
+            minInSync: entry.configuration.minInSync)
+        effects.append(
+            .propose(
+                number,
+                [
+                    RegisterProposal(
+                        key: PartitionRegister.key(partition), operation: .partition(change))
+                ]))
+    }
+
+    /// Looks again at who leads one partition.
+    mutating func reviewLeader(of partition: TopicPartition, now: Now) {
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+            let state = entry.state(partition.index.rawValue), state.replicas.count > 1
+        else { return }
+        reviewLeader(partition, state, now: now.instant)
+    }
+
+    // MARK: Standing leaderships
+
+    /// Reads every register that names this broker as leader, in a way that nothing older can still
+    /// be chosen afterwards.
+    mutating func confirmLeaderships(_ serial: UInt64, into effects: inout [Effect]) {
+        var partitions: [TopicPartition] = []
+        for name in (placed[identity.broker.id] ?? []).sorted() {
+            guard let entry = topics[name] else { continue }
+            for index in entry.partitions.indices {
+                let state = entry.partitions[index]
+                guard state.leader == identity.broker.id,
+                    state.replicas.count > 1 || states[entry.partition(Int32(index))] != nil
+                else { continue }
+                partitions.append(entry.partition(Int32(index)))
+            }
+        }
+        guard !partitions.isEmpty else {
+            effects.append(.leadershipsConfirmed(serial, isComplete: true))
+            return
+        }
+        confirm(partitions, serial, into: &effects)
+    }
+
+    mutating func confirm(
+        _ partitions: [TopicPartition], _ serial: UInt64?, into effects: inout [Effect]
+    ) {
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .confirmation(partitions, serial), token: nil, names: [], outcomes: [])
+        effects.append(
+            .propose(
+                number,
+                partitions.map {
+                    RegisterProposal(key: PartitionRegister.key($0), operation: .confirm)
+                }))
+    }
+
+    mutating func confirmed(
+        _ partitions: [TopicPartition], _ decisions: [Decision], _ serial: UInt64?, now: Now,
+        into effects: inout [Effect]
+    ) {
+        var isComplete = true
+        for (partition, decision) in zip(partitions, decisions) {
+            // What the register holds was learned before this was said.
+            guard case .refused(.confirmed, _) = decision else {
+                isComplete = false
+                if case .held = decision { yield(partition, into: &effects) }
+                if serial == nil { unconfirmed.append(partition) }
+                continue
+            }
+            let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
+            guard let state = entry?.state(partition.index.rawValue),
+                state.leader == identity.broker.id
+            else { continue }
+            confirmed[partition] = state.leaderEpoch
+            takeOn(partition, now: now, into: &effects)
+        }
+        if !unconfirmed.isEmpty {
+            confirmAgainAt = now.instant.advanced(
+                byMilliseconds: Self.confirmAgainMilliseconds)
+        }
+        if let serial {
+            effects.append(.leadershipsConfirmed(serial, isComplete: isComplete))
+        }
+    }
+}
