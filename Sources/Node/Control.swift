@@ -106,7 +106,7 @@ public struct Control {
     var topics = TopicTable()
     /// Which topics were placed on a broker: what a change of its copies is about.
     var placed: [NodeID: Set<String>] = [:]
-    /// The registers of partitions that were written, all of them of topics in the table or to come.
+    /// The registers of partitions that were written: of topics in the table, or to come.
     var states: [TopicPartition: PartitionState] = [:]
     /// Leaderships of this broker that are known to stand, by the epoch of each.
     var confirmed: [TopicPartition: LeaderEpoch] = [:]

@@ -186,8 +186,8 @@ extension Control {
         noteUnconfirmed(partition, state)
     }
 
-    /// A register, or a placement, names this broker: whether that stands is found out at the end of
-    /// this input, for all of them at once. What it was elected to by its own proposal stands.
+    /// A register, or a placement, names this broker: whether that stands is found out at the end
+    /// of this input, for all of them at once. What its own proposal elected it to stands.
     mutating func noteUnconfirmed(_ partition: TopicPartition, _ state: PartitionState) {
         guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
             state.replicas.count > 1 || states[partition] != nil,

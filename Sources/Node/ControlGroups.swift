@@ -141,7 +141,7 @@ extension Control {
         _ request: GroupRequest, _ token: UInt64, now: Now, into effects: inout [Effect]
     ) {
         guard !slots.isEmpty else {
-            // Whoever sent the client here knows of slots that this broker will hear of in a moment.
+            // Whoever sent the client here knows of slots that this broker will hear of soon.
             effects.append(
                 .reply(token: token, .group(request.refusal(.coordinatorLoadInProgress))))
             return

@@ -13,8 +13,8 @@ extension Control {
         return min(Self.replicasWanted, members.count)
     }
 
-    /// Spreads partitions over the brokers that are there, those that lead least first. `loads` keeps
-    /// what the partitions of one request add.
+    /// Spreads partitions over the brokers that are there, those that lead least first. `loads`
+    /// keeps what the partitions of one request add.
     func place(
         first: Int, count: Int, replicas: Int, _ loads: inout [NodeID: Int]?
     ) -> [[ReplicaID]] {

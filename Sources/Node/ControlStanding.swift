@@ -13,9 +13,9 @@ extension Control {
             && yielded[partition].map { $0 >= state.leaderEpoch } ?? false
     }
 
-    /// Voters hold back what this broker proposes: under it lies a rival's election that a voter has
-    /// accepted, and that deposes this broker. It would lie there for as long as this broker's lease
-    /// is renewed, so it gives way: it stops serving, and then agrees.
+    /// Voters hold back what this broker proposes: under it lies a rival's election that a voter
+    /// has accepted, and that deposes this broker. It would lie there for as long as this broker's
+    /// lease is renewed, so it gives way: it stops serving, and then agrees.
     mutating func yield(_ partition: TopicPartition, into effects: inout [Effect]) {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
             let state = entry.state(partition.index.rawValue),

@@ -2,8 +2,8 @@ public import Model
 public import Replication
 
 extension PartitionState {
-    /// Where a consumer in `rack` reads best: at the leader if it is in that rack, else at the first
-    /// of `readable` that is, else at the leader (KIP-392); nil where nobody leads.
+    /// Where a consumer in `rack` reads best: at the leader if it is in that rack, else at the
+    /// first of `readable` that is, else at the leader (KIP-392); nil where nobody leads.
     ///
     /// The first in the order of placement, so that whoever asks hears the same; placements rotate,
     /// which spreads the consumers.

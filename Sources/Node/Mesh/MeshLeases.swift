@@ -58,8 +58,8 @@ extension Mesh {
     }
 
     /// For how long this voter must not accept a value, because it deposes a leader whose lease it
-    /// granted. One that it may accept is noted before it is: the deposed leader's next grant counts
-    /// only once that leader has asked whether it still leads.
+    /// granted. One that it may accept is noted before it is: the deposed leader's next grant
+    /// counts only once that leader has asked whether it still leads.
     static func heldMilliseconds(
         _ question: LeaseQuestion, _ book: inout LeaseBook, now: Instant
     ) -> Int64 {

@@ -142,7 +142,7 @@ extension Mesh {
         proposer.roster?.everyone.contains { $0.node == node } ?? false
     }
 
-    /// Whether those voters that are there decide without this one; so it is where it does not vote.
+    /// Whether those voters that are there decide without this one, which may be no voter.
     public func hasQuorum(without node: NodeID) -> Bool {
         guard let roster = proposer.roster, isVoter(node) else { return true }
         let left = roster.everyone.filter { voter in
