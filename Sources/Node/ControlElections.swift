@@ -206,9 +206,6 @@ extension Control {
         confirm(partitions, nil, into: &effects)
     }
 
-    /// How long after a read that no majority answered the next one is made.
-    private static let confirmAgainMilliseconds: Int64 = 200
-
     mutating func takeOn(
         _ partition: TopicPartition, now: Now, into effects: inout [Effect]
     ) {

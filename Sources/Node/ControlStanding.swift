@@ -66,6 +66,9 @@ extension Control {
 
     // MARK: Standing leaderships
 
+    /// How long after a read that no majority answered the next one is made.
+    private static let confirmAgainMilliseconds: Int64 = 200
+
     /// Reads every register that names this broker as leader, in a way that nothing older can still
     /// be chosen afterwards.
     mutating func confirmLeaderships(_ serial: UInt64, into effects: inout [Effect]) {

@@ -105,7 +105,7 @@ struct ConfigurationTests {
             ("limits: 5", "expected keys below it"),
             ("rack: { a: 1 }", "expected a value and not keys"),
             ("defaults: { flush: never }", "expected one of async, interval, sync"),
-            ("defaults: { replicas: 1, minInsyncReplicas: 3 }", "expected at most defaults.replicas"),
+            ("defaults: { replicas: 1, minInsyncReplicas: 3 }", "at most defaults.replicas"),
             ("limits: { idle: 5 }", "expected a duration, for example 250ms"),
             ("just text", "g.yaml: not a YAML mapping"),
         ] as [(String, String)])
