@@ -162,15 +162,27 @@ extension Control {
                 guard let bytes = value.value,
                     let state = try? PartitionState(decoding: bytes),
                     state.leader == identity.broker.id
-                else { continue }
+                else {
+                    electionMissed(partition, now: now)
+                    continue
+                }
                 confirmed[partition] = state.leaderEpoch
                 takeOn(partition, now: now, into: &effects)
             case .held(let milliseconds):
                 drive(partition, .held(milliseconds: milliseconds), now: now.instant)
-            case .refused, .notChosen, .unknown:
-                drive(partition, .failed, now: now.instant)
+            case .refused, .notChosen, .unknown: electionMissed(partition, now: now)
             }
         }
+    }
+
+    /// This proposal was not chosen; an earlier one, which voters held back when some had accepted
+    /// it, may have been settled by it: then the register names this broker, and nobody has looked
+    /// yet whether that stands.
+    private mutating func electionMissed(_ partition: TopicPartition, now: Now) {
+        drive(partition, .failed, now: now.instant)
+        let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
+        guard let state = entry?.state(partition.index.rawValue) else { return }
+        noteUnconfirmed(partition, state)
     }
 
     /// A register says something new: a campaign may be over, or have to begin; and where it names

@@ -1,0 +1,76 @@
+import Model
+import NIOCore
+import Replication
+import Testing
+
+@testable import Node
+
+/// When a broker leads in another's place, as the control machine decides it.
+@Suite struct ControlElectionTests {
+    private let id = TopicID(high: 3, low: 3)
+    private var partition: TopicPartition { TopicPartition(topic: id, index: PartitionIndex(0)) }
+    private let copies = (1...3).map {
+        ReplicaID(node: NodeID($0), admission: AdmissionNumber(1), logEpoch: BootEpoch(0))
+    }
+
+    private func members(doubting doubted: Int32?) -> [BrokerMember] {
+        (1...3).map {
+            BrokerMember(
+                entry: ControlBench.broker($0), admission: AdmissionNumber(1),
+                epoch: LeaderEpoch(0), isDoubted: $0 == doubted)
+        }
+    }
+
+    /// Broker 1, which backs up what broker 2 leads, and has just begun to doubt it.
+    private func doubting() -> ControlBench {
+        var bench = ControlBench()
+        bench.handle(.members(members(doubting: nil)))
+        let record = TopicRecord(
+            id: id, placement: [[copies[1], copies[0], copies[2]]], overrides: [:])
+        bench.handle(.learned([bench.registers.put("topic/t", record.encoded())]))
+        bench.openAll()
+        bench.effects = []
+        bench.handle(.members(members(doubting: 2)))
+        return bench
+    }
+
+    private func roles(_ effects: [Control.Effect]) -> [PartitionRole] {
+        effects.compactMap { if case .assume(_, let role) = $0 { role } else { nil } }
+    }
+
+    @Test func theFirstInSyncReplicaLeadsWhereTheLeaderIsDoubted() throws {
+        var bench = doubting()
+        bench.settle()
+        let state = try #require(bench.view?.topic(named: "t")?.state(0))
+        #expect(state.leader == NodeID(1) && state.leaderEpoch == LeaderEpoch(1))
+        guard case .leads(_, let copy, _)? = roles(bench.take()).last else {
+            Issue.record("it was elected and does not lead")
+            return
+        }
+        #expect(copy == copies[0])
+    }
+
+    /// Voters accepted the first proposal and said that they held it back; the next one settles it,
+    /// and is refused because it finds itself elected.
+    @Test func anElectionThatASecondProposalSettlesIsLedToo() throws {
+        var bench = doubting()
+        guard case .propose(let number, let proposals)? = bench.writes.first else {
+            Issue.record("no campaign")
+            return
+        }
+        bench.writes = []
+        let first = bench.registers.decide(proposals[0])
+        let elected = try #require(first.chosen)
+        bench.handle(.learned([elected]))
+        bench.handle(
+            .decided(
+                number,
+                [.refused(.partition(.changed(PartitionEpoch(1))), current: elected)]))
+        bench.settle()
+        guard case .leads(let state, _, _)? = roles(bench.take()).last else {
+            Issue.record("it is named and does not lead")
+            return
+        }
+        #expect(state.leaderEpoch == LeaderEpoch(1))
+    }
+}
