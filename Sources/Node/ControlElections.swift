@@ -163,23 +163,25 @@ extension Control {
                     let state = try? PartitionState(decoding: bytes),
                     state.leader == identity.broker.id
                 else {
-                    electionMissed(partition, now: now)
+                    electionMissed(partition, .failed, now: now)
                     continue
                 }
                 confirmed[partition] = state.leaderEpoch
                 takeOn(partition, now: now, into: &effects)
             case .held(let milliseconds):
-                drive(partition, .held(milliseconds: milliseconds), now: now.instant)
-            case .refused, .notChosen, .unknown: electionMissed(partition, now: now)
+                electionMissed(partition, .held(milliseconds: milliseconds), now: now)
+            case .refused, .notChosen, .unknown: electionMissed(partition, .failed, now: now)
             }
         }
     }
 
     /// This proposal was not chosen; an earlier one, which voters held back when some had accepted
-    /// it, may have been settled by it: then the register names this broker, and nobody has looked
-    /// yet whether that stands.
-    private mutating func electionMissed(_ partition: TopicPartition, now: Now) {
-        drive(partition, .failed, now: now.instant)
+    /// it, may have been settled by it or by a rival: then the register names this broker, and
+    /// nobody has looked yet whether that stands.
+    private mutating func electionMissed(
+        _ partition: TopicPartition, _ input: Campaign.Input, now: Now
+    ) {
+        drive(partition, input, now: now.instant)
         let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
         guard let state = entry?.state(partition.index.rawValue) else { return }
         noteUnconfirmed(partition, state)

@@ -106,11 +106,12 @@ public struct LifeguardCell: Hashable, Sendable {
 
     /// The paper's 648 cells.
     public static let grid: [LifeguardCell] = cells(anomalyCounts, durations, intervals)
-    /// 18 of them, for every day: few and many slow members; stalls far shorter than the shortest
-    /// suspicion (10.5 s), somewhat and much longer; times between from too short to empty a
-    /// socket to long enough for all that waits.
-    public static let everyday: [LifeguardCell] = cells(
-        [8, 32], [512, 16_384, 32_768], [1, 16, 256])
+    /// 22 of them, for every day: one, few and many slow members; stalls far shorter than the
+    /// shortest suspicion (10.5 s), somewhat and much longer; times between from too short to empty
+    /// a socket to long enough for all that waits.
+    public static let everyday: [LifeguardCell] =
+        cells([8, 32], [512, 16_384, 32_768], [1, 16, 256])
+        + cells([1], [16_384, 32_768], [1, 256])
 
     private static func cells(
         _ anomalies: [Int], _ durations: [Int64], _ intervals: [Int64]

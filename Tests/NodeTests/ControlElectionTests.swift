@@ -50,9 +50,13 @@ import Testing
         #expect(copy == copies[0])
     }
 
-    /// Voters accepted the first proposal and said that they held it back; the next one settles it,
-    /// and is refused because it finds itself elected.
-    @Test func anElectionThatASecondProposalSettlesIsLedToo() throws {
+    /// Voters held the first proposal back after some had accepted it. The next one settles it and
+    /// is refused, because it finds itself elected; or a rival's does, while the next one is held.
+    @Test(arguments: [
+        Decision.refused(.partition(.changed(PartitionEpoch(1))), current: nil),
+        .held(milliseconds: 5), .unknown("no answer"), .notChosen("no majority"),
+    ])
+    func anElectionThatAnotherProposalSettlesIsLedToo(decision: Decision) throws {
         var bench = doubting()
         guard case .propose(let number, let proposals)? = bench.writes.first else {
             Issue.record("no campaign")
@@ -62,10 +66,7 @@ import Testing
         let first = bench.registers.decide(proposals[0])
         let elected = try #require(first.chosen)
         bench.handle(.learned([elected]))
-        bench.handle(
-            .decided(
-                number,
-                [.refused(.partition(.changed(PartitionEpoch(1))), current: elected)]))
+        bench.handle(.decided(number, [decision]))
         bench.settle()
         guard case .leads(let state, _, _)? = roles(bench.take()).last else {
             Issue.record("it is named and does not lead")
