@@ -15,10 +15,10 @@ public import Replication
 ///
 /// Integers are big-endian. A cycle says that as many partitions in a row have these replicas in
 /// turn, in placement order: partitions are spread in turns, so a large topic stays small. Version
-/// 2 had no brokers and named node ids, in cycles of length 1 that was not written; version 1 had the
-/// partitions before the configurations and no placement: all of it was on the one broker there
-/// was. What they hold is in one copy each, which no election has to compare with anything: its
-/// admission and log epoch are 0.
+/// 2 had no brokers and named node ids, in cycles of length 1 that was not written; version 1 had
+/// the partitions before the configurations and no placement: all of it was on the one broker
+/// there was. What they hold is in one copy each, which no election has to compare with anything:
+/// its admission and log epoch are 0.
 public struct TopicRecord: Hashable, Sendable {
     public var id: TopicID
     /// Who holds each partition at first, by index; the first is the preferred leader. It stays as
