@@ -148,7 +148,7 @@ public struct Shard {
         case .configure(let id, let configuration): configure(id, configuration, into: &effects)
         case .replication(let from, let message):
             hear(fromFollower: message, from, into: &effects)
-            hear(fromLeader: message, now: now, into: &effects)
+            hear(fromLeader: message, from, now: now, into: &effects)
             if case .inquire(let partitions) = message {
                 tellHoldings(of: partitions, to: from, into: &effects)
             }

@@ -47,13 +47,14 @@ extension Shard {
         driveFollower(slot, .wake, now: now, into: &effects)
     }
 
-    /// Takes what a leader sent about one partition.
+    /// Takes what a leader sent about its partitions; from anybody else it is nothing.
     mutating func hear(
-        fromLeader message: ReplicationMessage, now: Now, into effects: inout [Effect]
+        fromLeader message: ReplicationMessage, _ from: NodeID, now: Now,
+        into effects: inout [Effect]
     ) {
         switch message {
         case .attached(let id, let session, let agreement, let progress):
-            guard let slot = openSlot(id) else { return }
+            guard let slot = followedSlot(id, from) else { return }
             var ownEnd: Offset?
             if case .truncate(let epoch, _) = agreement {
                 ownEnd = partitions[slot].log.endOffset(for: epoch)?.endOffset
@@ -62,14 +63,14 @@ extension Shard {
                 slot, .attached(session, agreement, progress, ownEnd: ownEnd), now: now,
                 into: &effects)
         case .refused(let id, let session, let reason):
-            guard let slot = openSlot(id) else { return }
+            guard let slot = followedSlot(id, from) else { return }
             driveFollower(slot, .refused(session, reason), now: now, into: &effects)
         case .append(let message):
-            guard let slot = openSlot(message.partition) else { return }
+            guard let slot = followedSlot(message.partition, from) else { return }
             append(message, to: slot, now: now, into: &effects)
         case .progress(let entries):
             for entry in entries {
-                guard let slot = openSlot(entry.partition) else { continue }
+                guard let slot = followedSlot(entry.partition, from) else { continue }
                 driveFollower(
                     slot, .progress(entry.session, entry.progress), now: now, into: &effects)
             }
@@ -94,6 +95,11 @@ extension Shard {
                     end: self.partitions[slot].log.endOffset))
         }
         if let copy { effects.append(.send(node, .holdings(copy, holdings))) }
+    }
+
+    /// A partition that is copied from that broker.
+    private func followedSlot(_ id: TopicPartition, _ leader: NodeID) -> Int? {
+        openSlot(id).flatMap { partitions[$0].follower?.leader == leader ? $0 : nil }
     }
 
     /// A partition whose log is at hand.
