@@ -49,6 +49,8 @@ struct ShardPartition {
     /// The followers that copy from here, one each.
     var streams: [FollowerStream] = []
     var followerWake: Instant?
+    /// What the followers before it, of this partition, began of sessions with leaders.
+    var sessions: UInt32 = 0
     /// What the log is waiting to be cut to, until nothing works on it.
     var cut: LogCut?
     /// Nil until the disk thread has opened it, and for ever where it could not.

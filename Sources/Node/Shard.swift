@@ -99,8 +99,10 @@ public struct Shard {
     var streaming: [Int] = []
     /// Bytes on their way to each follower, of all partitions together.
     var inFlight: [NodeID: Int] = [:]
-    /// Partitions that wait until a follower has taken more of the others.
-    var starved: [NodeID: [Int]] = [:]
+    /// Partitions that wait until a follower has taken more of the others, each once.
+    var starved: [NodeID: Deque<Int>] = [:]
+    /// Followers that have taken something since.
+    var eased: [NodeID] = []
     let followerBytes: Int
     /// Partitions that owe their leader an acknowledgement.
     var acknowledging: [Int] = []
@@ -171,7 +173,9 @@ public struct Shard {
     }
 
     /// Whether a turn left something to send.
-    public var hasToSend: Bool { !streaming.isEmpty || !acknowledging.isEmpty }
+    public var hasToSend: Bool {
+        !streaming.isEmpty || !acknowledging.isEmpty || !eased.isEmpty
+    }
 
     private mutating func endTurn(into effects: inout [Effect]) {
         sendToFollowers(into: &effects)

@@ -76,6 +76,7 @@ extension Shard {
             let found = partitions[slot].log.endOffset(for: epoch)
             return .end(found?.epoch ?? .unknown, found?.endOffset ?? Offset(-1))
         case .producers:
+            if let error = refusal(of: .unknown, slot) { return .failed(error) }
             return .producers(partitions[slot].log.activeProducers)
         case .size:
             return .size(bytes: partitions[slot].log.sizeInBytes)
@@ -111,7 +112,11 @@ extension Shard {
                     ? try partitions[slot].log.maxTimestamp(below: high)
                     : try partitions[slot].log.firstOffset(
                         atOrAfter: Timestamp(milliseconds: time), below: high)
-                guard let found else { return unknown }
+                guard let found else {
+                    // The record may be there and not be known to be committed yet.
+                    let isKnown = partitions[slot].machine.hasCommittedOwnEpoch
+                    return isKnown ? unknown : .failed(.offsetNotAvailable)
+                }
                 return .offset(found.offset, found.timestamp, found.leaderEpoch)
             } catch {
                 return .failed(PartitionError(error))
@@ -129,6 +134,9 @@ extension Shard {
         }
         guard partitions[slot].isOpen else {
             return answer(wish, .failed(partitions[slot].unavailability), into: &effects)
+        }
+        if let error = refusal(of: .unknown, slot) {
+            return answer(wish, .failed(error), into: &effects)
         }
         let high = partitions[slot].machine.highWatermark
         guard wish.before >= -1, wish.before <= high.rawValue else {
