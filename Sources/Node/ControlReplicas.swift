@@ -29,7 +29,7 @@ extension Control {
     /// A partition whose register was never written: as placed. The only copy of a partition leads
     /// without a decision; its epoch is the log epoch of its broker, so that consumers notice an
     /// unclean start.
-    private func asPlaced(_ set: [ReplicaID]) -> PartitionState {
+    func asPlaced(_ set: [ReplicaID]) -> PartitionState {
         guard set.count == 1 else { return .initial(placement: set) }
         let copy = copies[set[0].node] ?? set[0]
         return .initial(
@@ -138,9 +138,17 @@ extension Control {
         _ name: String, _ indices: [Int32], now: Now, into effects: inout [Effect]
     ) {
         guard let old = topics[name] else { return }
-        let next = entry(name: name, record(of: old))
-        put(next)
-        for index in indices where next.state(index) != nil {
+        var partitions = old.partitions
+        let known = indices.filter { old.state($0) != nil }
+        for index in known {
+            partitions[Int(index)] =
+                states[old.partition(index)] ?? asPlaced(old.placement[Int(index)])
+        }
+        let next = TopicEntry(
+            id: old.id, name: name, configuration: old.configuration, partitions: partitions,
+            placement: old.placement)
+        topics.replace(old, by: next, at: known)
+        for index in known {
             let partition = next.partition(index)
             if roles[partition] == nil, holds(next, index) {
                 open(next, index, into: &effects)
@@ -167,30 +175,49 @@ extension Control {
 
     // MARK: In-sync sets
 
-    /// Has the in-sync set of a partition that this broker leads decided.
-    mutating func propose(_ wish: InSyncWish, into effects: inout [Effect]) {
-        let partition = wish.partition
-        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
-            let initial = initial(of: partition, entry)
-        else {
-            effects.append(.proposalEnded(partition, serial: wish.serial, isUnknown: false))
-            return
+    /// Has the in-sync sets of partitions that this broker leads decided, many at once: a broker
+    /// that dies leaves thousands of sets.
+    mutating func propose(_ wishes: [InSyncWish], into effects: inout [Effect]) {
+        var proposals: [RegisterProposal] = []
+        var meant: [InSyncWish] = []
+        for wish in wishes {
+            guard let entry = topics.name(of: wish.partition.topic).flatMap({ topics[$0] }),
+                let initial = initial(of: wish.partition, entry)
+            else {
+                effects.append(
+                    .proposalEnded(wish.partition, serial: wish.serial, isUnknown: false))
+                continue
+            }
+            let operation = PartitionOperation.alterInSync(
+                wish.inSync, by: identity.broker.id, epoch: wish.state.leaderEpoch)
+            let change = PartitionChange(
+                operation, initial: initial, expecting: wish.state.partitionEpoch,
+                minInSync: entry.configuration.minInSync)
+            meant.append(wish)
+            proposals.append(
+                RegisterProposal(
+                    key: PartitionRegister.key(wish.partition), operation: .partition(change)))
         }
-        let operation = PartitionOperation.alterInSync(
-            wish.inSync, by: identity.broker.id, epoch: wish.state.leaderEpoch)
-        let number = nextSerial()
-        changes[number] = PendingChange(
-            kind: .inSync(partition, wish.serial), token: nil, names: [], outcomes: [])
-        let change = PartitionChange(
-            operation, initial: initial, expecting: wish.state.partitionEpoch,
-            minInSync: entry.configuration.minInSync)
-        effects.append(
-            .propose(
-                number,
-                [
-                    RegisterProposal(
-                        key: PartitionRegister.key(partition), operation: .partition(change))
-                ]))
+        for (wishes, proposals) in Self.batches(of: meant, proposals) {
+            let number = nextSerial()
+            changes[number] = PendingChange(
+                kind: .inSync(wishes), token: nil, names: [], outcomes: [])
+            effects.append(.propose(number, proposals))
+        }
+    }
+
+    /// Registers that are decided together: what one message between brokers holds. The answer
+    /// comes when all of them are decided, so that one which is fought for holds up no more.
+    private static let registersTogether = 256
+
+    /// Both lists, cut into pieces of so many.
+    static func batches<Item>(
+        of items: [Item], _ proposals: [RegisterProposal]
+    ) -> [([Item], [RegisterProposal])] {
+        stride(from: 0, to: items.count, by: registersTogether).map { start in
+            let range = start..<min(items.count, start + registersTogether)
+            return (Array(items[range]), Array(proposals[range]))
+        }
     }
 
     /// What a register means that was never written: never what it holds by now.

@@ -9,11 +9,12 @@ struct PendingChange {
     enum Kind {
         case topics
         case producerIDs
-        case inSync(TopicPartition, UInt64)
-        case elections([TopicPartition])
+        case inSync([InSyncWish])
+        /// And how often leaderships had been confirmed when it began.
+        case elections([TopicPartition], after: UInt64)
         case agreement(TopicPartition)
         /// Registers of leaderships that are read anew, and whom to tell when all are.
-        case confirmation([TopicPartition], UInt64?)
+        case confirmation([TopicPartition], UInt64?, after: UInt64)
     }
 
     let kind: Kind

@@ -44,7 +44,7 @@ public struct Shard {
         /// Everything of this turn was said: send what is to be sent.
         case turnEnded
         /// Name the bytes of a slot's log from an offset on, for the coordinator to load.
-        case scan(TopicPartition, from: Offset)
+        case scan(SlotLoad, from: Offset)
         case finished(DiskOutcome)
         /// A deadline that was asked for has come.
         case wake
@@ -64,15 +64,15 @@ public struct Shard {
         case run(DiskJob)
         case wake(at: Instant)
         case send(NodeID, ReplicationMessage)
-        /// Have the in-sync set of a partition decided; what was chosen comes as a role, all else
+        /// Have the in-sync sets of partitions decided; what was chosen comes as a role, all else
         /// as `proposalEnded`.
-        case proposeInSync(InSyncWish)
+        case proposeInSync([InSyncWish])
         /// This broker led a partition and serves it no more.
         case stoodDown(TopicPartition)
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
-        case scanned(TopicPartition, LogRead)
+        case scanned(SlotLoad, LogRead)
         /// Something that an operator should know.
         case notice(ShardNotice)
         /// Every log is closed; `clean` where all of them were flushed.
@@ -104,6 +104,8 @@ public struct Shard {
     /// Followers that have taken something since.
     var eased: [NodeID] = []
     let followerBytes: Int
+    /// In-sync sets that are to be decided.
+    var wishes: [InSyncWish] = []
     /// Partitions that owe their leader an acknowledgement.
     var acknowledging: [Int] = []
     /// Partitions whose followers have not heard of the newest watermark.
@@ -160,12 +162,16 @@ public struct Shard {
         case .lease(let until): leaseUntil = until ?? Instant(nanoseconds: 0)
         case .tick: tick(now: now, into: &effects)
         case .turnEnded: endTurn(into: &effects)
-        case .scan(let id, let offset): scan(id, from: offset, into: &effects)
+        case .scan(let load, let offset): scan(load, from: offset, into: &effects)
         case .finished(let outcome): finished(outcome, now: now, into: &effects)
         case .wake: expire(now: now, into: &effects)
         case .maintain: maintain(now: now, into: &effects)
         case .flushInterval: flushInterval(into: &effects)
         case .stop: stop(into: &effects)
+        }
+        if !wishes.isEmpty {
+            effects.append(.proposeInSync(wishes))
+            wishes.removeAll(keepingCapacity: true)
         }
         serveWaitingConsumers(now: now, into: &effects)
         scheduleProgress(now: now.instant)

@@ -188,7 +188,10 @@ extension Shard {
             let end = opened.log.endOffset
             let epoch = opened.log.lastRecordEpoch
             driveFollower(slot, .truncated(end: end, lastEpoch: epoch), into: &effects)
-            if stopping == nil { takeOn(slot, now: now, into: &effects) }
+            if stopping == nil {
+                takeOn(slot, now: now, into: &effects)
+                resumeScan(slot, into: &effects)
+            }
         }
         if stopping != nil { closeForStop(slot, into: &effects) }
     }

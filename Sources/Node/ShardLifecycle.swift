@@ -99,6 +99,7 @@ extension Shard {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
             }
             effects.append(.opened(order.partition, failure: nil))
+            resumeScan(slot, into: &effects)
         }
         if stopping != nil { closeForStop(slot, into: &effects) }
     }

@@ -130,9 +130,10 @@ extension Shard {
                 flush(slot, into: &effects)
             case .proposeInSync(let next, let serial):
                 guard let state = partitions[slot].machine.state else { continue }
-                let wish = InSyncWish(
-                    partition: partitions[slot].id, state: state, inSync: next, serial: serial)
-                effects.append(.proposeInSync(wish))
+                wishes.append(
+                    InSyncWish(
+                        partition: partitions[slot].id, state: state, inSync: next,
+                        serial: serial))
             }
         }
         list.removeAll(keepingCapacity: true)

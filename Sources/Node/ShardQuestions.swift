@@ -205,17 +205,29 @@ extension Shard {
     /// Up to the log's end and not to the high watermark: after an unclean start of a log that is
     /// synced the watermark lies behind until the first sync, and a coordinator that began without
     /// those records would answer that there are no offsets.
-    mutating func scan(_ id: TopicPartition, from offset: Offset, into effects: inout [Effect]) {
-        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+    mutating func scan(_ load: SlotLoad, from offset: Offset, into effects: inout [Effect]) {
+        let id = load.partition
+        guard let slot = partitions.index(of: id) else { return }
+        guard partitions[slot].isOpen else {
+            partitions[slot].scanWaiting = (load, offset)
+            return
+        }
         let next = max(offset, partitions[slot].log.startOffset)
         do throws(ReadError) {
             let piece = try partitions[slot].log.read(
                 from: next, below: partitions[slot].log.endOffset,
                 maxBytes: Self.scanPieceBytes, atLeastOne: true)
-            effects.append(.scanned(id, piece))
+            effects.append(.scanned(load, piece))
         } catch {
             effects.append(.notice(.maintenanceFailed(id, "loading the slot: \(error)")))
         }
+    }
+
+    /// The log is back: whoever waits to read it goes on.
+    mutating func resumeScan(_ slot: Int, into effects: inout [Effect]) {
+        guard let (load, offset) = partitions[slot].scanWaiting else { return }
+        partitions[slot].scanWaiting = nil
+        scan(load, from: offset, into: &effects)
     }
 
     /// Large enough that a slot is few reads, small enough for a disk thread's buffer.

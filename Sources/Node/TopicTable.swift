@@ -47,6 +47,20 @@ struct TopicTable: Sendable {
         count(topic, 1)
     }
 
+    /// Puts a topic in its own place where only some of its partitions changed: costs those.
+    mutating func replace(_ old: TopicEntry, by next: TopicEntry, at indices: [Int32]) {
+        entries[next.name] = next
+        // An index that is named twice counts once.
+        for index in Set(indices).sorted() {
+            count(leaderOf: old, at: index, -1)
+            count(leaderOf: next, at: index, 1)
+        }
+    }
+
+    private mutating func count(leaderOf topic: TopicEntry, at index: Int32, _ sign: Int) {
+        if let leader = topic.state(index)?.leader { leads[leader, default: 0] += sign }
+    }
+
     /// Takes a topic out; the one that was there.
     @discardableResult
     mutating func remove(_ name: String) -> TopicEntry? {
