@@ -84,7 +84,13 @@ public struct Campaign: Hashable, Sendable {
             arm(
                 now.advanced(byMilliseconds: min(attempts, 8) * step + pause + jitter),
                 into: &effects)
-        case .rank(let rank): self.rank = max(0, rank)
+        case .rank(let rank):
+            let former = self.rank
+            self.rank = max(0, rank)
+            guard self.rank < former, !isProposing else { return }
+            // Those before it are gone: what it waited for them counts no more.
+            attempts = 0
+            arm(min(due, now.advanced(byMilliseconds: pause)), into: &effects)
         case .decided(let node, let epoch):
             // An offline partition waits for a leader still.
             if epoch > leaderEpoch, node != nil { end(into: &effects) }

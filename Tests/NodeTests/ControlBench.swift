@@ -157,6 +157,10 @@ extension [Control.Effect] {
         compactMap { if case .reply(let token, let reply) = $0 { (token, reply) } else { nil } }
     }
 
+    var wakes: [Instant] {
+        compactMap { if case .wake(let moment) = $0 { moment } else { nil } }
+    }
+
     var loads: [SlotLoad] {
         compactMap { if case .load(let load) = $0 { load } else { nil } }
     }

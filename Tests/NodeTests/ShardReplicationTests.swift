@@ -253,4 +253,37 @@ import Testing
         let said = bench.effects.contains { if case .stoodDown(id) = $0 { true } else { false } }
         #expect(said, "its log was being opened")
     }
+
+    /// A coordinator asks for its slot while the log is at a disk thread.
+    @Test func aLogThatIsAwayIsReadWhenItIsBack() {
+        var bench = ShardBench()
+        bench.handle(.open(ShardBench.order(id)))
+        let load = SlotLoad(partition: id, number: 4)
+        bench.handle(.scan(load, from: .zero))
+        bench.runJobs()
+        let scanned = bench.effects.compactMap {
+            if case .scanned(let load, _) = $0 { load } else { nil }
+        }
+        #expect(scanned == [load])
+    }
+
+    /// A broker that dies leaves the sets of all that others lead.
+    @Test func allInSyncSetsOfATurnAreOneWish() {
+        var bench = ShardBench()
+        bench.handle(.lease(until: Instant(nanoseconds: .max)))
+        let state = PartitionState.initial(placement: [copy(1), copy(2)])
+        for index: Int32 in 0..<5 {
+            bench.open(
+                ShardBench.partition(index), as: .leads(state, as: copy(1), minInSync: 1))
+        }
+        bench.effects = []
+        for _ in 0..<3 {
+            bench.advance(milliseconds: 600)
+            bench.handle(.tick)
+        }
+        let wishes = bench.effects.compactMap {
+            if case .proposeInSync(let wishes) = $0 { wishes.count } else { nil }
+        }
+        #expect(wishes == [5])
+    }
 }
