@@ -38,13 +38,13 @@ public struct TopicEntry: Sendable {
     public let name: String
     public let configuration: TopicConfiguration
     /// By partition index; a topic has at least one.
-    public let partitions: [PartitionState]
+    public internal(set) var partitions: PartitionStates
     /// Where the partitions were put when they were made, as the topic's record has it.
     let placement: [[ReplicaID]]
 
     init(
         id: TopicID, name: String, configuration: TopicConfiguration,
-        partitions: [PartitionState], placement: [[ReplicaID]]
+        partitions: PartitionStates, placement: [[ReplicaID]]
     ) {
         precondition(!partitions.isEmpty, "a topic has a partition")
         precondition(partitions.count == placement.count, "each partition was put somewhere")

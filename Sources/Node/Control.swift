@@ -123,6 +123,9 @@ public struct Control {
     /// Those of them whose election is being decided.
     var electing: Set<TopicPartition> = []
     var campaignWake: Instant?
+    /// In-sync sets that are to be proposed together, and when.
+    var wishes: [InSyncWish] = []
+    var wishesDue: Instant?
     /// Partitions all of whose electable copies lost something: what their stores hold, as far as
     /// it is known.
     var inquiries: OrderedDictionary<TopicPartition, [StoreAnswer]> = [:]
@@ -192,7 +195,7 @@ public struct Control {
         case .slotEnd(let partition):
             load(partition, .loaded(epoch: slotEpoch(partition)), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
-        case .proposeInSync(let wish): propose(wish, into: &effects)
+        case .proposeInSync(let wish): gather(wish, now: now, into: &effects)
         case .stoodDown(let partition): stoodDown(partition, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
@@ -203,6 +206,7 @@ public struct Control {
             announcedWake = nil
             wakeCoordinators(now: now, into: &effects)
             campaign(now: now, into: &effects)
+            proposeWishes(now: now, into: &effects)
             inquire(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)

@@ -100,11 +100,20 @@ extension Control {
         for effect in said {
             switch effect {
             case .propose: isToPropose = true
-            case .wake(let moment): campaignWake = min(campaignWake ?? moment, moment)
+            case .wake(let moment): wakeCampaigns(at: moment)
             case .ended: campaigns.removeValue(forKey: partition)
             }
         }
         return isToPropose
+    }
+
+    /// How long the first of several campaigns waits for the others: what the voters answer about
+    /// the lapse of one lease differs by as much.
+    private static let campaignMilliseconds: Int64 = 3
+
+    private mutating func wakeCampaigns(at due: Instant) {
+        let moment = due.advanced(byMilliseconds: Self.campaignMilliseconds)
+        campaignWake = min(campaignWake ?? moment, moment)
     }
 
     /// Proposes this broker for all partitions whose time has come, in one batch.
@@ -115,9 +124,7 @@ extension Control {
         var proposals: [RegisterProposal] = []
         for partition in Array(campaigns.keys) {
             guard drive(partition, .wake, now: now.instant) else {
-                if let due = campaigns[partition]?.wakeAt {
-                    campaignWake = min(campaignWake ?? due, due)
-                }
+                if let due = campaigns[partition]?.wakeAt { wakeCampaigns(at: due) }
                 continue
             }
             guard let proposal = election(of: partition) else {

@@ -37,8 +37,7 @@ extension Control {
     }
 
     func entry(name: String, _ record: TopicRecord) -> TopicEntry {
-        var states: [PartitionState] = []
-        states.reserveCapacity(record.placement.count)
+        var states = PartitionStates()
         // Partitions are placed in turns: one state in memory serves many of them.
         var known: [[ReplicaID]: PartitionState] = [:]
         for (index, set) in record.placement.enumerated() {
@@ -138,9 +137,12 @@ extension Control {
         _ name: String, _ indices: [Int32], now: Now, into effects: inout [Effect]
     ) {
         guard let old = topics[name] else { return }
-        let next = entry(name: name, record(of: old))
-        put(next)
-        for index in indices where next.state(index) != nil {
+        let known = indices.filter { old.state($0) != nil }
+        let news = known.map { index in
+            (Int(index), states[old.partition(index)] ?? asPlaced(old.placement[Int(index)]))
+        }
+        guard let next = topics.update(name, news) else { return }
+        for index in known {
             let partition = next.partition(index)
             if roles[partition] == nil, holds(next, index) {
                 open(next, index, into: &effects)
@@ -167,30 +169,59 @@ extension Control {
 
     // MARK: In-sync sets
 
-    /// Has the in-sync set of a partition that this broker leads decided.
-    mutating func propose(_ wish: InSyncWish, into effects: inout [Effect]) {
+    /// How long the first of several in-sync sets waits for the others: a follower that falls
+    /// silent falls out of all sets at once, and what is proposed together takes one message and
+    /// one fsync of each voter instead of one for each partition.
+    private static let wishesMilliseconds: Int64 = 1
+
+    /// In-sync sets that are proposed together: what one message of Paxos holds.
+    private static let wishesMaximum = 256
+
+    /// Has the in-sync set of a partition that this broker leads decided, a moment later.
+    mutating func gather(_ wish: InSyncWish, now: Now, into effects: inout [Effect]) {
+        wishes.append(wish)
+        guard wishes.count < Self.wishesMaximum else { return propose(into: &effects) }
+        wishesDue = wishesDue ?? now.instant.advanced(byMilliseconds: Self.wishesMilliseconds)
+    }
+
+    mutating func proposeWishes(now: Now, into effects: inout [Effect]) {
+        if let due = wishesDue, due <= now.instant { propose(into: &effects) }
+    }
+
+    private mutating func propose(into effects: inout [Effect]) {
+        wishesDue = nil
+        var serials: [(partition: TopicPartition, serial: UInt64)] = []
+        var proposals: [RegisterProposal] = []
+        for wish in wishes {
+            guard let proposal = proposal(of: wish) else {
+                effects.append(
+                    .proposalEnded(wish.partition, serial: wish.serial, isUnknown: false))
+                continue
+            }
+            serials.append((wish.partition, wish.serial))
+            proposals.append(proposal)
+        }
+        wishes.removeAll(keepingCapacity: true)
+        guard !proposals.isEmpty else { return }
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .inSync(serials), token: nil, names: [], outcomes: [])
+        effects.append(.propose(number, proposals))
+    }
+
+    private func proposal(of wish: InSyncWish) -> RegisterProposal? {
         let partition = wish.partition
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
             let initial = initial(of: partition, entry)
-        else {
-            effects.append(.proposalEnded(partition, serial: wish.serial, isUnknown: false))
-            return
-        }
+        else { return nil }
         let operation = PartitionOperation.alterInSync(
             wish.inSync, by: identity.broker.id, epoch: wish.state.leaderEpoch)
-        let number = nextSerial()
-        changes[number] = PendingChange(
-            kind: .inSync(partition, wish.serial), token: nil, names: [], outcomes: [])
-        let change = PartitionChange(
-            operation, initial: initial, expecting: wish.state.partitionEpoch,
-            minInSync: entry.configuration.minInSync)
-        effects.append(
-            .propose(
-                number,
-                [
-                    RegisterProposal(
-                        key: PartitionRegister.key(partition), operation: .partition(change))
-                ]))
+        return RegisterProposal(
+            key: PartitionRegister.key(partition),
+            operation: .partition(
+                PartitionChange(
+                    operation, initial: initial, expecting: wish.state.partitionEpoch,
+                    minInSync: entry.configuration.minInSync)))
     }
 
     /// What a register means that was never written: never what it holds by now.
@@ -202,12 +233,12 @@ extension Control {
 
     /// What was chosen came as a role already.
     mutating func inSyncDecided(
-        _ partition: TopicPartition, _ serial: UInt64, _ decision: Decision?, now: Now,
+        _ partition: TopicPartition, _ serial: UInt64, _ decision: Decision, now: Now,
         into effects: inout [Effect]
     ) {
         switch decision {
         case .chosen: return
-        case .refused, .notChosen, nil:
+        case .refused, .notChosen:
             effects.append(.proposalEnded(partition, serial: serial, isUnknown: false))
         case .held:
             effects.append(.proposalEnded(partition, serial: serial, isUnknown: true))

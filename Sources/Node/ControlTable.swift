@@ -223,9 +223,11 @@ extension Control {
         case .producerIDs:
             changes[number] = nil
             reserved(decisions.first, into: &effects)
-        case .inSync(let partition, let serial):
+        case .inSync(let wishes):
             changes[number] = nil
-            inSyncDecided(partition, serial, decisions.first, now: now, into: &effects)
+            for (wish, decision) in zip(wishes, decisions) {
+                inSyncDecided(wish.partition, wish.serial, decision, now: now, into: &effects)
+            }
         case .agreement(let partition):
             changes[number] = nil
             reviewLeader(of: partition, now: now)

@@ -9,7 +9,7 @@ struct PendingChange {
     enum Kind {
         case topics
         case producerIDs
-        case inSync(TopicPartition, UInt64)
+        case inSync([(partition: TopicPartition, serial: UInt64)])
         case elections([TopicPartition])
         case agreement(TopicPartition)
         /// Registers of leaderships that are read anew, and whom to tell when all are.

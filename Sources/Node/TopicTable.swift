@@ -47,6 +47,22 @@ struct TopicTable: Sendable {
         count(topic, 1)
     }
 
+    /// Puts other states in the places of a topic's partitions; the topic as it is then. Costs the
+    /// pieces that they lie in and not the whole topic: after a broker's death they come by the
+    /// thousand, a few at a time.
+    mutating func update(
+        _ name: String, _ states: [(index: Int, state: PartitionState)]
+    ) -> TopicEntry? {
+        guard var entry = entries[name] else { return nil }
+        for (index, state) in states {
+            if let leader = entry.partitions[index].leader { leads[leader, default: 0] -= 1 }
+            if let leader = state.leader { leads[leader, default: 0] += 1 }
+            entry.partitions[index] = state
+        }
+        entries[name] = entry
+        return entry
+    }
+
     /// Takes a topic out; the one that was there.
     @discardableResult
     mutating func remove(_ name: String) -> TopicEntry? {
