@@ -242,7 +242,8 @@ public struct Control {
     func view() -> ClusterView {
         ClusterView(
             clusterID: identity.clusterID, brokers: members.map(\.entry),
-            controller: identity.broker.id, defaults: defaults, sharing: topics)
+            controller: identity.broker.id, defaults: defaults, sharing: topics,
+            doubted: Set(members.lazy.filter(\.isDoubted).map(\.entry.id)))
     }
 
     /// Puts a topic in the place of the one with its name, which is returned.
