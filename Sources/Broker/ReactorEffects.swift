@@ -16,7 +16,7 @@ extension Reactor {
         case .wake(let moment): wakeShard(at: moment)
         case .send(let node, let message): post(.send(node, message), to: 0)
         case .stoodDown(let partition): post(.control(.stoodDown(partition)), to: 0)
-        case .proposeInSync(let wishes): post(.control(.proposeInSync(wishes)), to: 0)
+        case .proposeInSync(let wish): post(.control(.proposeInSync(wish)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let load, let piece): read(load, piece)

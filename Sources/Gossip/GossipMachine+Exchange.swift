@@ -233,7 +233,7 @@ extension GossipMachine {
         send(missing, to: peer)
     }
 
-    private mutating func send(_ values: [ChosenValue], to peer: NodeID) {
+    mutating func send(_ values: [ChosenValue], to peer: NodeID) {
         var batch: [ChosenValue] = []
         var bytes = 0
         for value in values {

@@ -62,8 +62,21 @@ extension GossipMachine {
         }
     }
 
+    /// Takes in what was chosen together, and hands it on: few values as rumours; many, as after a
+    /// broker's death, over the links to every member, because rumours pass a few at a time and a
+    /// thousand partitions would wait for them. Anti-entropy finds who missed a message.
+    mutating func adopt(chosen values: [ChosenValue]) {
+        let present = members.values.filter(\.status.isPresent).map(\.node)
+        let isBulk =
+            values.count > GossipLimits.valuesThatAreNews
+            && present.count <= GossipLimits.bulkPeers
+        for value in values { adopt(value, from: nil, spreads: !isBulk) }
+        guard isBulk else { return }
+        for peer in present { send(values, to: peer) }
+    }
+
     /// What this broker's Paxos chose needs no confirmation.
-    mutating func adopt(_ value: ChosenValue, from peer: NodeID?) {
+    mutating func adopt(_ value: ChosenValue, from peer: NodeID?, spreads: Bool = true) {
         let hash = value.contentHash
         if let entry = table[value.key] {
             if entry.value.ballot == value.ballot, entry.hash != hash {
@@ -73,7 +86,7 @@ extension GossipMachine {
             guard value.ballot > entry.value.ballot else { return }
         }
         if value.value == nil, value.ballot <= floor, table[value.key] == nil { return }
-        store(value, hash, from: peer)
+        store(value, hash, from: peer, spreads: spreads)
     }
 
     /// What a newcomer fetches in bulk is no news to others, and is not passed on.

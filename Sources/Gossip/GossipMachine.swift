@@ -147,7 +147,7 @@ public struct GossipMachine: Sendable {
         case .linkOpened(let link): opened(link)
         case .linkFailed(let peer, let failure): failed(peer, failure)
         case .seedFailed: break
-        case .chosen(let values): for value in values { adopt(value, from: nil) }
+        case .chosen(let values): adopt(chosen: values)
         case .confirmed(let key, let value): confirmed(key, value)
         case .setFloor(let floor): raise(to: floor)
         case .marks(let marks): publish(marks)

@@ -38,13 +38,13 @@ public struct TopicEntry: Sendable {
     public let name: String
     public let configuration: TopicConfiguration
     /// By partition index; a topic has at least one.
-    public let partitions: [PartitionState]
+    public internal(set) var partitions: PartitionStates
     /// Where the partitions were put when they were made, as the topic's record has it.
     let placement: [[ReplicaID]]
 
     init(
         id: TopicID, name: String, configuration: TopicConfiguration,
-        partitions: [PartitionState], placement: [[ReplicaID]]
+        partitions: PartitionStates, placement: [[ReplicaID]]
     ) {
         precondition(!partitions.isEmpty, "a topic has a partition")
         precondition(partitions.count == placement.count, "each partition was put somewhere")
@@ -91,6 +91,8 @@ public final class ClusterView: Sendable {
     public let controller: NodeID
     public let defaults: TopicDefaultsView
     private let topics: TopicTable
+    /// Brokers that are suspected: others campaign for what they lead.
+    private let doubted: Set<NodeID>
 
     public convenience init(
         clusterID: String, brokers: [BrokerEntry], controller: NodeID,
@@ -103,8 +105,9 @@ public final class ClusterView: Sendable {
 
     init(
         clusterID: String, brokers: [BrokerEntry], controller: NodeID,
-        defaults: TopicDefaultsView, sharing topics: TopicTable
+        defaults: TopicDefaultsView, sharing topics: TopicTable, doubted: Set<NodeID> = []
     ) {
+        self.doubted = doubted
         self.clusterID = clusterID
         self.brokers = brokers
         self.controller = controller
@@ -122,6 +125,20 @@ public final class ClusterView: Sendable {
     public func name(of id: TopicID) -> String? { topics.name(of: id) }
 
     public func broker(_ id: NodeID) -> BrokerEntry? { brokers.first { $0.id == id } }
+
+    /// Where clients are sent for a partition: to its leader, or, while that one is doubted or gone,
+    /// to the in-sync replica whose turn it is. That one says NOT_LEADER_OR_FOLLOWER until it is
+    /// elected, which clients repeat every 100 ms; they ask for metadata in steps that double, and
+    /// would come a second after the election. A deviation: Kafka says LEADER_NOT_AVAILABLE.
+    public func leader(of state: PartitionState) -> BrokerEntry? {
+        let present = state.leader.flatMap { broker($0) }
+        if let present, !doubted.contains(present.id) { return present }
+        let successor = state.replicas.first { node in
+            node != state.leader && !doubted.contains(node) && broker(node) != nil
+                && state.inSync.contains { $0.node == node }
+        }
+        return successor.flatMap { broker($0) } ?? present
+    }
 
     /// How many partitions a broker leads.
     public func leads(of broker: NodeID) -> Int { topics.leads(of: broker) }

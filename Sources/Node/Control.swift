@@ -29,8 +29,9 @@ public struct Control {
         /// A slot's log was read to its end.
         case slotEnd(SlotLoad)
         case appended(UInt64, ProduceResult)
-        /// The leaders of partitions, which this broker is, want these in-sync sets decided.
-        case proposeInSync([InSyncWish])
+        /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
+        /// top of this state.
+        case proposeInSync(InSyncWish)
         /// The shard of a partition that this broker led serves it no more.
         case stoodDown(TopicPartition)
         /// Until when this broker may serve what it leads with others; nil where it may not.
@@ -125,6 +126,9 @@ public struct Control {
     /// Those of them whose election is being decided.
     var electing: Set<TopicPartition> = []
     var campaignWake: Instant?
+    /// In-sync sets that are to be proposed together, and when.
+    var wishes: [InSyncWish] = []
+    var wishesDue: Instant?
     /// Partitions all of whose electable copies lost something: what their stores hold, as far as
     /// it is known.
     var inquiries: OrderedDictionary<TopicPartition, [StoreAnswer]> = [:]
@@ -195,7 +199,7 @@ public struct Control {
             let epoch = slotEpoch(load.partition)
             self.load(load, .loaded(epoch: epoch), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
-        case .proposeInSync(let wishes): propose(wishes, into: &effects)
+        case .proposeInSync(let wish): gather(wish, now: now, into: &effects)
         case .stoodDown(let partition): stoodDown(partition, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
@@ -206,6 +210,7 @@ public struct Control {
             announcedWake = nil
             wakeCoordinators(now: now, into: &effects)
             campaign(now: now, into: &effects)
+            proposeWishes(now: now, into: &effects)
             inquire(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)
@@ -241,7 +246,8 @@ public struct Control {
     func view() -> ClusterView {
         ClusterView(
             clusterID: identity.clusterID, brokers: members.map(\.entry),
-            controller: identity.broker.id, defaults: defaults, sharing: topics)
+            controller: identity.broker.id, defaults: defaults, sharing: topics,
+            doubted: Set(members.lazy.filter(\.isDoubted).map(\.entry.id)))
     }
 
     /// Puts a topic in the place of the one with its name, which is returned.

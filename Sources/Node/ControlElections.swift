@@ -106,11 +106,20 @@ extension Control {
         for effect in said {
             switch effect {
             case .propose: isToPropose = true
-            case .wake(let moment): campaignWake = min(campaignWake ?? moment, moment)
+            case .wake(let moment): wakeCampaigns(at: moment)
             case .ended: campaigns.removeValue(forKey: partition)
             }
         }
         return isToPropose
+    }
+
+    /// How long the first of several campaigns waits for the others: what the voters answer about
+    /// the lapse of one lease differs by as much.
+    private static let campaignMilliseconds: Int64 = 3
+
+    private mutating func wakeCampaigns(at due: Instant) {
+        let moment = due.advanced(byMilliseconds: Self.campaignMilliseconds)
+        campaignWake = min(campaignWake ?? moment, moment)
     }
 
     /// Proposes this broker for all partitions whose time has come, in one batch.
@@ -121,9 +130,7 @@ extension Control {
         var proposals: [RegisterProposal] = []
         for partition in Array(campaigns.keys) {
             guard drive(partition, .wake, now: now.instant) else {
-                if let due = campaigns[partition]?.wakeAt {
-                    campaignWake = min(campaignWake ?? due, due)
-                }
+                if let due = campaigns[partition]?.wakeAt { wakeCampaigns(at: due) }
                 continue
             }
             guard let proposal = election(of: partition) else {
@@ -134,12 +141,12 @@ extension Control {
             electing.insert(partition)
             proposals.append(proposal)
         }
-        for (partitions, proposals) in Self.batches(of: partitions, proposals) {
+        for batch in Self.batches(of: Array(zip(partitions, proposals))) {
             let number = nextSerial()
             changes[number] = PendingChange(
-                kind: .elections(partitions, after: confirmations), token: nil, names: [],
+                kind: .elections(batch.map(\.0), after: confirmations), token: nil, names: [],
                 outcomes: [])
-            effects.append(.propose(number, proposals))
+            effects.append(.propose(number, batch.map(\.1)))
         }
     }
 
@@ -233,10 +240,7 @@ extension Control {
         confirmAgainAt = nil
         let partitions = Array(unconfirmed)
         unconfirmed = []
-        let proposals = partitions.map(Self.confirmation(of:))
-        for (partitions, _) in Self.batches(of: partitions, proposals) {
-            confirm(partitions, nil, into: &effects)
-        }
+        for batch in Self.batches(of: partitions) { confirm(Array(batch), nil, into: &effects) }
     }
 
     mutating func takeOn(

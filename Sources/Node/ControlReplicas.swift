@@ -29,7 +29,7 @@ extension Control {
     /// A partition whose register was never written: as placed. The only copy of a partition leads
     /// without a decision; its epoch is the log epoch of its broker, so that consumers notice an
     /// unclean start.
-    func asPlaced(_ set: [ReplicaID]) -> PartitionState {
+    private func asPlaced(_ set: [ReplicaID]) -> PartitionState {
         guard set.count == 1 else { return .initial(placement: set) }
         let copy = copies[set[0].node] ?? set[0]
         return .initial(
@@ -37,8 +37,7 @@ extension Control {
     }
 
     func entry(name: String, _ record: TopicRecord) -> TopicEntry {
-        var states: [PartitionState] = []
-        states.reserveCapacity(record.placement.count)
+        var states = PartitionStates()
         // Partitions are placed in turns: one state in memory serves many of them.
         var known: [[ReplicaID]: PartitionState] = [:]
         for (index, set) in record.placement.enumerated() {
@@ -138,16 +137,11 @@ extension Control {
         _ name: String, _ indices: [Int32], now: Now, into effects: inout [Effect]
     ) {
         guard let old = topics[name] else { return }
-        var partitions = old.partitions
         let known = indices.filter { old.state($0) != nil }
-        for index in known {
-            partitions[Int(index)] =
-                states[old.partition(index)] ?? asPlaced(old.placement[Int(index)])
+        let news = known.map { index in
+            (Int(index), states[old.partition(index)] ?? asPlaced(old.placement[Int(index)]))
         }
-        let next = TopicEntry(
-            id: old.id, name: name, configuration: old.configuration, partitions: partitions,
-            placement: old.placement)
-        topics.replace(old, by: next, at: known)
+        guard let next = topics.update(name, news) else { return }
         for index in known {
             let partition = next.partition(index)
             if roles[partition] == nil, holds(next, index) {
@@ -175,49 +169,67 @@ extension Control {
 
     // MARK: In-sync sets
 
-    /// Has the in-sync sets of partitions that this broker leads decided, many at once: a broker
-    /// that dies leaves thousands of sets.
-    mutating func propose(_ wishes: [InSyncWish], into effects: inout [Effect]) {
+    /// How long the first of several in-sync sets waits for the others: a follower that falls
+    /// silent falls out of all sets at once, and what is proposed together takes one message and
+    /// one fsync of each voter instead of one for each partition.
+    private static let wishesMilliseconds: Int64 = 1
+
+    /// Registers that are proposed together: what one message of Paxos holds. The answer comes when
+    /// all of them are decided, so one that is fought for holds up no more than these.
+    private static let registersTogether = 256
+
+    /// Lists of so many.
+    static func batches<Item>(of items: [Item]) -> [ArraySlice<Item>] {
+        stride(from: 0, to: items.count, by: registersTogether).map { start in
+            items[start..<min(items.count, start + registersTogether)]
+        }
+    }
+
+    /// Has the in-sync set of a partition that this broker leads decided, a moment later.
+    mutating func gather(_ wish: InSyncWish, now: Now, into effects: inout [Effect]) {
+        wishes.append(wish)
+        guard wishes.count < Self.registersTogether else { return propose(into: &effects) }
+        wishesDue = wishesDue ?? now.instant.advanced(byMilliseconds: Self.wishesMilliseconds)
+    }
+
+    mutating func proposeWishes(now: Now, into effects: inout [Effect]) {
+        if let due = wishesDue, due <= now.instant { propose(into: &effects) }
+    }
+
+    private mutating func propose(into effects: inout [Effect]) {
+        wishesDue = nil
+        var serials: [(partition: TopicPartition, serial: UInt64)] = []
         var proposals: [RegisterProposal] = []
-        var meant: [InSyncWish] = []
         for wish in wishes {
-            guard let entry = topics.name(of: wish.partition.topic).flatMap({ topics[$0] }),
-                let initial = initial(of: wish.partition, entry)
-            else {
+            guard let proposal = proposal(of: wish) else {
                 effects.append(
                     .proposalEnded(wish.partition, serial: wish.serial, isUnknown: false))
                 continue
             }
-            let operation = PartitionOperation.alterInSync(
-                wish.inSync, by: identity.broker.id, epoch: wish.state.leaderEpoch)
-            let change = PartitionChange(
-                operation, initial: initial, expecting: wish.state.partitionEpoch,
-                minInSync: entry.configuration.minInSync)
-            meant.append(wish)
-            proposals.append(
-                RegisterProposal(
-                    key: PartitionRegister.key(wish.partition), operation: .partition(change)))
+            serials.append((wish.partition, wish.serial))
+            proposals.append(proposal)
         }
-        for (wishes, proposals) in Self.batches(of: meant, proposals) {
-            let number = nextSerial()
-            changes[number] = PendingChange(
-                kind: .inSync(wishes), token: nil, names: [], outcomes: [])
-            effects.append(.propose(number, proposals))
-        }
+        wishes.removeAll(keepingCapacity: true)
+        guard !proposals.isEmpty else { return }
+        let number = nextSerial()
+        changes[number] = PendingChange(
+            kind: .inSync(serials), token: nil, names: [], outcomes: [])
+        effects.append(.propose(number, proposals))
     }
 
-    /// Registers that are decided together: what one message between brokers holds. The answer
-    /// comes when all of them are decided, so that one which is fought for holds up no more.
-    private static let registersTogether = 256
-
-    /// Both lists, cut into pieces of so many.
-    static func batches<Item>(
-        of items: [Item], _ proposals: [RegisterProposal]
-    ) -> [([Item], [RegisterProposal])] {
-        stride(from: 0, to: items.count, by: registersTogether).map { start in
-            let range = start..<min(items.count, start + registersTogether)
-            return (Array(items[range]), Array(proposals[range]))
-        }
+    private func proposal(of wish: InSyncWish) -> RegisterProposal? {
+        let partition = wish.partition
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+            let initial = initial(of: partition, entry)
+        else { return nil }
+        let operation = PartitionOperation.alterInSync(
+            wish.inSync, by: identity.broker.id, epoch: wish.state.leaderEpoch)
+        return RegisterProposal(
+            key: PartitionRegister.key(partition),
+            operation: .partition(
+                PartitionChange(
+                    operation, initial: initial, expecting: wish.state.partitionEpoch,
+                    minInSync: entry.configuration.minInSync)))
     }
 
     /// What a register means that was never written: never what it holds by now.
@@ -229,12 +241,12 @@ extension Control {
 
     /// What was chosen came as a role already.
     mutating func inSyncDecided(
-        _ partition: TopicPartition, _ serial: UInt64, _ decision: Decision?, now: Now,
+        _ partition: TopicPartition, _ serial: UInt64, _ decision: Decision, now: Now,
         into effects: inout [Effect]
     ) {
         switch decision {
         case .chosen: return
-        case .refused, .notChosen, nil:
+        case .refused, .notChosen:
             effects.append(.proposalEnded(partition, serial: serial, isUnknown: false))
         case .held:
             effects.append(.proposalEnded(partition, serial: serial, isUnknown: true))

@@ -98,11 +98,12 @@ extension Control {
         changes[number] = PendingChange(
             kind: .confirmation(partitions, serial, after: confirmations), token: nil, names: [],
             outcomes: [])
-        effects.append(.propose(number, partitions.map(Self.confirmation(of:))))
-    }
-
-    static func confirmation(of partition: TopicPartition) -> RegisterProposal {
-        RegisterProposal(key: PartitionRegister.key(partition), operation: .confirm)
+        effects.append(
+            .propose(
+                number,
+                partitions.map {
+                    RegisterProposal(key: PartitionRegister.key($0), operation: .confirm)
+                }))
     }
 
     mutating func confirmed(

@@ -9,7 +9,7 @@ struct PendingChange {
     enum Kind {
         case topics
         case producerIDs
-        case inSync([InSyncWish])
+        case inSync([(partition: TopicPartition, serial: UInt64)])
         /// And how often leaderships had been confirmed when it began.
         case elections([TopicPartition], after: UInt64)
         case agreement(TopicPartition)

@@ -64,9 +64,9 @@ public struct Shard {
         case run(DiskJob)
         case wake(at: Instant)
         case send(NodeID, ReplicationMessage)
-        /// Have the in-sync sets of partitions decided; what was chosen comes as a role, all else
+        /// Have the in-sync set of a partition decided; what was chosen comes as a role, all else
         /// as `proposalEnded`.
-        case proposeInSync([InSyncWish])
+        case proposeInSync(InSyncWish)
         /// This broker led a partition and serves it no more.
         case stoodDown(TopicPartition)
         /// The log is open, or can't be opened; said to the control machine.
@@ -104,8 +104,6 @@ public struct Shard {
     /// Followers that have taken something since.
     var eased: [NodeID] = []
     let followerBytes: Int
-    /// In-sync sets that are to be decided.
-    var wishes: [InSyncWish] = []
     /// Partitions that owe their leader an acknowledgement.
     var acknowledging: [Int] = []
     /// Partitions whose followers have not heard of the newest watermark.
@@ -168,10 +166,6 @@ public struct Shard {
         case .maintain: maintain(now: now, into: &effects)
         case .flushInterval: flushInterval(into: &effects)
         case .stop: stop(into: &effects)
-        }
-        if !wishes.isEmpty {
-            effects.append(.proposeInSync(wishes))
-            wishes.removeAll(keepingCapacity: true)
         }
         serveWaitingConsumers(now: now, into: &effects)
         scheduleProgress(now: now.instant)

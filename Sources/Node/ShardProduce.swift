@@ -130,10 +130,9 @@ extension Shard {
                 flush(slot, into: &effects)
             case .proposeInSync(let next, let serial):
                 guard let state = partitions[slot].machine.state else { continue }
-                wishes.append(
-                    InSyncWish(
-                        partition: partitions[slot].id, state: state, inSync: next,
-                        serial: serial))
+                let wish = InSyncWish(
+                    partition: partitions[slot].id, state: state, inSync: next, serial: serial)
+                effects.append(.proposeInSync(wish))
             }
         }
         list.removeAll(keepingCapacity: true)

@@ -47,18 +47,20 @@ struct TopicTable: Sendable {
         count(topic, 1)
     }
 
-    /// Puts a topic in its own place where only some of its partitions changed: costs those.
-    mutating func replace(_ old: TopicEntry, by next: TopicEntry, at indices: [Int32]) {
-        entries[next.name] = next
-        // An index that is named twice counts once.
-        for index in Set(indices).sorted() {
-            count(leaderOf: old, at: index, -1)
-            count(leaderOf: next, at: index, 1)
+    /// Puts other states in the places of a topic's partitions; the topic as it is then. Costs the
+    /// pieces that they lie in and not the whole topic: after a broker's death they come by the
+    /// thousand, a few at a time.
+    mutating func update(
+        _ name: String, _ states: [(index: Int, state: PartitionState)]
+    ) -> TopicEntry? {
+        guard var entry = entries[name] else { return nil }
+        for (index, state) in states {
+            if let leader = entry.partitions[index].leader { leads[leader, default: 0] -= 1 }
+            if let leader = state.leader { leads[leader, default: 0] += 1 }
+            entry.partitions[index] = state
         }
-    }
-
-    private mutating func count(leaderOf topic: TopicEntry, at index: Int32, _ sign: Int) {
-        if let leader = topic.state(index)?.leader { leads[leader, default: 0] += sign }
+        entries[name] = entry
+        return entry
     }
 
     /// Takes a topic out; the one that was there.

@@ -117,11 +117,13 @@ extension Proposer {
     }
 
     /// When leases alone were in the way, how long it is until so many of them are over that there
-    /// may be a quorum. Voters that have not answered may yet, unless the round was too late.
+    /// may be a quorum. Voters that have not answered may yet, unless they are away or the round was
+    /// too late.
     private func shortestHold(_ member: Member, isLate: Bool) -> Int64? {
         guard !member.holds.isEmpty, let everyone = roster?.everyone.map(\.id) else { return nil }
         var able = everyone.filter { id in
-            guard !member.holds.contains(where: { $0.voter == id }) else { return false }
+            guard !member.holds.contains(where: { $0.voter == id }), !member.away.contains(id)
+            else { return false }
             return !isLate || member.inFavour.contains(id) || member.against.contains(id)
         }
         guard !isQuorum(able) else { return nil }
@@ -141,8 +143,12 @@ extension Proposer {
         rest(errand, now: now, pause + stagger)
     }
 
+    /// Pauses end on a grid: those that end close to each other go on together, in one message and
+    /// one fsync of each voter.
     mutating func rest(_ errand: Errand, now: Instant, _ milliseconds: Int64) {
-        let until = min(now.advanced(byMilliseconds: milliseconds), errand.deadline)
+        let grid = Int64(configuration.restGridMilliseconds) * 1_000_000
+        let end = now.advanced(byMilliseconds: milliseconds).nanoseconds
+        let until = min(Instant(nanoseconds: (end + grid - 1) / grid * grid), errand.deadline)
         resting.append(Resting(until: until, errand: errand))
     }
 
@@ -183,7 +189,7 @@ extension Proposer {
             guard !lost.isEmpty else { continue }
             for requestID in lost {
                 if let voter = requests.removeValue(forKey: requestID)?.voter {
-                    round.refuse(voter)
+                    round.miss(voter)
                 }
             }
             rounds[id] = nil

@@ -49,6 +49,8 @@ public struct Proposer: Sendable {
         /// The first pause after a lost duel; it doubles with each further one, to the longest.
         public var backoffMilliseconds: Int64 = 8
         public var backoffMillisecondsMaximum: Int64 = 400
+        /// What the ends of pauses are rounded up to; about as long as a round takes.
+        public var restGridMilliseconds = 4
         /// Between the first tries of neighbours in the roster, so that one of them wins.
         public var staggerMilliseconds: Int64 = 4
         /// What every rank of a change waits before its first round, and up to how much more: the

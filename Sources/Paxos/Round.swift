@@ -48,6 +48,8 @@ struct Member: Sendable {
     var inFavour: [VoterID] = []
     /// Whoever refused, will not answer, or left this register out.
     var against: [VoterID] = []
+    /// Those of them that were not reached.
+    var away: [VoterID] = []
     /// Those of them that have no room for what was asked.
     var full: [VoterID] = []
     /// Who refused because of a lease, and for how many milliseconds yet.
@@ -133,6 +135,12 @@ struct Round: Sendable {
     /// Marks that `voter` says nothing in favour of any register.
     mutating func refuse(_ voter: VoterID) {
         for index in members.indices { members[index]?.against.append(voter) }
+    }
+
+    /// Marks that `voter` was not reached.
+    mutating func miss(_ voter: VoterID) {
+        refuse(voter)
+        for index in members.indices { members[index]?.away.append(voter) }
     }
 
     /// Marks that `voter` wrote nothing of it for want of room; a read only was in bad company.

@@ -4,8 +4,9 @@ public import Model
 ///
 /// Opened at suspicion, not at death: the voters, which refuse while they have granted a lease,
 /// decide when a successor may be chosen, and their answer says how long that is (reference,
-/// sections 10 and 13). The replica of rank r waits r * 75 ms and a little more, so that the first
-/// eligible one proposes alone. Owned by the control loop; one for each partition in question, and
+/// sections 10 and 13). The first eligible replica asks at once and is told; the one of rank r
+/// begins when no lease can be left, and r * 75 ms and a little more: until then its prepares would
+/// only get in the way of the first one's, a thousand registers at a time. Owned by the control loop; one for each partition in question, and
 /// an election is proposed for many of them in one message.
 public struct Campaign: Hashable, Sendable {
     /// What became of the proposal, of the suspicion, or of the register.
@@ -62,7 +63,12 @@ public struct Campaign: Hashable, Sendable {
 
     /// To be called once, right after it was made.
     public mutating func open(into effects: inout [Effect]) {
-        arm(openedAt.advanced(byMilliseconds: pause), into: &effects)
+        arm(openedAt.advanced(byMilliseconds: lapse + pause), into: &effects)
+    }
+
+    /// When voters let go of what they may have granted until this was opened; the first asks them.
+    private var lapse: Int64 {
+        rank == 0 || leader == nil ? 0 : ReplicationLimits.leaseHonouredMilliseconds
     }
 
     /// The first does not wait at all: nobody else proposes before its turn.
@@ -84,13 +90,7 @@ public struct Campaign: Hashable, Sendable {
             arm(
                 now.advanced(byMilliseconds: min(attempts, 8) * step + pause + jitter),
                 into: &effects)
-        case .rank(let rank):
-            let former = self.rank
-            self.rank = max(0, rank)
-            guard self.rank < former, !isProposing else { return }
-            // Those before it are gone: what it waited for them counts no more.
-            attempts = 0
-            arm(min(due, now.advanced(byMilliseconds: pause)), into: &effects)
+        case .rank(let rank): move(to: max(0, rank), now: now, into: &effects)
         case .decided(let node, let epoch):
             // An offline partition waits for a leader still.
             if epoch > leaderEpoch, node != nil { end(into: &effects) }
@@ -100,6 +100,15 @@ public struct Campaign: Hashable, Sendable {
             isProposing = true
             effects.append(.propose)
         }
+    }
+
+    /// Whoever was before this one is gone too, or is back.
+    private mutating func move(to next: Int, now: Instant, into effects: inout [Effect]) {
+        let wasBehind = next < rank
+        rank = next
+        guard wasBehind, !isProposing else { return }
+        let turn = max(now, openedAt.advanced(byMilliseconds: lapse + pause))
+        if turn < due { arm(turn, into: &effects) }
     }
 
     private mutating func arm(_ at: Instant, into effects: inout [Effect]) {

@@ -143,6 +143,10 @@ extension PartitionState {
 
     /// Elected from the in-sync set, which stays but for those that are known to have lost
     /// something; or from the last eligible ones, and then the rest of both stays eligible.
+    ///
+    /// Who is doubted leaves the set too, the deposed leader above all, as long as enough are left:
+    /// else every produce would wait until the new leader had missed them for
+    /// `lagMillisecondsMaximum`. It is the shrinking that the leader would propose then.
     private func elected(
         _ candidate: ReplicaID, members: [ElectionMember], minInSync: Int, rules: ReplicationRules
     ) -> Outcome {
@@ -156,6 +160,11 @@ extension PartitionState {
         return raised(candidate, rules).map { state in
             var next = state
             next.inSync = isInSync ? standing.filter { inSync.contains($0) } : [candidate]
+            let answering = next.inSync.filter { recorded in
+                recorded.node == candidate.node
+                    || members.contains { $0.id.node == recorded.node && $0.isAlive }
+            }
+            if answering.count >= minInSync { next.inSync = answering }
             next.keepEligible(standing, minInSync: minInSync, rules: rules)
             return next
         }

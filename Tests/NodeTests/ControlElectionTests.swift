@@ -31,6 +31,7 @@ import Testing
         bench.openAll()
         bench.effects = []
         bench.handle(.members(members(doubting: 2)))
+        bench.pass(milliseconds: 5)
         return bench
     }
 

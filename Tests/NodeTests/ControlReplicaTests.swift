@@ -57,6 +57,7 @@ import Testing
     @Test func anElectionFromBeforeTheLeaseIsReadAgain() {
         var bench = bench(placement: [[2, 1, 3]])
         bench.handle(.members(members([1, 2, 3], doubting: 2)))
+        bench.pass(milliseconds: 5)
         guard case .propose(let number, let first)? = bench.writes.first else {
             Issue.record("no campaign")
             return
@@ -103,12 +104,13 @@ import Testing
         bench.settle()
         bench.effects = []
         let states = bench.view?.topic(named: "t")?.partitions ?? []
-        let wishes = states.indices.map {
-            InSyncWish(
-                partition: partition(Int32($0)), state: states[$0], inSync: [copies[0], copies[1]],
+        for (index, state) in states.enumerated() {
+            let wish = InSyncWish(
+                partition: partition(Int32(index)), state: state, inSync: [copies[0], copies[1]],
                 serial: 1)
+            bench.handle(.proposeInSync(wish))
         }
-        bench.handle(.proposeInSync(wishes))
+        bench.pass(milliseconds: 1)
         #expect(proposals(bench).map(\.count) == [256, 44])
         bench.settle()
         let after = bench.view?.topic(named: "t")?.partitions ?? []
@@ -119,6 +121,7 @@ import Testing
         var bench = bench(placement: [[2, 1], [3, 1], [2, 1]])
         #expect(bench.view?.leads(of: NodeID(2)) == 2)
         bench.handle(.members(members([1, 2, 3], doubting: 3)))
+        bench.pass(milliseconds: 5)
         bench.settle()
         let states = bench.view?.topic(named: "t")?.partitions ?? []
         #expect(states.map(\.leader) == [NodeID(2), NodeID(1), NodeID(2)])
@@ -132,15 +135,11 @@ import Testing
         var bench = bench(node: 3, placement: [[2, 1, 3]])
         bench.handle(.members(members([1, 2, 3], doubting: 2)))
         for _ in 0..<20 {
-            bench.now = Now(
-                instant: bench.now.instant.advanced(byMilliseconds: 200), wall: bench.now.wall)
-            bench.handle(.wake)
+            bench.pass(milliseconds: 200)
         }
         #expect(proposals(bench).isEmpty)
         bench.handle(.members(members([2, 3], doubting: 2)))
-        bench.now = Now(
-            instant: bench.now.instant.advanced(byMilliseconds: 25), wall: bench.now.wall)
-        bench.handle(.wake)
+        bench.pass(milliseconds: 50)
         #expect(proposals(bench).count == 1, "it is the first now, and does not wait")
     }
 
@@ -149,14 +148,13 @@ import Testing
     @Test func campaignsEndWithTheirTopic() {
         var bench = bench(placement: [[2, 1, 3]])
         bench.handle(.members(members([1, 2, 3], doubting: 2)))
+        bench.pass(milliseconds: 5)
         bench.persist(failure: "no majority")
         #expect(!bench.effects.wakes.isEmpty)
         bench.handle(.learned([bench.registers.put("topic/t", nil)]))
         bench.effects = []
         for _ in 0..<5 {
-            bench.now = Now(
-                instant: bench.now.instant.advanced(byMilliseconds: 700), wall: bench.now.wall)
-            bench.handle(.wake)
+            bench.pass(milliseconds: 700)
         }
         #expect(bench.effects.wakes.isEmpty)
     }
@@ -164,7 +162,7 @@ import Testing
     /// A broker that was cut off hears of a topic after its leader's death.
     @Test func aTopicWhoseLeaderIsGoneAlreadyIsLedToo() {
         var bench = bench(placement: [[2, 1, 3]], members: [1, 3])
-        bench.handle(.wake)
+        bench.pass(milliseconds: 5)
         bench.settle()
         #expect(leads(bench.take()) == [LeaderEpoch(1)])
     }
@@ -185,7 +183,7 @@ import Testing
             .holdings(
                 copies[0],
                 [Holding(partition: partition(), lastEpoch: LeaderEpoch(4), end: Offset(9))]))
-        bench.handle(.wake)
+        bench.pass(milliseconds: 5)
         bench.settle()
         #expect(leads(bench.take()) == [LeaderEpoch(5)])
     }

@@ -299,7 +299,7 @@ struct NodeProcess {
         case .answered: break
         case .send: break  // There is nobody else in this mesh.
         case .stoodDown(let partition): controlInbox.append(.control(.stoodDown(partition)))
-        case .proposeInSync(let wishes): controlInbox.append(.control(.proposeInSync(wishes)))
+        case .proposeInSync(let wish): controlInbox.append(.control(.proposeInSync(wish)))
         case .run(let job): work.append(.job(shard: index, job))
         case .wake(let moment): timers.append((moment, .shard(index)))
         case .opened(let partition, let failure):

@@ -266,24 +266,4 @@ import Testing
         }
         #expect(scanned == [load])
     }
-
-    /// A broker that dies leaves the sets of all that others lead.
-    @Test func allInSyncSetsOfATurnAreOneWish() {
-        var bench = ShardBench()
-        bench.handle(.lease(until: Instant(nanoseconds: .max)))
-        let state = PartitionState.initial(placement: [copy(1), copy(2)])
-        for index: Int32 in 0..<5 {
-            bench.open(
-                ShardBench.partition(index), as: .leads(state, as: copy(1), minInSync: 1))
-        }
-        bench.effects = []
-        for _ in 0..<3 {
-            bench.advance(milliseconds: 600)
-            bench.handle(.tick)
-        }
-        let wishes = bench.effects.compactMap {
-            if case .proposeInSync(let wishes) = $0 { wishes.count } else { nil }
-        }
-        #expect(wishes == [5])
-    }
 }

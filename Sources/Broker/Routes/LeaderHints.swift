@@ -18,7 +18,7 @@ struct LeaderHints {
     mutating func name(
         _ state: PartitionState, from view: ClusterView, listener: String
     ) -> CurrentLeader {
-        guard let broker = state.leader.flatMap({ view.broker($0) }),
+        guard let broker = view.leader(of: state),
             let endpoint = broker.endpoint(for: listener)
         else { return CurrentLeader() }
         let id = broker.id.rawValue

@@ -106,7 +106,7 @@ extension Reactor {
         MetadataResponse.Topic(
             name: entry.name, topicID: entry.id, isInternal: entry.isInternal,
             partitions: entry.partitions.enumerated().map { index, state in
-                let leader = state.leader.flatMap { view.broker($0) }
+                let leader = view.leader(of: state)
                 return MetadataResponse.Partition(
                     errorCode: leader == nil ? .leaderNotAvailable : .none, index: Int32(index),
                     leaderID: leader?.id.rawValue ?? -1,
@@ -198,7 +198,7 @@ extension Reactor {
     private func partition(
         _ index: Int, _ state: PartitionState
     ) -> DescribeTopicPartitionsResponse.Partition {
-        let leader = state.leader.flatMap { view.broker($0) }
+        let leader = view.leader(of: state)
         return DescribeTopicPartitionsResponse.Partition(
             errorCode: leader == nil ? .leaderNotAvailable : .none, index: Int32(index),
             leaderID: leader?.id.rawValue ?? -1,
