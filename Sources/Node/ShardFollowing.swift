@@ -152,7 +152,7 @@ extension Shard {
     // MARK: Cutting
 
     /// Gives the log to a disk thread to be cut, once nothing works on it any more.
-    private mutating func cut(_ slot: Int, _ cut: LogCut, into effects: inout [Effect]) {
+    mutating func cut(_ slot: Int, _ cut: LogCut, into effects: inout [Effect]) {
         partitions[slot].cut = cut
         beginCut(slot, into: &effects)
     }

@@ -266,4 +266,25 @@ import Testing
         }
         #expect(scanned == [load])
     }
+
+    /// Its leader has what a replica's disk lost, so it cuts there and copies on.
+    @Test(arguments: [1, 40, 10_000])
+    func aDamagedReplicaFetchesWhatItLost(bytes: Int) throws {
+        var pair = ShardPair()
+        for token in 0..<5 { pair.produce(UInt64(token), "value \(token)") }
+        pair.settle()
+        pair.follower.handle(.stop)
+        pair.follower.runJobs()
+        let disk = pair.follower.disk
+        let path = PartitionOrder.directory(of: id) + "/00000000000000000000.log"
+        let held = try #require(disk.contents(of: path))
+        disk.overwrite(path, with: Array(held.dropLast(min(bytes, held.count))))
+        pair.follower = ShardBench(disk: disk)
+        pair.openFollower()
+        #expect(pair.follower.log(id)?.isDamaged != false)
+        pair.leader.handle(.linkLost(ShardPair.followerID))
+        pair.settle()
+        #expect(pair.follower.end(id) == Offset(5))
+        #expect(pair.follower.log(id)?.refusal == nil)
+    }
 }
