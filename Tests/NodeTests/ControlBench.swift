@@ -106,6 +106,13 @@ struct ControlBench {
         }
     }
 
+    /// Lets time go by, and says so.
+    mutating func wake(after milliseconds: Int64) {
+        now = Now(
+            instant: now.instant.advanced(byMilliseconds: milliseconds), wall: now.wall)
+        handle(.wake)
+    }
+
     /// Does all that is asked for.
     mutating func settle() {
         while !writes.isEmpty || !opens.isEmpty {
