@@ -10,10 +10,11 @@ struct PendingChange {
         case topics
         case producerIDs
         case inSync([(partition: TopicPartition, serial: UInt64)])
-        case elections([TopicPartition])
+        /// And how often leaderships had been confirmed when it began.
+        case elections([TopicPartition], after: UInt64)
         case agreement(TopicPartition)
         /// Registers of leaderships that are read anew, and whom to tell when all are.
-        case confirmation([TopicPartition], UInt64?)
+        case confirmation([TopicPartition], UInt64?, after: UInt64)
     }
 
     let kind: Kind

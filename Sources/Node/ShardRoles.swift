@@ -10,7 +10,11 @@ extension Shard {
     ) {
         guard let slot = partitions.index(of: id) else { return }
         partitions[slot].role = role
-        guard partitions[slot].isOpen, stopping == nil else { return }
+        guard partitions[slot].isOpen, stopping == nil else {
+            // Whose log is not at hand leads nothing.
+            if case .waits = role { effects.append(.stoodDown(id)) }
+            return
+        }
         takeOn(slot, now: now, into: &effects)
     }
 
@@ -27,10 +31,9 @@ extension Shard {
             resign(slot, into: &effects)
             follow(slot, state, as: id, now: now, into: &effects)
         case .waits:
-            let led = partitions[slot].machine.leadership != nil
             resign(slot, into: &effects)
             unfollow(slot)
-            if led { effects.append(.stoodDown(partitions[slot].id)) }
+            effects.append(.stoodDown(partitions[slot].id))
         }
     }
 
@@ -38,6 +41,12 @@ extension Shard {
     private mutating func unfollow(_ slot: Int) {
         partitions[slot].cut = nil
         partitions[slot].watermark = partitions[slot].committed
+        dropFollower(slot)
+    }
+
+    /// The next machine's sessions come after this one's.
+    mutating func dropFollower(_ slot: Int) {
+        partitions[slot].sessions = partitions[slot].follower?.sessions ?? partitions[slot].sessions
         partitions[slot].follower = nil
     }
 
@@ -64,6 +73,9 @@ extension Shard {
         unfollow(slot)
         dropStreams(slot)
         partitions[slot].log.assign(epoch: state.leaderEpoch)
+        // The leader before may have refused a batch, or lost it: the one pipelined behind it must
+        // not pass for its producer's first.
+        if state.leaderEpoch > LeaderEpoch(0) { partitions[slot].log.refuseLateStarts() }
         let position = LogPosition(
             end: end(slot), synced: synced(slot), highWatermark: min(known, end(slot)))
         drive(
@@ -87,21 +99,26 @@ extension Shard {
         into effects: inout [Effect]
     ) {
         guard let leader = state.leader else { return }
+        // What is damaged is fetched again: its leader has it.
+        if partitions[slot].log.isDamaged {
+            return cut(slot, .truncate(to: end(slot)), into: &effects)
+        }
         if partitions[slot].follower?.id != id {
+            let known = partitions[slot].committed
+            dropFollower(slot)
             var machine = FollowerMachine(
-                id: id, boot: boot,
+                id: id, boot: boot, after: partitions[slot].sessions,
                 syncRequired: partitions[slot].configuration.durability == .sync)
             var said: [FollowerMachine.Effect] = []
             machine.handle(
-                .opened(position(slot, highWatermark: partitions[slot].committed)),
+                .opened(position(slot, highWatermark: known)),
                 now: now.instant, into: &said)
             partitions[slot].follower = machine
         }
         driveFollower(
-            slot, .follow(leader, state.leaderEpoch, isUnclean: state.isUnclean), now: now,
-            into: &effects)
+            slot, .follow(leader, state.leaderEpoch, isUnclean: state.isUnclean), into: &effects)
         // A link is opened by the first message over it, so nobody waits for one.
-        driveFollower(slot, .linkUp(leader), now: now, into: &effects)
+        driveFollower(slot, .linkUp(leader), into: &effects)
     }
 
     private func position(_ slot: Int, highWatermark: Offset) -> FollowerPosition {
@@ -115,8 +132,8 @@ extension Shard {
     mutating func linkLost(_ node: NodeID, now: Now, into effects: inout [Effect]) {
         for slot in partitions.occupied where partitions[slot].isOpen {
             if partitions[slot].follower?.leader == node {
-                driveFollower(slot, .linkDown(node), now: now, into: &effects)
-                driveFollower(slot, .linkUp(node), now: now, into: &effects)
+                driveFollower(slot, .linkDown(node), into: &effects)
+                driveFollower(slot, .linkUp(node), into: &effects)
             }
             if partitions[slot].streams.contains(where: { $0.replica.node == node }) {
                 dropStreams(slot) { $0 == node }

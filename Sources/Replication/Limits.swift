@@ -12,7 +12,7 @@ public enum ReplicationLimits {
     /// one second, a third of Kafka's default for a link that is measured in microseconds.
     public static let lagMillisecondsMaximum: Int64 = 1_000
     /// How long one whose link broke may be away: it attaches again within 20 ms of a new link, and
-    /// all partitions that it follows wait for it. Half of the above, as a silence that has a reason.
+    /// all partitions that it follows wait for it. Half of the above: a silence with a reason.
     public static let detachedMillisecondsMaximum: Int64 = 500
     /// A follower's lag is measured to a sixteenth: samples of 16 bytes for each partition led.
     public static let endSamplesPerLag: Int64 = 16

@@ -31,8 +31,7 @@ import Testing
         bench.openAll()
         bench.effects = []
         bench.handle(.members(members(doubting: 2)))
-        // The first campaign waits for others to go along.
-        bench.wake(after: 3)
+        bench.pass(milliseconds: 5)
         return bench
     }
 
@@ -82,7 +81,7 @@ import Testing
                         partition: partition, state: state, inSync: [copies[0], copies[1]],
                         serial: UInt64(index))))
         }
-        bench.wake(after: 1)
+        bench.pass(milliseconds: 1)
         let sizes = bench.writes.map { write in
             if case .propose(_, let proposals) = write { proposals.count } else { 0 }
         }

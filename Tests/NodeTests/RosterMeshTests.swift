@@ -1,5 +1,6 @@
 import Model
 import Paxos
+import Replication
 import Testing
 
 @testable import Node
@@ -32,6 +33,17 @@ import Testing
             #expect(bench.brokers[NodeID(node)]?.mesh.proposer.roster?.next == nil)
         }
         #expect(voters(1, bench) == voters(4, bench))
+    }
+
+    /// Those who voted before have granted leases of which the new voters have not heard.
+    @Test func newVotersHonourLeasesThatOthersGranted() throws {
+        var bench = try mesh(of: 2)
+        _ = try bench.join(3, at: 1, seeds: [1])
+        while bench.brokers[NodeID(2)]?.mesh.isVoting != true { bench.run(milliseconds: 20) }
+        let leader = ReplicaID(
+            node: NodeID(9), admission: AdmissionNumber(1), logEpoch: BootEpoch(1))
+        let held = bench.brokers[NodeID(2)]?.mesh.leaseBook.heldMilliseconds(leader, now: bench.now)
+        #expect(held ?? 0 > ReplicationLimits.leaseMilliseconds - 20)
     }
 
     @Test func oneOfThreeVotersMayDie() throws {

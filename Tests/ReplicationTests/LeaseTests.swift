@@ -143,6 +143,20 @@ private struct Leased {
         #expect(book.heldMilliseconds(one, now: F.time(100)) == 1_435)
     }
 
+    @Test("Reference 12, rule 4: a new voter waits one lease for everybody")
+    func aVoterThatIsBroughtInWaitsAsLong() {
+        var book = LeaseBook(life: BootEpoch(1), startedAt: F.time(0))
+        _ = book.renew(F.id(1), boot: BootEpoch(1), now: F.time(2_000))
+        book.release(NodeID(1), boot: BootEpoch(1))
+        #expect(book.heldMilliseconds(F.id(1), now: F.time(5_000)) == 0)
+        book.beginVoting(now: F.time(5_000))
+        let whole = ReplicationLimits.leaseHonouredMilliseconds
+        for node: Int32 in [1, 2] {
+            #expect(book.heldMilliseconds(F.id(node), now: F.time(5_000)) == whole)
+            #expect(book.heldMilliseconds(F.id(node), now: F.time(5_000 + whole)) == 0)
+        }
+    }
+
     @Test func anOlderBootGetsNothingAndALeaseIsGivenBackByItsOwnBoot() {
         var book = book()
         _ = renew(&book, boot: 2, at: 0)

@@ -116,6 +116,9 @@ public struct Mesh {
     var watch = RosterWatch()
     public internal(set) var leaseHolder = LeaseHolder()
     var leaseBook: LeaseBook
+    /// Whether this store votes, by the acceptor's roster of that generation.
+    var isVoting = false
+    var votingGeneration = RosterGeneration.none
     var now = Instant(nanoseconds: 0)
     var out: [Effect] = []
     /// The roster and all admissions: what a newcomer is given, by key.

@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import OrderedCollections
 import Paxos
+import Replication
 
 /// The only places where what one machine says becomes another's input, or an effect.
 extension Mesh {
@@ -66,6 +67,7 @@ extension Mesh {
         acceptor?.handle(
             input, holding: { Self.heldMilliseconds($0, &book, now: now) }, into: &said)
         leaseBook = book
+        noteVoting()
         for effect in said {
             switch effect {
             case .persist(let serial, let records):
@@ -82,6 +84,15 @@ extension Mesh {
             case .halted(let reason): out.append(.event(.acceptorHalted(reason)))
             }
         }
+    }
+
+    /// Whether this store votes may have changed by any roster that the acceptor took.
+    private mutating func noteVoting() {
+        guard let acceptor, acceptor.generation != votingGeneration else { return }
+        votingGeneration = acceptor.generation
+        let votes = acceptor.roster?.everyone.contains { $0.id == acceptor.id } ?? false
+        if votes, !isVoting { leaseBook.beginVoting(now: now) }
+        isVoting = votes
     }
 
     /// Values entered the table: they are remembered, followed and handed on.
