@@ -77,7 +77,7 @@ struct MeshBench {
         _ memory: MeshMemory = MeshMemory()
     ) throws {
         var mesh = try Self.make(node, boot: BootEpoch(boot), isFounder: isFounder, seeds: seeds)
-        mesh.watch.policy.isFixed = !promotesVoters
+        if !promotesVoters { mesh.watch.policy.settings.target = nil }
         var broker = Broker(
             mesh: mesh, store: Self.store(node), key: Self.key(node), boot: BootEpoch(boot))
         if let before = brokers[NodeID(node)] {

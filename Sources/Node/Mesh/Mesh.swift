@@ -93,10 +93,11 @@ public struct Mesh {
         public let isFounder: Bool
         /// This broker as clients know it.
         public let member: BrokerMember
+        public let voters: VoterSettings
 
         public init(
             clusterID: String, node: NodeID, boot: BootEpoch, store: StoreID, key: PublicKey,
-            isFounder: Bool, member: BrokerMember
+            isFounder: Bool, member: BrokerMember, voters: VoterSettings = VoterSettings()
         ) {
             self.clusterID = clusterID
             self.node = node
@@ -105,6 +106,7 @@ public struct Mesh {
             self.key = key
             self.isFounder = isFounder
             self.member = member
+            self.voters = voters
         }
     }
 
@@ -113,7 +115,9 @@ public struct Mesh {
     public internal(set) var proposer: Proposer
     public internal(set) var acceptor: Acceptor?
     public internal(set) var driver: RosterDriver
-    var watch = RosterWatch()
+    var watch: RosterWatch
+    /// What this broker is for, as it tells the others.
+    var ownRoles: MemberRoles
     public internal(set) var leaseHolder = LeaseHolder()
     var leaseBook: LeaseBook
     var now = Instant(nanoseconds: 0)
@@ -149,6 +153,8 @@ public struct Mesh {
     ) throws(GossipDecodeError) {
         var generator = SeededGenerator(seed: seed)
         self.identity = identity
+        watch = RosterWatch(policy: VoterPolicy(settings: identity.voters))
+        ownRoles = description.roles
         gossip = try GossipMachine(
             configuration: configuration,
             identity: GossipIdentity(
@@ -202,7 +208,9 @@ public struct Mesh {
         case .registersPersisted(let serial, let isDurable):
             drive(acceptor: isDurable ? .persisted(serial: serial) : .persistFailed(serial: serial))
         case .registersRefused(let serial): drive(acceptor: .persistRefused(serial: serial))
-        case .describe(let description): drive(gossip: .describe(description))
+        case .describe(let description):
+            ownRoles = description.roles
+            drive(gossip: .describe(description))
         case .leave: drive(gossip: .leave)
         case .forceLeave(let node): drive(gossip: .forceLeave(node))
         case .trace(let id): drive(gossip: .trace(id: id))

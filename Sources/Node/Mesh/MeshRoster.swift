@@ -11,7 +11,7 @@ struct RosterWatch {
     /// How long the next voter in line leaves a change to the one before it: several rounds.
     static let turnMilliseconds: Int64 = 2_000
 
-    var policy = VoterPolicy()
+    var policy: VoterPolicy
     var lookAt = Instant(nanoseconds: 0)
     /// When the roster that is followed came, and which it is.
     var changedAt: Instant?
@@ -69,8 +69,14 @@ extension Mesh {
             VoterPolicy.Candidate(
                 voter: Voter(node: record.node, store: record.store, key: record.key),
                 rack: peers[record.node]?.description?.rack ?? "",
-                condition: condition(of: record.node))
+                condition: condition(of: record.node),
+                isEligible: roles(of: record.node).contains(.voter))
         }
+    }
+
+    /// What a member is for, by its own word; everything where it was not heard.
+    func roles(of node: NodeID) -> MemberRoles {
+        node == identity.node ? ownRoles : peers[node]?.description?.roles ?? .all
     }
 
     private func condition(of node: NodeID) -> VoterPolicy.Condition {
