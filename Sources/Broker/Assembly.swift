@@ -70,6 +70,9 @@ struct Assembly: Sendable {
             view: view)
         shared.mailboxes[index].attach(reactor)
         let mailbox = shared.mailboxes[index]
+        if index == 0 {
+            every(1_000, on: loops[0]) { mailbox.reactorOnLoop?.mesh?.inspector?.watchClock() }
+        }
         every(1_000, on: loops[index]) { mailbox.reactorOnLoop?.inspectConnections() }
         every(Shard.tickMilliseconds, on: loops[index]) { mailbox.post(.shard(.tick)) }
         every(configuration.flushIntervalMilliseconds, on: loops[index]) {
@@ -136,7 +139,10 @@ extension Assembly {
         }
         let shell = MeshShell(
             reactor: reactor, trust: MeshTrust(), secretFile: configuration.mesh.secretFile)
-        if let codec { shell.inspector = Inspector(reactor: reactor, codec: codec) }
+        if let codec {
+            shell.inspector = Inspector(
+                reactor: reactor, codec: codec, configuration: configuration)
+        }
         reactor.mesh = shell
         return shell
     }

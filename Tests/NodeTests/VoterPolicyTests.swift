@@ -122,6 +122,54 @@ struct VoterPolicyTests {
         #expect(next?.count == 3)
     }
 
+    private func asked(
+        _ change: VoterChange, _ nodes: [Int32], _ candidates: [VoterPolicy.Candidate],
+        target: Int? = 3
+    ) -> [Int32]? {
+        let policy = VoterPolicy(settings: VoterSettings(target: target))
+        let next: [Voter]?
+        switch change {
+        case .add(let node): next = try? policy.adding(node, to: roster(nodes), candidates)
+        case .remove(let node): next = try? policy.removing(node, from: roster(nodes), candidates)
+        case .finish, .rollBack: next = nil
+        }
+        return next?.map(\.node.rawValue).sorted()
+    }
+
+    @Test("An operator adds whom nothing speaks against")
+    func adding() {
+        let sites = [
+            candidate(1), candidate(2), candidate(3), candidate(4, .doubtful),
+            candidate(5, mayVote: false), candidate(2, store: 100),
+        ]
+        #expect(asked(.add(NodeID(2)), [1], Array(sites.prefix(5))) == [1, 2])
+        #expect(asked(.add(NodeID(1)), [1], sites) == nil, "it votes already")
+        #expect(asked(.add(NodeID(4)), [1], sites) == nil, "it is not there")
+        #expect(asked(.add(NodeID(5)), [1], sites) == nil, "its roles say no")
+        #expect(asked(.add(NodeID(9)), [1], sites) == nil, "nobody knows it")
+        #expect(asked(.add(NodeID(2)), [1, 2], [candidate(1), candidate(2, store: 9)]) == nil)
+        #expect(asked(.add(NodeID(8)), Array(1...7), (1...8).map { candidate($0) }) == nil)
+    }
+
+    @Test("An operator removes a voter: another takes its place where the mesh keeps a number")
+    func removing() {
+        let four = (1...4).map { candidate($0) }
+        #expect(asked(.remove(NodeID(1)), [1, 2, 3], four) == [2, 3, 4])
+        #expect(asked(.remove(NodeID(1)), [1, 2, 3], four, target: nil) == [2, 3])
+        #expect(asked(.remove(NodeID(4)), [1, 2, 3, 4], four) == [1, 2, 3])
+        #expect(asked(.remove(NodeID(4)), [1, 2, 3], four) == nil, "it does not vote")
+        // The mesh would make it a voter again within a minute.
+        #expect(asked(.remove(NodeID(1)), [1, 2, 3], Array(four.prefix(3))) == nil)
+        let away = VoterPolicy.Condition.absent(since: now)
+        #expect(
+            asked(.remove(NodeID(1)), [1, 2, 3], [candidate(1, away)] + four[1...2]) == [2, 3])
+        #expect(
+            asked(.remove(NodeID(1)), [1, 2, 3], [candidate(1, mayVote: false)] + four[1...2])
+                == [2, 3])
+        #expect(asked(.remove(NodeID(1)), [1], [candidate(1)], target: nil) == nil, "the only one")
+        #expect(asked(.remove(NodeID(1)), [1], [candidate(1), candidate(2)], target: 1) == [2])
+    }
+
     @Test("A fixed roster and one that changes are left alone")
     func leftAlone() {
         let three = (1...3).map { candidate($0) }

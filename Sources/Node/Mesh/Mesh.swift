@@ -31,6 +31,7 @@ public struct Mesh {
         case read(UInt64, [String])
         /// From an operator.
         case decide(token: UInt64, RegisterProposal)
+        case changeVoters(token: UInt64, VoterChange)
         case registersPersisted(serial: UInt64, isDurable: Bool)
         /// The table of the acceptor's records has no room for them: nothing was written.
         case registersRefused(serial: UInt64)
@@ -78,6 +79,7 @@ public struct Mesh {
         case forget(NodeID)
         case joinAnswer(token: UInt64, JoinAnswer)
         case answer(token: UInt64, Decision)
+        case votersAnswer(token: UInt64, VoterChangeAnswer)
         case left
         case event(MeshEvent)
     }
@@ -205,6 +207,7 @@ public struct Mesh {
         case .read(let number, let keys): read(.lookUp(number), keys)
         case .decide(let token, let proposal):
             propose(.operatorWish(token, proposal), [proposal])
+        case .changeVoters(let token, let change): changeVoters(token, change)
         case .registersPersisted(let serial, let isDurable):
             drive(acceptor: isDurable ? .persisted(serial: serial) : .persistFailed(serial: serial))
         case .registersRefused(let serial): drive(acceptor: .persistRefused(serial: serial))

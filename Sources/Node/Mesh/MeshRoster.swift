@@ -18,6 +18,8 @@ struct RosterWatch {
     var generation = RosterGeneration.none
     /// Since when something should be done about the roster, and is not.
     var wishedSince: Instant?
+    /// What became of the last change that this broker drove.
+    var ended: (outcome: RosterOutcome, at: Instant)?
 }
 
 /// Who votes: wished for by `VoterPolicy`, decided and put into effect by `RosterDriver`.
@@ -64,7 +66,7 @@ extension Mesh {
         return before.count + (roster.next == nil ? 0 : 1)
     }
 
-    private func voterCandidates() -> [VoterPolicy.Candidate] {
+    func voterCandidates() -> [VoterPolicy.Candidate] {
         admissions.values.filter { !$0.isRevoked }.map { record in
             VoterPolicy.Candidate(
                 voter: Voter(node: record.node, store: record.store, key: record.key),
@@ -118,6 +120,7 @@ extension Mesh {
 
     private mutating func rosterChangeEnded(_ outcome: RosterOutcome) {
         watch.changedAt = now
+        watch.ended = (outcome, now)
         out.append(.event(.rosterChanged(outcome)))
     }
 
@@ -144,7 +147,7 @@ extension Mesh {
         }
     }
 
-    private func isVoter(_ node: NodeID) -> Bool {
+    func isVoter(_ node: NodeID) -> Bool {
         proposer.roster?.everyone.contains { $0.node == node } ?? false
     }
 

@@ -112,7 +112,7 @@ struct VoterPolicy {
     }
 
     /// The voters with another in the place of one; nil where nobody else can vote.
-    private func replace(_ gone: Int, of roster: Roster, _ known: [Candidate]) -> [Voter]? {
+    func replace(_ gone: Int, of roster: Roster, _ known: [Candidate]) -> [Voter]? {
         var rest = roster.voters
         let former = rest.remove(at: gone)
         let racks = known.filter { site in rest.contains { $0.id == site.voter.id } }.map(\.rack)
