@@ -86,14 +86,17 @@ public struct Control {
         /// what was not synced may be gone and consumers have to find that out (KIP-320).
         public let logEpoch: LeaderEpoch
         public let cleanStart: Bool
+        public let holdsPartitions: Bool
 
         public init(
-            clusterID: String, broker: BrokerEntry, logEpoch: LeaderEpoch, cleanStart: Bool
+            clusterID: String, broker: BrokerEntry, logEpoch: LeaderEpoch, cleanStart: Bool,
+            holdsPartitions: Bool = true
         ) {
             self.clusterID = clusterID
             self.broker = broker
             self.logEpoch = logEpoch
             self.cleanStart = cleanStart
+            self.holdsPartitions = holdsPartitions
         }
     }
 
@@ -177,7 +180,11 @@ public struct Control {
         self.offsetsPartitions = offsetsPartitions
         self.groupConfiguration = groups
         self.generator = generator
-        self.members = [BrokerMember(entry: identity.broker, epoch: identity.logEpoch)]
+        self.members = [
+            BrokerMember(
+                entry: identity.broker, epoch: identity.logEpoch,
+                holdsPartitions: identity.holdsPartitions)
+        ]
         self.copies = [identity.broker.id: self.members[0].replica]
     }
 

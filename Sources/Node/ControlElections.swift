@@ -172,8 +172,9 @@ extension Control {
 
     /// What was chosen is in the picture already.
     ///
-    /// - Parameter isFresh: whether no confirmation was asked for since it was begun. What the lease
-    ///   had confirmed does not cover this leadership, which a rival may have ended meanwhile.
+    /// - Parameter isFresh: whether no confirmation was asked for since it was begun. What the
+    ///   lease had confirmed does not cover this leadership, which a rival may have ended
+    ///   meanwhile.
     mutating func electionsDecided(
         _ partitions: [TopicPartition], _ decisions: [Decision], isFresh: Bool, now: Now,
         into effects: inout [Effect]

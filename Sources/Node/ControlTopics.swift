@@ -125,11 +125,11 @@ extension Control {
             return refuse(.invalidReplicaAssignment, reason)
         }
         let replicas = replicas(of: topic.replicas)
-        guard (1...members.count).contains(replicas) || !topic.assignments.isEmpty else {
+        guard 1 <= replicas && replicas <= holders.count || !topic.assignments.isEmpty else {
             return refuse(
                 .invalidReplicationFactor,
-                "\(replicas) replicas asked for: there are \(members.count) brokers, and each "
-                    + "holds one copy of a partition at most")
+                "\(replicas) replicas asked for: there are \(holders.count) brokers that hold "
+                    + "data, and each holds one copy of a partition at most")
         }
         let asked = topic.partitions == -1 ? defaults.partitions : topic.partitions
         let partitions =
@@ -238,7 +238,12 @@ extension Control {
                 message: "'\(wish.name)' has \(held) partitions: they can only grow, up to "
                     + "\(TopicRecord.partitionsMaximum); \(wish.count) asked for")
         }
-        guard !wish.assignments.isEmpty else { return nil }
+        guard !wish.assignments.isEmpty else {
+            guard holders.isEmpty else { return nil }
+            return TopicOutcome(
+                name: wish.name, error: .invalidReplicationFactor,
+                message: "no broker that holds data is there: start one")
+        }
         let reason =
             wish.assignments.count == Int(wish.count - held)
             ? placementRefusal(of: wish.assignments)

@@ -114,7 +114,8 @@ extension Shard {
     ) {
         let isWanted = driveFollower(
             slot,
-            .records(message.session, message.leaderEpoch, base: message.base, message.progress), into: &effects)
+            .records(message.session, message.leaderEpoch, base: message.base, message.progress),
+            into: &effects)
         guard isWanted else { return }
         do throws(Storage.AppendError) {
             _ = try partitions[slot].log.append(

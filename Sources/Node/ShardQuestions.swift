@@ -80,9 +80,24 @@ extension Shard {
             return .producers(partitions[slot].log.activeProducers)
         case .size:
             return .size(bytes: partitions[slot].log.sizeInBytes)
+        case .copies:
+            return copies(slot)
         case .delete:
             preconditionFailure("a deletion is answered when it is durable")
         }
+    }
+
+    private func copies(_ slot: Int) -> PartitionAnswer {
+        guard let leadership = partitions[slot].machine.leadership else {
+            return .failed(.notLeader)
+        }
+        let machine = partitions[slot].machine
+        return .copies(
+            LeaderCopies(
+                epoch: leadership.epoch, start: partitions[slot].log.startOffset,
+                end: partitions[slot].log.endOffset, highWatermark: machine.highWatermark,
+                isServing: isLeased(slot), isChangingInSync: machine.isChangingInSync,
+                followers: machine.copies))
     }
 
     /// The epoch under which the record at `offset` was appended; unknown in an empty log.

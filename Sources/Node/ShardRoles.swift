@@ -101,7 +101,9 @@ extension Shard {
     ) {
         guard let leader = state.leader else { return }
         // What is damaged is fetched again: its leader has it.
-        if partitions[slot].log.isDamaged { return cut(slot, .truncate(to: end(slot)), into: &effects) }
+        if partitions[slot].log.isDamaged {
+            return cut(slot, .truncate(to: end(slot)), into: &effects)
+        }
         if partitions[slot].follower?.id != id {
             let known = partitions[slot].committed
             dropFollower(slot)

@@ -220,8 +220,8 @@ extension Shard {
             logStart: progress.logStart)
     }
 
-    /// Where the whole batches end, as an offset and in bytes: a piece that was read from a file may
-    /// end within a batch. Costs a look at each header.
+    /// Where the whole batches end, as an offset and in bytes: a piece that was read from a file
+    /// may end within a batch. Costs a look at each header.
     private static func whole(_ bytes: ByteBuffer) -> (end: Offset, length: Int)? {
         var cursor = RecordBatchCursor(bytes, strictness: .structure)
         var last: Offset?

@@ -15,6 +15,9 @@ public enum ReplicationLimits {
     public static let presenceMilliseconds: Int64 = 300
     /// When a broker that says so is silent: the next word is late by half, and nothing else came.
     public static let silenceMilliseconds = presenceMilliseconds * 3 / 2
+    /// How long one whose link broke may be away: it attaches again within 20 ms of a new link, and
+    /// all partitions that it follows wait for it. Half of the above: a silence with a reason.
+    public static let detachedMillisecondsMaximum: Int64 = 500
     /// A follower's lag is measured to a sixteenth: samples of 16 bytes for each partition led.
     public static let endSamplesPerLag: Int64 = 16
     /// How long after a refused or unanswered proposal the next one is made: longer than a round

@@ -16,8 +16,8 @@ extension PartitionLog {
     ///
     /// Summaries and snapshots that vouch for what goes are removed durably first, so that a crash
     /// in between looks like a lost tail and not like damage; afterwards the log is opened anew,
-    /// so that producers and epochs are those of what is left. A log that is damaged from its end on
-    /// is rid of the damage by a cut there: its leader has what is missing then.
+    /// so that producers and epochs are those of what is left. A log that is damaged from its end
+    /// on is rid of the damage by a cut there: its leader has what is missing then.
     public mutating func truncate(
         to offset: Offset, now: Now
     ) throws(TruncationError) -> RecoveryReport {

@@ -46,6 +46,29 @@ import Testing
         #expect(held ?? 0 > ReplicationLimits.leaseMilliseconds - 20)
     }
 
+    @Test func anOperatorChangesWhoVotes() throws {
+        var bench = try mesh(of: 4)
+        bench.tell(4, .changeVoters(token: 1, .add(NodeID(4))))
+        guard case .refused(let reason)? = bench.brokers[NodeID(4)]?.voterAnswers[1] else {
+            Issue.record("a broker that does not vote changed who votes")
+            return
+        }
+        #expect(reason.contains("ask one that does (1, 2, 3)"))
+        bench.tell(2, .changeVoters(token: 2, .remove(NodeID(1))))
+        bench.tell(2, .changeVoters(token: 3, .add(NodeID(1))))
+        bench.run(milliseconds: 2_000)
+        #expect(bench.brokers[NodeID(2)]?.voterAnswers[2] == .begun([2, 3, 4].map { NodeID($0) }))
+        guard case .refused? = bench.brokers[NodeID(2)]?.voterAnswers[3] else {
+            Issue.record("two changes at a time")
+            return
+        }
+        for node: Int32 in 1...4 { #expect(voters(node, bench) == [2, 3, 4], "as \(node) knows") }
+        guard case .settled? = bench.brokers[NodeID(2)]?.mesh.lastRosterOutcome?.outcome else {
+            Issue.record("nobody can see what became of it")
+            return
+        }
+    }
+
     @Test func oneOfThreeVotersMayDie() throws {
         var bench = try mesh(of: 3)
         bench.kill(1)

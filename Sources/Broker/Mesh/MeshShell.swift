@@ -111,6 +111,7 @@ final class MeshShell: MeshTransportDelegate {
                 to: .link(link))
         case .answer(let token, let decision):
             reactor.answer(token, .decided(decision))
+        case .votersAnswer(let token, let answer): reactor.answer(token, .voters(answer))
         case .left:
             hasLeft = true
             for then in whenLeft { then() }

@@ -161,7 +161,8 @@ extension Mesh {
             BrokerMember(
                 entry: identity.member.entry,
                 admission: admissions[identity.node]?.number ?? AdmissionNumber(0),
-                epoch: identity.member.epoch)
+                epoch: identity.member.epoch,
+                holdsPartitions: ownRoles.contains(.broker))
         ]
         for peer in peers.values where peer.status.isPresent {
             guard let description = peer.description else { continue }
@@ -175,7 +176,8 @@ extension Mesh {
                         endpoints: endpoints),
                     admission: admissions[peer.node]?.number ?? peer.admission.number,
                     epoch: LeaderEpoch(description.leaderEpoch),
-                    isDoubted: peer.status == .suspect))
+                    isDoubted: peer.status == .suspect,
+                    holdsPartitions: description.roles.contains(.broker)))
         }
         return list.sorted { $0.entry.id < $1.entry.id }
     }
