@@ -43,7 +43,8 @@ struct Follower: Hashable, Sendable {
     var alsoRequired: ReplicaID?
     /// When it last held all that there was then.
     var caughtUp: Instant
-    /// Its broker is not heard of, so holding all that there is does not mean that it has caught up.
+    /// Its broker is not heard of, so holding all that there is does not mean that it has caught
+    /// up.
     var isSilent = false
     /// That was said again since the last tick.
     var isSilentStill = false
