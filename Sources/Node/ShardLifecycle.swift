@@ -145,6 +145,7 @@ extension Shard {
             partitions[slot].log.failFlush(task, error)
             effects.append(.notice(.syncFailed(id, String(describing: error))))
             drive(slot, .syncFailed, into: &effects)
+            reportBroken(slot, into: &effects)
             return
         }
         partitions[slot].log.completeFlush(task)
@@ -152,6 +153,17 @@ extension Shard {
         partitions[slot].flushAgain = false
         synced(slot, into: &effects)
         if again, !partitions[slot].flushUnderWay { flush(slot, into: &effects) }
+    }
+
+    /// A log that the device failed takes no writes until it is scanned anew. Where others have
+    /// copies they are to lead, and not to count on this one (reference, section 6).
+    func reportBroken(_ slot: Int, into effects: inout [Effect]) {
+        guard partitions[slot].role.copy != nil, stopping == nil else { return }
+        switch partitions[slot].log.refusal {
+        case .flushFailed(let reason), .writeFailed(let reason):
+            effects.append(.broken(partitions[slot].id, "\(reason)"))
+        case .corrupt, .closed, nil: return
+        }
     }
 
     /// Tells leader and follower how much of the log is on the device.

@@ -92,6 +92,7 @@ extension Shard {
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
             return (result, appended.lastOffset.advanced(by: 1))
         } catch {
+            if case .storage = error { reportBroken(slot, into: &effects) }
             // Said once, not for every retry of every producer while the disk is full.
             if case .storage(let reason) = error, !partitions[slot].writesFail {
                 partitions[slot].writesFail = true

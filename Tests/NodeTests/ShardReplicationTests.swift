@@ -288,6 +288,25 @@ import Testing
         #expect(pair.follower.log(id)?.refusal == nil)
     }
 
+    /// Pages that an fsync failed for may be gone, and the next one says nothing of them.
+    @Test(arguments: [true, false])
+    func aBrokerWhoseDiskFailsGivesWay(atLeader: Bool) {
+        var pair = ShardPair(overrides: ["flush": "sync"])
+        pair.settle()
+        if atLeader {
+            pair.leader.disk.failNextSynchronization()
+        } else {
+            pair.follower.disk.failNextSynchronization()
+        }
+        pair.produce(1, "a")
+        pair.settle()
+        func isBroken(_ bench: ShardBench) -> Bool {
+            bench.effects.contains { if case .broken(id, _) = $0 { true } else { false } }
+        }
+        #expect(isBroken(pair.leader) == atLeader)
+        #expect(isBroken(pair.follower) == !atLeader)
+    }
+
     // MARK: Presence
 
     /// Ticks of both shards, as long as the follower lives.
