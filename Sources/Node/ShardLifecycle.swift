@@ -185,6 +185,7 @@ extension Shard {
     mutating func maintain(now: Now, into effects: inout [Effect]) {
         reopenFailed(into: &effects)
         for slot in partitions.occupied where partitions[slot].isOpen {
+            acceptLateStarts(slot, now: now.instant)
             let id = partitions[slot].id
             let high = partitions[slot].committed
             // A follower drops what its leader drops.

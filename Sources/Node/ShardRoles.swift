@@ -74,9 +74,8 @@ extension Shard {
         unfollow(slot)
         dropStreams(slot)
         partitions[slot].log.assign(epoch: state.leaderEpoch)
-        // The leader before may have refused a batch, or lost it: the one pipelined behind it must
-        // not pass for its producer's first.
-        if state.leaderEpoch > LeaderEpoch(0) { partitions[slot].log.refuseLateStarts() }
+        // The leader before may have refused a batch, or lost it.
+        if state.leaderEpoch > LeaderEpoch(0) { refuseLateStarts(slot) }
         let position = LogPosition(
             end: end(slot), synced: synced(slot), highWatermark: min(known, end(slot)))
         drive(

@@ -227,6 +227,13 @@ import Testing
         pair.follower.produce(
             6, [(id, pair.follower.batch(["a"], producer: 9, sequence: 0))], .leader)
         #expect(pair.follower.effects.produced.last?.results.map(\.error) == [nil])
+        pair.follower.advance(milliseconds: Shard.lateStartMilliseconds)
+        pair.follower.handle(.maintain)
+        pair.follower.produce(
+            7, [(id, pair.follower.batch(["c"], producer: 10, sequence: 7))], .leader)
+        #expect(
+            pair.follower.effects.produced.last?.results.map(\.error) == [nil],
+            "one that was forgotten goes on where it was")
     }
 
     private func elected() -> PartitionState {
