@@ -162,7 +162,9 @@ extension Shard {
         switch partitions[slot].log.refusal {
         case .flushFailed(let reason), .writeFailed(let reason):
             effects.append(.broken(partitions[slot].id, "\(reason)"))
-        case .corrupt, .closed, nil: return
+        case .corrupt(let damage):
+            effects.append(.broken(partitions[slot].id, "\(damage.kind)"))
+        case .closed, nil: return
         }
     }
 
@@ -259,6 +261,9 @@ extension Shard {
         switch partitions[slot].opened?.refusal {
         case .writeFailed, .flushFailed:
             // What the file holds behind the failure is not known: the next start looks.
+            stopping?.isClean = false
+        case .corrupt where partitions[slot].role.isCounted:
+            // The next start claims nothing, and fetches what is damaged.
             stopping?.isClean = false
         case .corrupt, .closed, nil: break
         }

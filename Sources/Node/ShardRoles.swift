@@ -21,6 +21,10 @@ extension Shard {
 
     /// Makes the machines of an open partition be what its role says.
     mutating func takeOn(_ slot: Int, now: Now, into effects: inout [Effect]) {
+        // Others count on what is damaged: it must be nobody's leader, nor be elected.
+        if partitions[slot].log.isDamaged, partitions[slot].role.isCounted {
+            return reportBroken(slot, into: &effects)
+        }
         switch partitions[slot].role {
         case .alone(let leadership):
             unfollow(slot)

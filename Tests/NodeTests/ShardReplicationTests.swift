@@ -286,9 +286,20 @@ import Testing
         let path = PartitionOrder.directory(of: id) + "/00000000000000000000.log"
         let held = try #require(disk.contents(of: path))
         disk.overwrite(path, with: Array(held.dropLast(min(bytes, held.count))))
+        // Others count on it: it ends, and claims nothing at its next start.
         pair.follower = ShardBench(disk: disk)
         pair.openFollower()
-        #expect(pair.follower.log(id)?.isDamaged != false)
+        let said = pair.follower.effects.contains {
+            if case .broken(id, _) = $0 { true } else { false }
+        }
+        #expect(said)
+        pair.follower.handle(.stop)
+        pair.follower.runJobs()
+        #expect(pair.follower.effects.stopped == [false])
+        pair.follower = ShardBench(disk: disk)
+        let later = ReplicaID(
+            node: ShardPair.followerID, admission: AdmissionNumber(0), logEpoch: BootEpoch(1))
+        pair.follower.open(id, as: .follows(pair.state, as: later), clean: false)
         pair.leader.handle(.linkLost(ShardPair.followerID))
         pair.settle()
         #expect(pair.follower.end(id) == Offset(5))
