@@ -69,6 +69,7 @@ extension ReplicationMessage {
                 wire.write(element.lastEpoch.rawValue)
                 wire.write(element.end.rawValue)
             }
+        case .present: break
         }
         buffer = wire.buffer
     }
@@ -89,6 +90,7 @@ extension ReplicationMessage {
         case .releaseLease: 12
         case .inquire: 13
         case .holdings: 14
+        case .present: 15
         }
     }
 
@@ -157,6 +159,7 @@ extension ReplicationMessage {
                 try wire.integer(), try wire.replica(), BootEpoch(try wire.integer()))
         case 11: return .leaseAnswer(try wire.integer(), try wire.leaseAnswer())
         case 12: return .releaseLease(BootEpoch(try wire.integer()))
+        case 15: return .present
         default: throw .unknownKind(kind)
         }
     }

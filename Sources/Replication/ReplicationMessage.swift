@@ -48,6 +48,8 @@ public enum ReplicationMessage: Hashable, Sendable {
     case inquire([TopicPartition])
     /// 14: replica, list of (partition, last epoch i32, end i64). Those of them that it holds.
     case holdings(ReplicaID, [Holding])
+    /// 15: nothing. Follower to leader: it is there, also where there is nothing to acknowledge.
+    case present
 }
 
 /// What a store holds of one partition.
