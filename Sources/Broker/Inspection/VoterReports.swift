@@ -67,6 +67,8 @@ public struct FieldReport: Codable, Sendable, Equatable {
 /// How often a broker was overtaken at one register.
 public struct DuelReport: Codable, Sendable, Equatable {
     public var key: String
+    /// The partition that the register is about, as topic and number.
+    public var subject: String?
     public var count: UInt64
     public var lastRival: Int32
 }
