@@ -25,7 +25,7 @@ struct Gossamer: AsyncParsableCommand {
             ServeCommand.self, ClusterCommand.self, GossipCommand.self, PaxosCommand.self,
             KeysCommand.self,
             TopicCommand.self, GroupCommand.self, ProduceCommand.self, ConsumeCommand.self,
-            ConfigCommand.self,
+            ConfigCommand.self, DoctorCommand.self,
             LogCommand.self, VersionCommand.self,
         ])
 

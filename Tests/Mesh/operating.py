@@ -184,3 +184,42 @@ def decisions_are_explained(stage):
         check(sum(row["counters"]["chosen"] for row in stats) > 0, f"{stats}")
         ask(mesh[2], "paxos", "duels")
         return f"lag of a paused backup: {behind['lag']} records, {behind['behindMilliseconds']} ms"
+
+
+@case
+def the_doctor_finds_what_is_wrong(stage):
+    def names(broker, code=10):
+        return [row["name"] for row in ask(broker, "doctor", code=code)["findings"]]
+
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[1], "orders", replicas=3, min_insync_replicas=2)
+        mesh.await_topic("orders")
+        text = say(mesh[2], "doctor")
+        check(text == "nothing found: 3 brokers, 3 voters, 6 partitions looked at\n", text)
+        create_replicated(mesh[1], "single", partitions=1, replicas=1)
+        create_replicated(mesh[1], "careless", partitions=1, replicas=2, min_insync_replicas=1)
+        mesh.await_topic("careless")
+        check(names(mesh[2]) == ["ONE_COPY", "MIN_ISR_1"], f"{names(mesh[2])}")
+        mesh.secret.chmod(0o640)
+        check("SECRET_MODE" in names(mesh[2]), f"{names(mesh[2])}")
+        mesh.secret.chmod(0o600)
+        mesh[3].kill()
+        mesh.await_states(3, ("dead",))
+        wait_until(lambda: "UNDER_REPLICATED" in names(mesh[1]), 20, "short copies are found", 0.1)
+        found = names(mesh[1])
+        check("NO_QUORUM_MARGIN" in found and "DEAD" in found, f"{found}")
+        mesh[2].send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: "NO_QUORUM" in names(mesh[1]), 20, "too few voters are found", 0.1)
+            worst = names(mesh[1])
+        finally:
+            mesh[2].send_signal(signal.SIGCONT)
+        check("OFFLINE" in worst or "BELOW_MIN_ISR" in worst, f"{worst}")
+        mesh[3].start()
+        await_voters(mesh, [1, 2, 3])
+        wait_until(
+            lambda: not {"UNDER_REPLICATED", "DEAD", "NO_QUORUM", "OFFLINE"} & set(names(mesh[1])),
+            30, "all is well again but what was made so", 0.2)
+        return f"well: nothing; worst: {', '.join(worst)}"

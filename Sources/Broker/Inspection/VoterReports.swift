@@ -88,13 +88,9 @@ public struct HealthReport: Codable, Sendable, Equatable {
     public var clockJumps: UInt64
     public var lastClockJumpMilliseconds: Int64?
     public var splitVersions: UInt64
-    public var flush: String
     public var links: String
     /// Whether the mesh listens where other machines reach it.
     public var isReachable: Bool
-    public var secrets: Int
     /// The mode of the secret file, in octal digits; nil where there is none to be read.
     public var secretMode: String?
-    /// Whether clients reach it from other machines: they are not authenticated.
-    public var servesOthers: Bool
 }

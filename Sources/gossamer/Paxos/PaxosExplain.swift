@@ -138,8 +138,8 @@ struct LeaderCase: Encodable, Equatable {
         } else if register.newest != register.chosen {
             let next = register.fields.first { $0.name == "leader" }?.value ?? "none"
             reasons.append(
-                "a change of its register is under way, by which the leader is \(next): some voters "
-                    + "have accepted it, and the others may wait until a lease has lapsed")
+                "a change of its register is under way, by which the leader is \(next): some "
+                    + "voters have accepted it, and the others may wait until a lease has lapsed")
         } else if let deposed = register.fields.first(where: { $0.name == "deposed" }) {
             reasons.append(
                 "the last change of its register elected it in place of \(deposed.value)")
