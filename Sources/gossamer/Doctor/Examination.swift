@@ -71,7 +71,12 @@ struct Examination {
             return "wait while \(NodeList.text(missing)) copies; gossamer topic describe "
                 + "\(partitions[0].topic) shows how far it is"
         }
-        return "start \(NodeList.text(away)), or gossamer cluster forget it for good"
+        return Self.startOrForget(away)
+    }
+
+    private static func startOrForget(_ nodes: [Int32]) -> String {
+        "start \(NodeList.text(nodes)), or give up for good what is lost with gossamer cluster "
+            + "forget \(nodes.first.map(String.init) ?? "N")"
     }
 
     // MARK: Voters
@@ -95,7 +100,7 @@ struct Examination {
                     why: "If one more fails, no leader is elected",
                     do: away.isEmpty
                         ? "gossamer cluster add-voter, so that an odd number votes"
-                        : "start \(NodeList.text(away)), or gossamer cluster forget it for good",
+                        : Self.startOrForget(away),
                     nodes: away))
         }
         let able = picture.members.filter {
