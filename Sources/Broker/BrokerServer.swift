@@ -119,9 +119,12 @@ public final class BrokerServer: Sendable {
         return nil
     }
 
-    /// Stops accepting, answers what was begun, flushes every log and marks the directory clean.
+    /// Has others lead what this broker leads, stops accepting, answers what was begun, flushes
+    /// every log and marks the directory clean.
     public func shutdown() async {
         guard !isStopping.exchange(true, ordering: .relaxed) else { return }
+        // Clients are served meanwhile: whoever asks for what has moved hears where it is.
+        if let report = await shared.mailboxes[0].handOver() { shared.events.handedOver(report) }
         for channel in channels { try? await channel.close() }
         AdminSocket.remove(from: store.opening.root)
         await shared.mailboxes[0].leaveMesh()

@@ -46,6 +46,8 @@ final class Reactor {
     private var controlTimer: Scheduled<Void>?
     private var meshTimer: Scheduled<Void>?
     private var starved: [UInt64: Connection] = [:]
+    /// Who waits until others lead what this broker led.
+    var handedOver: ((HandoverReport) -> Void)?
 
     /// On its way to one follower, of all loops: half of what a link's queue holds, so that votes
     /// and gossip find room.

@@ -32,12 +32,14 @@ public struct Control {
         /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
         /// top of this state.
         case proposeInSync(InSyncWish)
-        /// The shard of a partition that this broker led serves it no more.
-        case stoodDown(TopicPartition)
+        /// The shard of a partition that this broker led under that epoch serves it no more.
+        case stoodDown(TopicPartition, LeaderEpoch)
         /// Until when this broker may serve what it leads with others; nil where it may not.
         case leased(until: Instant?)
         /// Find out which leaderships of this broker stand, then say `leadershipsConfirmed`.
         case confirmLeaderships(UInt64)
+        /// This broker is about to stop: leaderships go to others, then say `handedOver`.
+        case handOver
         /// What a replica's store holds of partitions that nobody may lead otherwise.
         case holdings(ReplicaID, [Holding])
         /// A moment that was asked for has come.
@@ -51,6 +53,10 @@ public struct Control {
         case leadershipsConfirmed(UInt64, isComplete: Bool)
         /// Until when the shards may serve what this broker leads with others.
         case lease(until: Instant?)
+        /// Nothing is led any more: voters need not honour this broker's lease.
+        case releaseLease
+        /// Others lead what they could; clients may be sent away.
+        case handedOver(HandoverReport)
         /// Ask a broker, which may be this one, what its store holds of these.
         case inquire(NodeID, [TopicPartition])
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
@@ -114,6 +120,11 @@ public struct Control {
     var yielded: [TopicPartition: LeaderEpoch] = [:]
     /// Partitions whose shard is to stop serving before this broker agrees to be deposed.
     var yielding: Set<TopicPartition> = []
+    /// Leaderships that were given up and are on their way to others.
+    var moves: OrderedDictionary<TopicPartition, LeaderMove> = [:]
+    var movesAgainAt: Instant?
+    /// Set once this broker is about to stop: it leads nothing new any more.
+    var handover: Handover?
     /// Leaderships that the table names and nobody has found to stand yet.
     var unconfirmed: [TopicPartition] = []
     /// When those are read again whose registers could not be read.
@@ -196,7 +207,9 @@ public struct Control {
             load(partition, .loaded(epoch: slotEpoch(partition)), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
         case .proposeInSync(let wish): gather(wish, now: now, into: &effects)
-        case .stoodDown(let partition): stoodDown(partition, into: &effects)
+        case .stoodDown(let partition, let epoch):
+            stoodDown(partition, epoch, now: now, into: &effects)
+        case .handOver: beginHandover(now: now, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
             effects.append(.lease(until: until))
@@ -208,6 +221,8 @@ public struct Control {
             campaign(now: now, into: &effects)
             proposeWishes(now: now, into: &effects)
             inquire(now: now, into: &effects)
+            proposeMovesAgain(now: now, into: &effects)
+            lookAtHandover(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)
         announceWake(into: &effects)

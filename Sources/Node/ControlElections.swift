@@ -43,7 +43,7 @@ extension Control {
         _ partition: TopicPartition, _ state: PartitionState, now: Instant
     ) {
         let own = ownReplica
-        guard state.replicas.contains(own.node),
+        guard state.replicas.contains(own.node), handover == nil, moves[partition] == nil,
             lacksLeader(state) || hasYielded(partition, state)
         else {
             inquiries[partition] = nil
@@ -200,6 +200,7 @@ extension Control {
         _ partition: TopicPartition, _ entry: TopicEntry, _ index: Int32, now: Now
     ) {
         guard let state = entry.state(index) else { return }
+        endMoveWhereDecided(partition)
         if campaigns[partition] != nil {
             drive(partition, .decided(state.leader, state.leaderEpoch), now: now.instant)
         }
@@ -212,7 +213,7 @@ extension Control {
     mutating func noteUnconfirmed(_ partition: TopicPartition, _ state: PartitionState) {
         guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
             state.replicas.count > 1 || states[partition] != nil,
-            !electing.contains(partition), !hasYielded(partition, state)
+            !electing.contains(partition), !hasYielded(partition, state), handover == nil
         else { return }
         unconfirmed.append(partition)
     }

@@ -47,6 +47,7 @@ public struct ControlPlane {
                 drive(
                     mesh: .leadershipsConfirmed(serial, isComplete: isComplete), now: now,
                     into: &effects)
+            case .releaseLease: drive(mesh: .releaseLease, now: now, into: &effects)
             case .propose(let number, let proposals):
                 drive(mesh: .propose(number, proposals), now: now, into: &effects)
             case .read(let number, let keys):

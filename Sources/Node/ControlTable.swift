@@ -154,7 +154,11 @@ extension Control {
             changes[change]?.openings -= 1
             finishChange(change, into: &effects)
         }
-        for index in entry.partitions.indices { states[entry.partition(Int32(index))] = nil }
+        for index in entry.partitions.indices {
+            states[entry.partition(Int32(index))] = nil
+            moves[entry.partition(Int32(index))] = nil
+            yielding.remove(entry.partition(Int32(index)))
+        }
         let own = entry.partitions.indices.map { Int32($0) }.filter { holds(entry, $0) }
         guard !own.isEmpty else { return }
         let number = nextSerial()
@@ -228,6 +232,12 @@ extension Control {
             for (wish, decision) in zip(wishes, decisions) {
                 inSyncDecided(wish.partition, wish.serial, decision, now: now, into: &effects)
             }
+        case .moves(let partitions):
+            changes[number] = nil
+            movesDecided(partitions, decisions, now: now, into: &effects)
+        case .leaving:
+            changes[number] = nil
+            leavingDecided(decisions, now: now, into: &effects)
         case .agreement(let partition):
             changes[number] = nil
             reviewLeader(of: partition, now: now)

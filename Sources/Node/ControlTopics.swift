@@ -12,6 +12,10 @@ struct PendingChange {
         case inSync([(partition: TopicPartition, serial: UInt64)])
         case elections([TopicPartition])
         case agreement(TopicPartition)
+        /// Leaderships that this broker gives away.
+        case moves([TopicPartition])
+        /// In-sync sets that it leaves.
+        case leaving([TopicPartition])
         /// Registers of leaderships that are read anew, and whom to tell when all are.
         case confirmation([TopicPartition], UInt64?)
     }

@@ -67,8 +67,8 @@ public struct Shard {
         /// Have the in-sync set of a partition decided; what was chosen comes as a role, all else
         /// as `proposalEnded`.
         case proposeInSync(InSyncWish)
-        /// This broker led a partition and serves it no more.
-        case stoodDown(TopicPartition)
+        /// This broker led a partition under that epoch and serves it no more.
+        case stoodDown(TopicPartition, LeaderEpoch)
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.

@@ -9,9 +9,13 @@ extension Shard {
         _ id: TopicPartition, _ role: PartitionRole, now: Now, into effects: inout [Effect]
     ) {
         guard let slot = partitions.index(of: id) else { return }
+        let former = partitions[slot].role
         partitions[slot].role = role
-        guard partitions[slot].isOpen, stopping == nil else { return }
-        takeOn(slot, now: now, into: &effects)
+        if partitions[slot].isOpen, stopping == nil { takeOn(slot, now: now, into: &effects) }
+        // What is not open is not served either.
+        if case .leads(let state, _, _) = former, case .waits = role {
+            effects.append(.stoodDown(id, state.leaderEpoch))
+        }
     }
 
     /// Makes the machines of an open partition be what its role says.
@@ -27,11 +31,17 @@ extension Shard {
             resign(slot, into: &effects)
             follow(slot, state, as: id, now: now, into: &effects)
         case .waits:
-            let led = partitions[slot].machine.leadership != nil
+            detach(slot, into: &effects)
             resign(slot, into: &effects)
             unfollow(slot)
-            if led { effects.append(.stoodDown(partitions[slot].id)) }
         }
+    }
+
+    /// Tells the leader that nothing more is copied, so that it does not take this copy in again.
+    private mutating func detach(_ slot: Int, into effects: inout [Effect]) {
+        guard let follower = partitions[slot].follower, let leader = follower.leader else { return }
+        effects.append(
+            .send(leader, .detach(partitions[slot].id, follower.leaderEpoch)))
     }
 
     /// Copies no more; what it knew to be committed stays known.
