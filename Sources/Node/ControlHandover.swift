@@ -66,6 +66,12 @@ extension Control {
         if !mayGainSuccessor() { endHandover(now: now, into: &effects) }
     }
 
+    /// Once everybody else has gone nobody is left to take anything, or to decide it.
+    mutating func handoverMembersChanged(now: Now, into effects: inout [Effect]) {
+        guard let state = handover, !state.isEnding, members.count == 1 else { return }
+        endHandover(now: now, into: &effects)
+    }
+
     mutating func lookAtHandover(now: Now, into effects: inout [Effect]) {
         guard let due = handover?.lookAt, due <= now.instant else { return }
         handover?.lookAt = nil

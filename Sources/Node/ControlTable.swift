@@ -205,6 +205,7 @@ extension Control {
         if !moved.isEmpty { follow(moved: moved, into: &effects) }
         reviewLeaders(now: now)
         campaign(now: now, into: &effects)
+        handoverMembersChanged(now: now, into: &effects)
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)
     }

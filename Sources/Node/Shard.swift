@@ -107,6 +107,8 @@ public struct Shard {
     /// Partitions whose followers have not heard of the newest watermark.
     var moved: [Int] = []
     var progressDue: Instant?
+    /// Parts of produce requests whose partitions are between two leaders, in order.
+    var held: [HeldPart] = []
     /// Until then no other broker can lead what this one leads.
     var leaseUntil = Instant(nanoseconds: 0)
     /// The moment of the input that is being handled.
@@ -200,6 +202,7 @@ public struct Shard {
             partitions.isOccupied(Int(deadline.serial))
                 && partitions[Int(deadline.serial)].followerWake == deadline.at
         case .progress: progressDue == deadline.at
+        case .held: held.contains { $0.serial == deadline.serial }
         }
     }
 
@@ -213,6 +216,7 @@ public struct Shard {
             case .produce: expireProduce(first.serial, now: now, into: &effects)
             case .follower: wakeFollower(Int(first.serial), now: now, into: &effects)
             case .progress: tellProgress(into: &effects)
+            case .held: expireHeld(into: &effects)
             }
         }
     }
@@ -230,7 +234,7 @@ public struct InSyncWish: Sendable {
 /// When a pending request has to be answered at the latest.
 struct Deadline: Comparable {
     /// Which map holds the request.
-    enum Kind { case produce, fetch, follower, progress }
+    enum Kind { case produce, fetch, follower, progress, held }
 
     let at: Instant
     let serial: UInt64

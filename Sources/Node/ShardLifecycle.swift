@@ -31,6 +31,8 @@ extension Shard {
         dismissConsumers(of: slot, into: &effects)
         dismissDeletions(of: slot, into: &effects)
         let isOpening = partitions[slot].isOpening
+        for part in held where part.partition == id { settleProduce(part.serial, into: &effects) }
+        held.removeAll { $0.partition == id }
         dropStreams(slot)
         partitions[slot].opened?.releaseFiles()
         partitions.remove(at: slot)
@@ -223,6 +225,8 @@ extension Shard {
     mutating func stop(into effects: inout [Effect]) {
         guard stopping == nil else { return }
         stopping = StopProgress(remaining: partitions.occupied.count)
+        for part in held { settleProduce(part.serial, into: &effects) }
+        held = []
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
             dismissDeletions(of: slot, into: &effects)

@@ -10,8 +10,10 @@ extension Shard {
     ) {
         guard let slot = partitions.index(of: id) else { return }
         let former = partitions[slot].role
+        let wasBetween = isBetweenLeaders(slot)
         partitions[slot].role = role
         if partitions[slot].isOpen, stopping == nil { takeOn(slot, now: now, into: &effects) }
+        if wasBetween, !isBetweenLeaders(slot) { releaseHeld(slot, now: now, into: &effects) }
         // What is not open is not served either.
         if case .leads(let state, _, _) = former, case .waits = role {
             effects.append(.stoodDown(id, state.leaderEpoch))
@@ -32,6 +34,8 @@ extension Shard {
             follow(slot, state, as: id, now: now, into: &effects)
         case .waits:
             detach(slot, into: &effects)
+            // What was appended in this turn is not lost to followers that go on without it.
+            if !partitions[slot].streams.isEmpty { pumpAll(slot, into: &effects) }
             resign(slot, into: &effects)
             unfollow(slot)
         }
@@ -88,7 +92,7 @@ extension Shard {
         guard partitions[slot].machine.leadership != nil else { return }
         partitions[slot].watermark = partitions[slot].committed
         drive(slot, .resign, into: &effects)
-        dismissConsumers(of: slot, into: &effects)
+        if !isBetweenLeaders(slot) { dismissConsumers(of: slot, into: &effects) }
         dismissDeletions(of: slot, into: &effects)
     }
 

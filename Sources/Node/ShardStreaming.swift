@@ -109,11 +109,13 @@ extension Shard {
     mutating func sendToFollowers(into effects: inout [Effect]) {
         guard !streaming.isEmpty else { return }
         for slot in streaming where partitions.isOccupied(slot) && partitions[slot].isOpen {
-            for place in partitions[slot].streams.indices {
-                pump(slot, place, into: &effects)
-            }
+            pumpAll(slot, into: &effects)
         }
         streaming.removeAll(keepingCapacity: true)
+    }
+
+    mutating func pumpAll(_ slot: Int, into effects: inout [Effect]) {
+        for place in partitions[slot].streams.indices { pump(slot, place, into: &effects) }
     }
 
     private mutating func pump(_ slot: Int, _ place: Int, into effects: inout [Effect]) {

@@ -30,7 +30,7 @@ struct ReplicationMutation: Sendable, CustomStringConvertible {
     static let all: [ReplicationMutation] = [
         .init("union, usual", \.unionWhileUnknown, .usual, seed: 367, oneIn: 580),
         .init("union, voters", \.unionWhileUnknown, .voters, seed: 402, oneIn: 92),
-        .init("min ISR gate", \.minInSyncGate, .usual, seed: 130, oneIn: 180),
+        .init("min ISR gate", \.minInSyncGate, .usual, seed: 207, oneIn: 180),
         .init("ELR kept", \.eligibleKept, .usual, seed: 811, oneIn: 450),
         .init("ELR cleared", \.eligibleCleared, .usual, seed: 63, oneIn: 47),
         .init("log epoch", \.logEpochChecked, .usual, seed: 0, oneIn: 2),
@@ -40,7 +40,7 @@ struct ReplicationMutation: Sendable, CustomStringConvertible {
         .init("synced ends", \.watermarkFromSynced, .powerCuts, seed: 1437, oneIn: 790),
         .init("expansion", \.expandAtWatermark, .usual, seed: 50, oneIn: 200),
         .init("own epoch", \.newEpochGate, .usual, seed: 11, oneIn: 7),
-        .init("send time", \.leaseFromSendTime, .slowLeases, seed: 240, oneIn: 5_000),
+        .init("send time", \.leaseFromSendTime, .slowLeases, seed: 1_734, oneIn: 7_000),
         .init("voter restart", \.voterRestartWaits, .voters, seed: 194, oneIn: 530),
         .init("deposed lease", \.deposedLeaseRespected, .voters, seed: 1, oneIn: 9),
         .init("campaign promise", \.campaignPromiseRespected, .voters, seed: 351, oneIn: 490),
