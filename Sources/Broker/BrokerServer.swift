@@ -18,8 +18,9 @@ public final class BrokerServer: Sendable {
     public let nodeID: Int32
     public let clusterID: String
 
-    /// How long clients are sent on to the new leaders before their connections end. One that loses its connection first pauses before it looks for the new leader
-    /// (librdkafka for up to a second).
+    /// How long clients are sent on to the new leaders before their connections end. One that loses
+    /// its connection first pauses before it looks for the new leader (librdkafka for up to a
+    /// second).
     private static let sendingAway = Duration.milliseconds(250)
 
     private let group: MultiThreadedEventLoopGroup

@@ -91,8 +91,8 @@ extension Control {
         return .leads(state, as: own, minInSync: entry.configuration.minInSync)
     }
 
-    /// Whether a broker that is about to stop has nothing to do with a partition any more: it copies
-    /// no further what it has left, or the leader would take it in again.
+    /// Whether a broker that is about to stop has nothing to do with a partition any more: what it
+    /// has left it copies no further, or the leader would take it in again.
     private func isDone(with state: PartitionState, _ own: ReplicaID) -> Bool {
         guard let handover else { return false }
         return handover.isEnding || !state.inSync.contains(own)
