@@ -45,7 +45,7 @@ extension Control {
     }
 
     /// A block that may have been reserved is never used: ids are skipped, not given twice.
-    private mutating func reserved(_ decision: Decision?, into effects: inout [Effect]) {
+    mutating func reserved(_ decision: Decision?, into effects: inout [Effect]) {
         producerIDs.isReserving = false
         if case .chosen(let value) = decision, var bytes = value.value,
             let end: Int64 = bytes.readInteger()
