@@ -201,7 +201,7 @@ extension Assembly {
                 cleanStart: store.wasClean),
             defaults: Self.defaults(configuration),
             offsetsPartitions: configuration.offsetsTopicPartitions, groups: groups,
-            generator: SeededGenerator(seed: seed))
+            replicas: configuration.replicas, generator: SeededGenerator(seed: seed))
     }
 }
 

@@ -56,6 +56,8 @@ extension Reactor {
             handedOver = nil
         case .propose, .read, .leadershipsConfirmed, .releaseLease:
             preconditionFailure("these stay within the control plane")
+        case .askToGiveWay(let node, let wishes):
+            mesh?.replication.send(.giveWay(wishes), to: node)
         case .inquire(let node, let partitions):
             mesh?.replication.send(.inquire(partitions), to: node)
         case .lease(let until):

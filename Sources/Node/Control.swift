@@ -40,6 +40,12 @@ public struct Control {
         case confirmLeaderships(UInt64)
         /// This broker is about to stop: leaderships go to others, then say `handedOver`.
         case handOver
+        /// Operators want these partitions of this broker to be led by others.
+        case giveWay([LeaderWish])
+        /// The mesh has shut a broker out for good.
+        case forgotten(NodeID)
+        /// So many voters have left or are dead that nothing can be decided.
+        case votersGone
         /// What a replica's store holds of partitions that nobody may lead otherwise.
         case holdings(ReplicaID, [Holding])
         /// A moment that was asked for has come.
@@ -57,6 +63,8 @@ public struct Control {
         case releaseLease
         /// Others lead what they could; clients may be sent away.
         case handedOver(HandoverReport)
+        /// Ask the leader of these partitions to give way.
+        case askToGiveWay(NodeID, [LeaderWish])
         /// Ask a broker, which may be this one, what its store holds of these.
         case inquire(NodeID, [TopicPartition])
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
@@ -107,6 +115,7 @@ public struct Control {
     let defaults: TopicDefaultsView
     let offsetsPartitions: Int32
     let groupConfiguration: GroupConfiguration
+    let replicaConfiguration: ReplicaConfiguration
     var generator: SeededGenerator
     /// All topics that the table holds; views share it.
     var topics = TopicTable()
@@ -125,6 +134,18 @@ public struct Control {
     var movesAgainAt: Instant?
     /// Set once this broker is about to stop: it leads nothing new any more.
     var handover: Handover?
+    /// Partitions that this broker leads and may have to do something about, and when it looks.
+    var untended: [TopicPartition] = []
+    var tendAt: Instant?
+    /// Since when each broker is there, and not doubted; and since when it is not there.
+    var presentSince: [NodeID: Instant] = [:]
+    var absentSince: [NodeID: Instant] = [:]
+    /// Brokers that the mesh has shut out.
+    var forgotten: Set<NodeID> = []
+    /// What operators asked for and is not elected yet.
+    var elections: [PendingElections] = []
+    var uncleanElections: OrderedDictionary<TopicPartition, UncleanElection> = [:]
+    var electAgainAt: Instant?
     /// Leaderships that the table names and nobody has found to stand yet.
     var unconfirmed: [TopicPartition] = []
     /// When those are read again whose registers could not be read.
@@ -178,12 +199,14 @@ public struct Control {
 
     public init(
         identity: Identity, defaults: TopicDefaultsView, offsetsPartitions: Int32,
-        groups: GroupConfiguration, generator: SeededGenerator
+        groups: GroupConfiguration, replicas: ReplicaConfiguration = ReplicaConfiguration(),
+        generator: SeededGenerator
     ) {
         self.identity = identity
         self.defaults = defaults
         self.offsetsPartitions = offsetsPartitions
         self.groupConfiguration = groups
+        self.replicaConfiguration = replicas
         self.generator = generator
         self.members = [BrokerMember(entry: identity.broker, epoch: identity.logEpoch)]
         self.copies = [identity.broker.id: self.members[0].replica]
@@ -210,11 +233,15 @@ public struct Control {
         case .stoodDown(let partition, let epoch):
             stoodDown(partition, epoch, now: now, into: &effects)
         case .handOver: beginHandover(now: now, into: &effects)
+        case .giveWay(let wishes): giveWay(wishes, now: now, into: &effects)
+        case .forgotten(let node): forget(node, now: now)
+        case .votersGone: abandonHandover(now: now, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
             effects.append(.lease(until: until))
         case .confirmLeaderships(let serial): confirmLeaderships(serial, into: &effects)
-        case .holdings(let copy, let holdings): hear(holdings, of: copy, now: now)
+        case .holdings(let copy, let holdings):
+            hear(holdings, of: copy, now: now, into: &effects)
         case .wake:
             announcedWake = nil
             wakeCoordinators(now: now, into: &effects)
@@ -223,6 +250,8 @@ public struct Control {
             inquire(now: now, into: &effects)
             proposeMovesAgain(now: now, into: &effects)
             lookAtHandover(now: now, into: &effects)
+            tend(now: now, into: &effects)
+            wakeElections(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)
         announceWake(into: &effects)
@@ -250,6 +279,11 @@ public struct Control {
             coordinators(of: groups, token, into: &effects)
         case .group(let request): group(request, token, now: now, into: &effects)
         case .listGroups(let list): listGroups(list, token, now: now, into: &effects)
+        case .electLeaders(let election):
+            electLeaders(election, token, now: now, into: &effects)
+        case .reassign(let wishes, let allowsFactorChange):
+            reassign(
+                wishes, allowsFactorChange: allowsFactorChange, token, now: now, into: &effects)
         }
     }
 

@@ -17,7 +17,7 @@ extension Control {
 
     /// Whether a partition needs another leader: it has none, or one that is away, doubted, or not
     /// the copy any more that was elected.
-    private func lacksLeader(_ state: PartitionState) -> Bool {
+    func lacksLeader(_ state: PartitionState) -> Bool {
         guard let leader = state.leader, let copy = copies[leader] else { return true }
         guard members.contains(where: { $0.entry.id == leader && !$0.isDoubted }) else {
             return true
@@ -201,6 +201,7 @@ extension Control {
     ) {
         guard let state = entry.state(index) else { return }
         endMoveWhereDecided(partition)
+        noteUntended(partition, state, now: now)
         if campaigns[partition] != nil {
             drive(partition, .decided(state.leader, state.leaderEpoch), now: now.instant)
         }

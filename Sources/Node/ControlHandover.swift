@@ -66,9 +66,9 @@ extension Control {
         if !mayGainSuccessor() { endHandover(now: now, into: &effects) }
     }
 
-    /// Once everybody else has gone nobody is left to take anything, or to decide it.
-    mutating func handoverMembersChanged(now: Now, into effects: inout [Effect]) {
-        guard let state = handover, !state.isEnding, members.count == 1 else { return }
+    /// Nobody is left to take anything, or to decide it: as when a whole mesh is stopped.
+    mutating func abandonHandover(now: Now, into effects: inout [Effect]) {
+        guard let state = handover, !state.isEnding else { return }
         endHandover(now: now, into: &effects)
     }
 

@@ -153,8 +153,15 @@ extension Control {
         guard let next = topics.update(name, news) else { return }
         for index in known {
             let partition = next.partition(index)
+            for node in next.partitions[Int(index)].replicas {
+                placed[node, default: []].insert(name)
+            }
             if roles[partition] == nil, holds(next, index) {
                 open(next, index, into: &effects)
+            } else if roles[partition] != nil, !holds(next, index) {
+                // Moved away: its copy is of no use to anybody.
+                roles[partition] = nil
+                effects.append(.close(partition, delete: true))
             } else {
                 assume(next, index, into: &effects)
             }

@@ -120,6 +120,7 @@ extension Control {
         }
         guard isChanged else { return }
         effects.append(.publish(view()))
+        settleElections(now: now, into: &effects)
         for entry in gone { release(entry, now: now, into: &effects) }
         prepareSlots()
         answerCoordinatorWaiters(into: &effects)
@@ -196,6 +197,7 @@ extension Control {
     mutating func follow(_ next: [BrokerMember], now: Now, into effects: inout [Effect]) {
         guard next != members else { return }
         members = next
+        notePresence(now: now)
         // One that is away leads since when it did.
         var moved: [NodeID] = []
         for member in next where copies[member.entry.id] != member.replica {
@@ -205,7 +207,8 @@ extension Control {
         if !moved.isEmpty { follow(moved: moved, into: &effects) }
         reviewLeaders(now: now)
         campaign(now: now, into: &effects)
-        handoverMembersChanged(now: now, into: &effects)
+        noteAllUntended(now: now)
+        if members.count == 1 { abandonHandover(now: now, into: &effects) }
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)
     }
@@ -239,6 +242,13 @@ extension Control {
         case .leaving:
             changes[number] = nil
             leavingDecided(decisions, now: now, into: &effects)
+        case .tending: changes[number] = nil
+        case .unclean(let partition, let winner):
+            changes[number] = nil
+            uncleanDecided(partition, winner, decisions.first, now: now, into: &effects)
+        case .reassignments(let outcomes, let places):
+            changes[number] = nil
+            reassignmentsDecided(outcomes, places, decisions, change.token, into: &effects)
         case .agreement(let partition):
             changes[number] = nil
             reviewLeader(of: partition, now: now)

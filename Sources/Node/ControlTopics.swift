@@ -16,6 +16,11 @@ struct PendingChange {
         case moves([TopicPartition])
         /// In-sync sets that it leaves.
         case leaving([TopicPartition])
+        /// What the leader of partitions does about their copies: the registers say what came of it.
+        case tending
+        case unclean(TopicPartition, StoreAnswer)
+        /// An operator's moves: what is known of them, and the places of those to be decided.
+        case reassignments([PartitionOutcome], [Int])
         /// Registers of leaderships that are read anew, and whom to tell when all are.
         case confirmation([TopicPartition], UInt64?)
     }

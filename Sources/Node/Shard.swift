@@ -107,6 +107,9 @@ public struct Shard {
     /// Partitions whose followers have not heard of the newest watermark.
     var moved: [Int] = []
     var progressDue: Instant?
+    /// Partitions whose files are being removed, and those of them that are wanted again.
+    var erasing: Set<TopicPartition> = []
+    var reopening: [TopicPartition: PartitionOrder] = [:]
     /// Parts of produce requests whose partitions are between two leaders, in order.
     var held: [HeldPart] = []
     /// Until then no other broker can lead what this one leads.

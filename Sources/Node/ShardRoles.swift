@@ -8,7 +8,14 @@ extension Shard {
     mutating func assume(
         _ id: TopicPartition, _ role: PartitionRole, now: Now, into effects: inout [Effect]
     ) {
-        guard let slot = partitions.index(of: id) else { return }
+        guard let slot = partitions.index(of: id) else {
+            if let order = reopening[id] {
+                reopening[id] = PartitionOrder(
+                    partition: id, configuration: order.configuration, role: role,
+                    cleanStart: order.cleanStart)
+            }
+            return
+        }
         let former = partitions[slot].role
         let wasBetween = isBetweenLeaders(slot)
         partitions[slot].role = role

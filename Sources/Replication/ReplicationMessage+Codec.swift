@@ -69,6 +69,11 @@ extension ReplicationMessage {
                 wire.write(element.lastEpoch.rawValue)
                 wire.write(element.end.rawValue)
             }
+        case .giveWay(let wishes):
+            wire.write(wishes) { wire, element in
+                wire.write(element.partition)
+                wire.write(element.node.rawValue)
+            }
         }
         buffer = wire.buffer
     }
@@ -89,6 +94,7 @@ extension ReplicationMessage {
         case .releaseLease: 12
         case .inquire: 13
         case .holdings: 14
+        case .giveWay: 15
         }
     }
 
@@ -157,6 +163,11 @@ extension ReplicationMessage {
                 try wire.integer(), try wire.replica(), BootEpoch(try wire.integer()))
         case 11: return .leaseAnswer(try wire.integer(), try wire.leaseAnswer())
         case 12: return .releaseLease(BootEpoch(try wire.integer()))
+        case 15:
+            return .giveWay(
+                try wire.list { wire throws(ReplicationCodecError) in
+                    LeaderWish(partition: try wire.partition(), node: try wire.node())
+                })
         default: throw .unknownKind(kind)
         }
     }

@@ -48,6 +48,20 @@ public enum ReplicationMessage: Hashable, Sendable {
     case inquire([TopicPartition])
     /// 14: replica, list of (partition, last epoch i32, end i64). Those of them that it holds.
     case holdings(ReplicaID, [Holding])
+    /// 15: list of (partition, node i32). To the leader of these: an operator wants them led by that
+    /// replica.
+    case giveWay([LeaderWish])
+}
+
+/// Which replica an operator wants to lead a partition.
+public struct LeaderWish: Hashable, Sendable {
+    public let partition: TopicPartition
+    public let node: NodeID
+
+    public init(partition: TopicPartition, node: NodeID) {
+        self.partition = partition
+        self.node = node
+    }
 }
 
 /// What a store holds of one partition.

@@ -28,26 +28,40 @@ struct ControlMesh {
     private(set) var released: [Int32] = []
     /// The sizes of the batches in which registers were proposed for, as long as there were any.
     private(set) var batches: [Int] = []
+    /// Where each broker's copy ends, as it says when asked.
+    var ends: [Int32: Int64] = [:]
+    private(set) var notices: [String] = []
+    /// Copies that were removed.
+    private(set) var closed: [Int32: [TopicPartition]] = [:]
     private var present: [Int32]
     private var doubted: Set<Int32> = []
     private var events: [(at: Instant, event: Event)] = []
     private var wakes: [Int32: Instant] = [:]
 
-    init(_ nodes: ClosedRange<Int32>, racks: [Int32: String] = [:]) {
-        present = Array(nodes)
-        for node in nodes {
-            let broker = ControlBench.broker(node)
-            controls[node] = Control(
-                identity: Control.Identity(
-                    clusterID: "cluster", broker: broker, logEpoch: LeaderEpoch(0),
-                    cleanStart: true),
-                defaults: TopicDefaultsView(
-                    partitions: 1, replicas: -1, autoCreateTopics: true,
-                    configuration: ["flush": "async"]),
-                offsetsPartitions: 3, groups: GroupConfiguration(),
-                generator: SeededGenerator(seed: UInt64(node)))
-            tell(node, .start([]))
-        }
+    init(_ nodes: ClosedRange<Int32>) {
+        present = []
+        for node in nodes { start(node) }
+        gossip()
+    }
+
+    private mutating func start(_ node: Int32) {
+        present.append(node)
+        controls[node] = Control(
+            identity: Control.Identity(
+                clusterID: "cluster", broker: ControlBench.broker(node), logEpoch: LeaderEpoch(0),
+                cleanStart: true),
+            defaults: TopicDefaultsView(
+                partitions: 1, replicas: -1, autoCreateTopics: true,
+                configuration: ["flush": "async"]),
+            offsetsPartitions: 3, groups: GroupConfiguration(),
+            generator: SeededGenerator(seed: UInt64(node)))
+        tell(node, .start(registers.all))
+        tell(node, .leased(until: Instant(nanoseconds: .max)))
+    }
+
+    /// A broker that was never there comes, with the table of the others.
+    mutating func join(_ node: Int32) {
+        start(node)
         gossip()
     }
 
@@ -82,9 +96,10 @@ struct ControlMesh {
         gossip()
     }
 
+    /// Starts it again, from the table that the others have.
     mutating func revive(_ node: Int32) {
-        present = (present + [node]).sorted()
-        gossip()
+        roles[node] = nil
+        join(node)
     }
 
     /// Makes the topic with this placement.
@@ -177,7 +192,17 @@ struct ControlMesh {
             if case .leads(let state, _, _)? = former, case .waits = role {
                 tell(node, .stoodDown(partition, state.leaderEpoch))
             }
-        case .close(let partition, _): roles[node]?[partition] = nil
+        case .close(let partition, _):
+            roles[node]?[partition] = nil
+            closed[node, default: []].append(partition)
+        case .askToGiveWay(let leader, let wishes): tell(leader.rawValue, .giveWay(wishes))
+        case .inquire(let other, let partitions):
+            guard let end = ends[other.rawValue] else { return }
+            let holdings = partitions.map {
+                Holding(partition: $0, lastEpoch: LeaderEpoch(0), end: Offset(end))
+            }
+            tell(node, .holdings(Self.copy(other.rawValue), holdings))
+        case .notice(let text): notices.append(text)
         case .publish(let view): views[node] = view
         case .reply(let token, let reply): replies[token] = reply
         case .handedOver(let report): reports[node] = report

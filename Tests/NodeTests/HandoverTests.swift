@@ -91,6 +91,18 @@ import Testing
         #expect(mesh.reports[1]?.kept == 1)
     }
 
+    @Test func itWaitsForNobodyWhereTheVotersAreGone() {
+        var mesh = mesh([[1, 2, 3]])
+        mesh.hasQuorum = false
+        mesh.tell(1, .votersGone)
+        mesh.tell(1, .handOver)
+        mesh.run(milliseconds: 10)
+        #expect(mesh.reports.isEmpty, "the voters may be back since then")
+        mesh.tell(1, .votersGone)
+        mesh.run(milliseconds: 10)
+        #expect(mesh.reports[1]?.kept == 1)
+    }
+
     @Test func theLastInSyncStaysEvenWhereItDoesNotLead() {
         var mesh = mesh([[1, 2, 3]])
         mesh.setInSync(to: [1, 2])

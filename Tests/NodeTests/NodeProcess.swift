@@ -257,7 +257,7 @@ struct NodeProcess {
         case .inquire: break  // Nothing here has a second copy.
         case .lease(let until):
             for index in shards.indices { driveShard(index, .lease(until: until)) }
-        case .handedOver: break
+        case .handedOver, .askToGiveWay: break
         case .propose, .read, .leadershipsConfirmed, .releaseLease:
             preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)

@@ -67,6 +67,7 @@ final class ReplicationLinks {
         case .holdings(let replica, let holdings):
             guard replica.node == node else { return }
             reactor.post(.control(.holdings(replica, holdings)), to: 0)
+        case .giveWay(let wishes): reactor.post(.control(.giveWay(wishes)), to: 0)
         case .recognise, .recognised: return
         }
     }

@@ -108,6 +108,22 @@ extension Setting {
     ]
 
     private static let pace: [Setting] = [
+        Setting("replicas.balanceLeaders", show: { "\($0.broker.replicas.balancesLeaders)" }) {
+            value, settings throws(Expectation) in
+            settings.broker.replicas.balancesLeaders = try Quantities.boolean(word(value))
+        },
+        Setting(
+            "replicas.balanceAfter",
+            show: { "\($0.broker.replicas.balanceAfterMilliseconds)ms" }
+        ) { value, settings throws(Expectation) in
+            settings.broker.replicas.balanceAfterMilliseconds = try milliseconds(value)
+        },
+        Setting(
+            "replicas.rebuildAfter",
+            show: { "\($0.broker.replicas.rebuildAfterMilliseconds)ms" }
+        ) { value, settings throws(Expectation) in
+            settings.broker.replicas.rebuildAfterMilliseconds = try milliseconds(value)
+        },
         Setting(
             "groups.initialRebalanceDelay",
             show: { "\($0.broker.groupInitialRebalanceDelayMilliseconds)ms" }
