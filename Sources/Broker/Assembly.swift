@@ -67,7 +67,7 @@ struct Assembly: Sendable {
             defaults: Self.defaults(configuration), topics: [])
         let reactor = Reactor(
             index: index, loop: loops[index], shared: shared, limits: configuration.limits,
-            view: view)
+            view: view, catchUpBytesPerSecond: configuration.replicas.catchUpBytesPerSecond)
         shared.mailboxes[index].attach(reactor)
         let mailbox = shared.mailboxes[index]
         every(1_000, on: loops[index]) { mailbox.reactorOnLoop?.inspectConnections() }

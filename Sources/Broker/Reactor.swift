@@ -55,7 +55,7 @@ final class Reactor {
 
     init(
         index: Int, loop: any EventLoop, shared: SharedParts, limits: BrokerLimits,
-        view: ClusterView
+        view: ClusterView, catchUpBytesPerSecond: Int
     ) {
         self.index = index
         self.loop = loop
@@ -66,7 +66,8 @@ final class Reactor {
         self.shard = Shard(
             disk: shared.disk, files: shared.files, tail: shared.tail[index],
             boot: shared.store.opening.bootEpoch,
-            followerBytes: Self.followerBytes / shared.mailboxes.count)
+            followerBytes: Self.followerBytes / shared.mailboxes.count,
+            catchUpBytesPerSecond: catchUpBytesPerSecond / shared.mailboxes.count)
         self.sessions = FetchSessionCache(loop: index, loops: shared.mailboxes.count)
     }
 

@@ -6,7 +6,7 @@ import Replication
 struct PendingElections {
     struct Row {
         let partition: TopicPartition
-        var outcome: PartitionOutcome
+        var outcome: ReplicaOutcome
         /// The epoch that the election is to end.
         let epoch: LeaderEpoch
         var isOpen: Bool
@@ -93,7 +93,7 @@ extension Control {
     }
 
     private func row(_ topic: String, _ index: Int32, _ isUnclean: Bool) -> PendingElections.Row {
-        var outcome = PartitionOutcome(topic: topic, index: index)
+        var outcome = ReplicaOutcome(topic: topic, index: index)
         guard let entry = topics[topic], let state = entry.state(index) else {
             outcome.error = .unknown
             outcome.message = "no partition \(index) of '\(topic)'"
@@ -111,7 +111,7 @@ extension Control {
 
     private func preferredRefusal(
         _ state: PartitionState
-    ) -> (error: PartitionOutcomeError, message: String)? {
+    ) -> (error: ReplicaOutcomeError, message: String)? {
         let preferred = state.replicas[0]
         if state.leader == preferred {
             return (.electionNotNeeded, "broker \(preferred.rawValue) leads already")
@@ -129,7 +129,7 @@ extension Control {
 
     private func uncleanRefusal(
         _ state: PartitionState
-    ) -> (error: PartitionOutcomeError, message: String)? {
+    ) -> (error: ReplicaOutcomeError, message: String)? {
         if !lacksLeader(state) {
             let leader = state.leader?.rawValue ?? -1
             return (.electionNotNeeded, "broker \(leader) leads")

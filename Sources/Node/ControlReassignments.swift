@@ -14,13 +14,13 @@ extension Control {
         _ wishes: [ReassignmentWish], allowsFactorChange: Bool, _ token: UInt64, now: Now,
         into effects: inout [Effect]
     ) {
-        var outcomes: [PartitionOutcome] = []
+        var outcomes: [ReplicaOutcome] = []
         var places: [Int] = []
         var proposals: [RegisterProposal] = []
         var named: Set<TopicPartition> = []
         var ways: OrderedDictionary<NodeID, [LeaderWish]> = [:]
         for wish in wishes.prefix(Self.reassignmentsMaximum) {
-            var outcome = PartitionOutcome(topic: wish.topic, index: wish.index)
+            var outcome = ReplicaOutcome(topic: wish.topic, index: wish.index)
             defer { outcomes.append(outcome) }
             guard let entry = topics[wish.topic], let state = entry.state(wish.index),
                 let initial = initial(of: entry.partition(wish.index), entry)
@@ -68,7 +68,7 @@ extension Control {
 
     private func refusal(
         of wish: ReassignmentWish, _ state: PartitionState, _ allowsFactorChange: Bool
-    ) -> (PartitionOutcomeError, String)? {
+    ) -> (ReplicaOutcomeError, String)? {
         guard let target = wish.target else {
             return state.adding.isEmpty && state.removing.isEmpty
                 ? (.noReassignment, "no reassignment of this partition is running") : nil
@@ -98,7 +98,7 @@ extension Control {
     }
 
     mutating func reassignmentsDecided(
-        _ outcomes: [PartitionOutcome], _ places: [Int], _ decisions: [Decision],
+        _ outcomes: [ReplicaOutcome], _ places: [Int], _ decisions: [Decision],
         _ token: UInt64?, into effects: inout [Effect]
     ) {
         var outcomes = outcomes
@@ -111,7 +111,7 @@ extension Control {
         effects.append(.reply(token: token, .partitions(outcomes)))
     }
 
-    private static func refusal(in decision: Decision) -> (PartitionOutcomeError, String)? {
+    private static func refusal(in decision: Decision) -> (ReplicaOutcomeError, String)? {
         switch decision {
         case .chosen, .refused(.partition(.alreadyDone), _): nil
         case .refused(.partition(.reassignment), _):

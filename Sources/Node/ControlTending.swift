@@ -73,7 +73,10 @@ extension Control {
             else { continue }
             waiting.append(partition)
             // Not found out yet, or in the middle of something: later.
-            guard case .leads = roles[partition] else { continue }
+            switch roles[partition] {
+            case .leads, .alone: break
+            case .follows, .waits, nil: continue
+            }
             tend(partition, entry, state, now: now, &tasks, into: &effects)
         }
         untended = Array(waiting)

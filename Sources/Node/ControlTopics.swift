@@ -20,7 +20,7 @@ struct PendingChange {
         case tending
         case unclean(TopicPartition, StoreAnswer)
         /// An operator's moves: what is known of them, and the places of those to be decided.
-        case reassignments([PartitionOutcome], [Int])
+        case reassignments([ReplicaOutcome], [Int])
         /// Registers of leaderships that are read anew, and whom to tell when all are.
         case confirmation([TopicPartition], UInt64?)
     }

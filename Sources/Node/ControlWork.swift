@@ -106,7 +106,7 @@ public enum ControlReply: Sendable {
     case coordinators([NodeID?])
     case group(GroupResponse)
     case groups(GroupResponse.List)
-    case partitions([PartitionOutcome])
+    case partitions([ReplicaOutcome])
 }
 
 /// One change of this broker's own durable records; a nil value removes the key.

@@ -9,6 +9,9 @@ public struct ReplicaConfiguration: Hashable, Sendable {
     /// How long a broker has to be dead before its copies are made elsewhere: a machine is
     /// repaired, or restarted for long, within this, as with `voters.replaceAfter`.
     public var rebuildAfterMilliseconds: Int64 = 600_000
+    /// Bytes a second that a broker sends to copies which are not in sync: new ones, and those that
+    /// come back. What is in sync is never slowed; a disk and a link of 1 Gbit/s have room beside.
+    public var catchUpBytesPerSecond = 100 << 20
 
     public init() {}
 }

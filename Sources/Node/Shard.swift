@@ -102,6 +102,11 @@ public struct Shard {
     /// Partitions that wait until a follower has taken more of the others.
     var starved: [NodeID: [Int]] = [:]
     let followerBytes: Int
+    /// What may still be sent to copies that are not in sync, and what is added with each tick.
+    var catchUpCredit: Int
+    let catchUpPerTick: Int
+    /// Partitions that wait for more of it.
+    var throttled: [Int] = []
     /// Partitions that owe their leader an acknowledgement.
     var acknowledging: [Int] = []
     /// Partitions whose followers have not heard of the newest watermark.
@@ -127,10 +132,13 @@ public struct Shard {
 
     /// - Parameter followerBytes: the most on its way to one follower, of all partitions: what the
     ///   queue of a link holds, shared by the shards.
+    /// - Parameter catchUpBytesPerSecond: the most sent to copies that are not in sync.
     public init(
         disk: any Disk, files: FileHandleCache, tail: TailCache, boot: BootEpoch = BootEpoch(0),
-        followerBytes: Int = 4 << 20
+        followerBytes: Int = 4 << 20, catchUpBytesPerSecond: Int = 100 << 20
     ) {
+        catchUpPerTick = max(1, catchUpBytesPerSecond * Int(Self.tickMilliseconds) / 1_000)
+        catchUpCredit = catchUpPerTick
         self.boot = boot
         self.followerBytes = followerBytes
         self.disk = disk

@@ -157,6 +157,7 @@ extension Shard {
 
     /// Looks after the followers of everything that is led.
     mutating func tick(now: Now, into effects: inout [Effect]) {
+        refillCatchUp()
         for slot in partitions.occupied where partitions[slot].machine.state != nil {
             drive(slot, .tick(now.instant), into: &effects)
         }

@@ -127,7 +127,10 @@ extension Shard {
             }
             return
         }
-        while let send = partitions[slot].streams[place].read(logEnd: end, hotFrom: .zero) {
+        while true {
+            guard !isThrottled(slot, place),
+                let send = partitions[slot].streams[place].read(logEnd: end, hotFrom: .zero)
+            else { return }
             let piece: LogRead
             do throws(ReadError) {
                 piece = try partitions[slot].log.read(
@@ -151,6 +154,29 @@ extension Shard {
                 return effects.append(.run(.read(read)))
             }
         }
+    }
+
+    /// Whether a copy that is not in sync has to wait for the next tick.
+    private mutating func isThrottled(_ slot: Int, _ place: Int) -> Bool {
+        guard catchUpCredit <= 0, isCatchingUp(slot, place) else { return false }
+        if partitions[slot].streams[place].next < partitions[slot].log.endOffset {
+            throttled.append(slot)
+        }
+        return true
+    }
+
+    /// Costs a look at the few members of the set.
+    private func isCatchingUp(_ slot: Int, _ place: Int) -> Bool {
+        guard let state = partitions[slot].machine.state else { return false }
+        return !state.inSync.contains(partitions[slot].streams[place].replica)
+    }
+
+    /// A tenth of a second has passed: copies that catch up may be sent more.
+    mutating func refillCatchUp() {
+        catchUpCredit = min(catchUpPerTick, catchUpCredit + catchUpPerTick)
+        guard !throttled.isEmpty else { return }
+        streaming += throttled.filter { partitions.isOccupied($0) }
+        throttled.removeAll(keepingCapacity: true)
     }
 
     /// What was read from the disk off the loop goes out, if its follower is still there.
@@ -189,6 +215,7 @@ extension Shard {
                         leaderEpoch: stream.leaderEpoch, base: from, progress: progress,
                         records: bytes))))
         inFlight[stream.replica.node, default: 0] += bytes.readableBytes
+        if isCatchingUp(slot, place) { catchUpCredit -= bytes.readableBytes }
         partitions[slot].streams[place].sent(
             through: end, bytes: bytes.readableBytes, highWatermark: progress.highWatermark,
             logStart: progress.logStart)

@@ -33,6 +33,7 @@ struct ControlMesh {
     private(set) var notices: [String] = []
     /// Copies that were removed.
     private(set) var closed: [Int32: [TopicPartition]] = [:]
+    private var register = "topic/t"
     private var present: [Int32]
     private var doubted: Set<Int32> = []
     private var events: [(at: Instant, event: Event)] = []
@@ -103,11 +104,14 @@ struct ControlMesh {
     }
 
     /// Makes the topic with this placement.
-    mutating func create(_ placement: [[Int32]], minInSync: Int = 1) {
+    mutating func create(
+        _ placement: [[Int32]], minInSync: Int = 1, name: String = "t"
+    ) {
+        register = "topic/\(name)"
         let record = TopicRecord(
             id: Self.id, placement: placement.map { $0.map(Self.copy) },
             overrides: ["min.insync.replicas": "\(minInSync)"])
-        spread([registers.put("topic/t", record.encoded())])
+        spread([registers.put(register, record.encoded())])
         run(milliseconds: 50)
     }
 
@@ -221,7 +225,7 @@ struct ControlMesh {
         {
             return state
         }
-        guard let bytes = registers.value(of: "topic/t"),
+        guard let bytes = registers.value(of: register),
             let record = try? TopicRecord(decoding: bytes)
         else { preconditionFailure("the topic was made") }
         return .initial(placement: record.placement[Int(index)])

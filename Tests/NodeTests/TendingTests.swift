@@ -176,6 +176,21 @@ import Testing
         #expect(nodes(mesh.state()) == [1, 2, 4, 3])
     }
 
+    @Test func theOffsetsOfAMeshThatWasSmallGrowWithIt() {
+        var mesh = ControlMesh(1...1)
+        mesh.create([[1]], name: "__consumer_offsets")
+        mesh.join(2)
+        mesh.run(milliseconds: 2_000)
+        #expect(nodes(mesh.state()) == [1, 2] && mesh.serving() == [1])
+        mesh.setInSync(to: [1, 2])
+        mesh.join(3)
+        mesh.run(milliseconds: 2_000)
+        #expect(nodes(mesh.state()) == [1, 2, 3])
+        mesh.setInSync(to: [1, 2, 3])
+        mesh.run(milliseconds: 2_000)
+        #expect(mesh.state().adding.isEmpty && mesh.serving() == [1])
+    }
+
     // MARK: Words
 
     private func election(
@@ -193,7 +208,7 @@ import Testing
             allowsFactorChange: allowsFactorChange)
     }
 
-    private func errors(_ reply: ControlReply?) -> [PartitionOutcomeError?]? {
+    private func errors(_ reply: ControlReply?) -> [ReplicaOutcomeError?]? {
         guard case .partitions(let outcomes)? = reply else { return nil }
         return outcomes.map(\.error)
     }

@@ -97,15 +97,15 @@ extension Reactor {
     }
 
     private static func byTopic(
-        _ outcomes: [PartitionOutcome]
-    ) -> OrderedDictionary<String, [PartitionOutcome]> {
-        var topics: OrderedDictionary<String, [PartitionOutcome]> = [:]
+        _ outcomes: [ReplicaOutcome]
+    ) -> OrderedDictionary<String, [ReplicaOutcome]> {
+        var topics: OrderedDictionary<String, [ReplicaOutcome]> = [:]
         for outcome in outcomes { topics[outcome.topic, default: []].append(outcome) }
         return topics
     }
 }
 
-extension PartitionOutcomeError {
+extension ReplicaOutcomeError {
     var electionCode: ErrorCode {
         switch self {
         case .unknown: .unknownTopicOrPartition

@@ -1,5 +1,6 @@
 import Broker
 import Logging
+import Node
 
 extension Setting {
     /// Every key that `serve` knows, in the order in which `--check` shows them.
@@ -123,6 +124,11 @@ extension Setting {
             show: { "\($0.broker.replicas.rebuildAfterMilliseconds)ms" }
         ) { value, settings throws(Expectation) in
             settings.broker.replicas.rebuildAfterMilliseconds = try milliseconds(value)
+        },
+        Setting(
+            "replicas.catchUpRate", show: { "\($0.broker.replicas.catchUpBytesPerSecond)" }
+        ) { value, settings throws(Expectation) in
+            settings.broker.replicas.catchUpBytesPerSecond = try bytes(value, 65_536...1 << 40)
         },
         Setting(
             "groups.initialRebalanceDelay",

@@ -31,7 +31,7 @@ public struct ReassignmentWish: Sendable {
 }
 
 /// Why nothing was done with a partition as it was asked.
-public enum PartitionOutcomeError: Hashable, Sendable {
+public enum ReplicaOutcomeError: Hashable, Sendable {
     case unknown
     /// The right replica leads already.
     case electionNotNeeded
@@ -47,15 +47,15 @@ public enum PartitionOutcomeError: Hashable, Sendable {
 }
 
 /// What became of one partition of an operator's request.
-public struct PartitionOutcome: Sendable {
+public struct ReplicaOutcome: Sendable {
     public let topic: String
     public let index: Int32
-    public var error: PartitionOutcomeError?
+    public var error: ReplicaOutcomeError?
     /// In words, for the client's error message.
     public var message: String?
 
     public init(
-        topic: String, index: Int32, error: PartitionOutcomeError? = nil, message: String? = nil
+        topic: String, index: Int32, error: ReplicaOutcomeError? = nil, message: String? = nil
     ) {
         self.topic = topic
         self.index = index
