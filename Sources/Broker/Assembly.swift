@@ -70,6 +70,9 @@ struct Assembly: Sendable {
             view: view, catchUpBytesPerSecond: configuration.replicas.catchUpBytesPerSecond)
         shared.mailboxes[index].attach(reactor)
         let mailbox = shared.mailboxes[index]
+        if index == 0 {
+            every(1_000, on: loops[0]) { mailbox.reactorOnLoop?.mesh?.inspector?.watchClock() }
+        }
         every(1_000, on: loops[index]) { mailbox.reactorOnLoop?.inspectConnections() }
         every(Shard.tickMilliseconds, on: loops[index]) { mailbox.post(.shard(.tick)) }
         every(configuration.flushIntervalMilliseconds, on: loops[index]) {
@@ -136,7 +139,10 @@ extension Assembly {
         }
         let shell = MeshShell(
             reactor: reactor, trust: MeshTrust(), secretFile: configuration.mesh.secretFile)
-        if let codec { shell.inspector = Inspector(reactor: reactor, codec: codec) }
+        if let codec {
+            shell.inspector = Inspector(
+                reactor: reactor, codec: codec, configuration: configuration)
+        }
         reactor.mesh = shell
         return shell
     }
@@ -161,7 +167,10 @@ extension Assembly {
         let identity = Mesh.Identity(
             clusterID: store.clusterID, node: store.nodeID, boot: store.opening.bootEpoch,
             store: store.opening.storeID, key: key.publicKey, isFounder: store.isFounder,
-            member: member)
+            member: member,
+            voters: VoterSettings(
+                target: configuration.voters.target,
+                replaceAfterMilliseconds: configuration.voters.replaceAfterMilliseconds))
         let gossip = GossipConfiguration(
             profile: configuration.mesh.profile.times,
             // A list that all brokers have alike has this one in it.
@@ -187,7 +196,7 @@ extension Assembly {
                     listener: $0.listener, host: $0.host, port: UInt16(clamping: $0.port))
             },
             rack: configuration.rack ?? "", softwareVersion: configuration.softwareVersion,
-            leaderEpoch: store.logEpoch.rawValue)
+            leaderEpoch: store.logEpoch.rawValue, roles: configuration.roles.inMesh)
     }
 
     private func makeControl(_ broker: BrokerEntry, seed: UInt64) -> Control {
@@ -198,10 +207,21 @@ extension Assembly {
         return Control(
             identity: Control.Identity(
                 clusterID: store.clusterID, broker: broker, logEpoch: store.logEpoch,
-                cleanStart: store.wasClean),
+                cleanStart: store.wasClean,
+                holdsPartitions: configuration.roles.contains(.broker)),
             defaults: Self.defaults(configuration),
             offsetsPartitions: configuration.offsetsTopicPartitions, groups: groups,
             replicas: configuration.replicas, generator: SeededGenerator(seed: seed))
+    }
+}
+
+extension Set<BrokerRole> {
+    /// As other brokers are told.
+    fileprivate var inMesh: MemberRoles {
+        var roles: MemberRoles = []
+        if contains(.broker) { roles.insert(.broker) }
+        if contains(.voter) { roles.insert(.voter) }
+        return roles
     }
 }
 

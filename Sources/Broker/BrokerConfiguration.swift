@@ -113,6 +113,25 @@ public enum LinkProtection: String, Sendable, CaseIterable {
     case authenticate
 }
 
+/// What a broker is for.
+public enum BrokerRole: String, Sendable, CaseIterable {
+    /// Holds partitions.
+    case broker
+    /// May be made a voter; alone, the broker is a witness, which answers clients and holds
+    /// nothing.
+    case voter
+}
+
+/// Who votes, as far as the mesh sees to it by itself.
+public struct VoterConfiguration: Sendable, Equatable {
+    /// 1, 3 or 5; nil changes the roster by an operator's command only.
+    public var target: Int? = 3
+    /// How long a voter may be away before another takes its place.
+    public var replaceAfterMilliseconds: Int64 = 600_000
+
+    public init() {}
+}
+
 /// How a broker takes part in a mesh.
 public struct MeshConfiguration: Sendable, Equatable {
     /// Where other brokers reach this one, TCP and UDP; nil listens to nobody.
@@ -141,6 +160,8 @@ public struct BrokerConfiguration: Sendable, Equatable {
     public var dataDirectory: String
     public var listeners: [ListenerConfiguration]
     public var rack: String?
+    public var roles: Set<BrokerRole> = [.broker, .voter]
+    public var voters = VoterConfiguration()
     public var mesh = MeshConfiguration()
     /// What others are told of the program, for rolling upgrades.
     public var softwareVersion = ""

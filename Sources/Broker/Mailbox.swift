@@ -23,6 +23,7 @@ enum Answer: Sendable {
     case answered([PartitionAnswer])
     case control(ControlReply)
     case decided(Decision)
+    case voters(VoterChangeAnswer)
     /// An operator's answer, in bytes.
     case text(ByteBuffer)
 }

@@ -20,7 +20,7 @@ extension Reactor {
         case .proposeInSync(let wish): post(.control(.proposeInSync(wish)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
-        case .scanned(let partition, let piece): read(partition, piece)
+        case .scanned(let load, let piece): read(load, piece)
         case .notice(let notice): events.report(notice)
         case .stopped(let clean): shared.progress.stopped(clean: clean)
         }
@@ -48,8 +48,8 @@ extension Reactor {
         case .reply(let token, let reply): answer(token, .control(reply))
         case .append(let number, let partition, let records):
             append(number, partition, records)
-        case .load(let partition):
-            post(.shard(.scan(partition, from: .zero)), to: shardIndex(of: partition))
+        case .load(let load):
+            post(.shard(.scan(load, from: .zero)), to: shardIndex(of: load.partition))
         case .wake(let moment): wakeControl(at: moment)
         case .handedOver(let report):
             handedOver?(report)
@@ -154,21 +154,21 @@ extension Reactor {
     /// Reads a piece of a slot's log on a disk thread, gives its records to the coordinator and
     /// asks for the next piece. A slot that can't be read stays as it is, loading: its groups are
     /// told to wait, never that they have no offsets.
-    private func read(_ partition: TopicPartition, _ piece: LogRead) {
+    private func read(_ load: SlotLoad, _ piece: LogRead) {
         let shared = shared
         let index = index
         if case .empty = piece {
-            post(.control(.slotEnd(partition)), to: 0)
+            post(.control(.slotEnd(load)), to: 0)
             return
         }
         shared.diskThreads.submit { state in
             guard case .active = state else { return }
             do throws(SlotReader.Failure) {
                 let (records, next) = try SlotReader.records(of: piece)
-                shared.mailboxes[0].post(.control(.slotRecords(partition, records)))
-                shared.mailboxes[index].post(.shard(.scan(partition, from: next)))
+                shared.mailboxes[0].post(.control(.slotRecords(load, records)))
+                shared.mailboxes[index].post(.shard(.scan(load, from: next)))
             } catch {
-                shared.events.slotUnreadable(partition, error)
+                shared.events.slotUnreadable(load.partition, error)
             }
         }
     }

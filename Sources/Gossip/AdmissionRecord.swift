@@ -1,7 +1,7 @@
 public import Model
 public import NIOCore
 
-/// What a member may do, as its admission says.
+/// What a member is for: at least one of the two.
 public struct MemberRoles: OptionSet, Hashable, Sendable {
     public let rawValue: UInt8
 
@@ -9,10 +9,10 @@ public struct MemberRoles: OptionSet, Hashable, Sendable {
 
     /// Holds partitions.
     public static let broker = MemberRoles(rawValue: 1)
-    /// May be chosen into the roster.
+    /// May be chosen into the roster; alone, it is a witness that holds no partitions.
     public static let voter = MemberRoles(rawValue: 2)
-    /// Votes but holds no partitions.
-    public static let witness = MemberRoles(rawValue: 4)
+    /// What a broker is for that nobody gave a part.
+    public static let all: MemberRoles = [.broker, .voter]
 }
 
 /// The value of `members/<node id>`: which key and which store a node id belongs to.
@@ -37,7 +37,7 @@ public struct AdmissionRecord: Hashable, Sendable {
 
     public init(
         node: NodeID, key: PublicKey, store: StoreID, number: AdmissionNumber,
-        roles: MemberRoles = [.broker, .voter], isRevoked: Bool = false
+        roles: MemberRoles = .all, isRevoked: Bool = false
     ) {
         self.node = node
         self.key = key

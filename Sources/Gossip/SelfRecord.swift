@@ -23,10 +23,13 @@ public struct SelfDescription: Hashable, Sendable {
     public var featureLevel: UInt16
     /// Since when it leads what it leads: raised by each of its unclean starts.
     public var leaderEpoch: Int32
+    /// What it is for, as its operator set it.
+    public var roles: MemberRoles
 
     public init(
         addresses: [MeshAddress], endpoints: [ClientEndpoint] = [], rack: String = "",
-        softwareVersion: String = "", featureLevel: UInt16 = 1, leaderEpoch: Int32 = 0
+        softwareVersion: String = "", featureLevel: UInt16 = 1, leaderEpoch: Int32 = 0,
+        roles: MemberRoles = .all
     ) {
         self.addresses = addresses
         self.endpoints = endpoints
@@ -34,6 +37,7 @@ public struct SelfDescription: Hashable, Sendable {
         self.softwareVersion = softwareVersion
         self.featureLevel = featureLevel
         self.leaderEpoch = leaderEpoch
+        self.roles = roles
     }
 }
 
@@ -62,7 +66,7 @@ public struct MemberLife: Hashable, Comparable, Sendable {
 ///     1        node id, Int32
 ///     5        boot epoch, UInt64
 ///     13       incarnation, UInt32
-///     17       flags: 1 leaving
+///     17       flags: 1 leaving, 2 holds no partitions, 4 never votes
 ///     18       feature level, UInt16
 ///     20       leader epoch, Int32
 ///     24       count, then addresses: host text, port UInt16
@@ -90,7 +94,8 @@ public struct SelfRecord: Hashable, Sendable {
         var bytes = ByteBuffer()
         bytes.writeMultipleIntegers(
             UInt8(1), node.rawValue, life.boot.rawValue, life.incarnation.rawValue,
-            UInt8(isLeaving ? 1 : 0), description.featureLevel, description.leaderEpoch)
+            Self.flags(isLeaving, description.roles), description.featureLevel,
+            description.leaderEpoch)
         bytes.writeInteger(UInt8(description.addresses.count))
         for address in description.addresses {
             bytes.writeText(address.host)
@@ -110,12 +115,25 @@ public struct SelfRecord: Hashable, Sendable {
         encoded = bytes
     }
 
+    /// A record of a broker that does everything is as it was before there were roles.
+    private static func flags(_ isLeaving: Bool, _ roles: MemberRoles) -> UInt8 {
+        (isLeaving ? 1 : 0) | (roles.contains(.broker) ? 0 : 2) | (roles.contains(.voter) ? 0 : 4)
+    }
+
+    private static func roles(in flags: UInt8) -> MemberRoles {
+        var roles: MemberRoles = []
+        if flags & 2 == 0 { roles.insert(.broker) }
+        if flags & 4 == 0 { roles.insert(.voter) }
+        return roles
+    }
+
     private static func isBounded(_ description: SelfDescription) -> Bool {
         let texts =
             description.addresses.map(\.host) + description.endpoints.map(\.listener)
             + description.endpoints.map(\.host)
             + [description.rack, description.softwareVersion]
-        return description.addresses.count <= GossipLimits.addressesPerMember
+        return !description.roles.isDisjoint(with: .all)
+            && description.addresses.count <= GossipLimits.addressesPerMember
             && description.endpoints.count <= GossipLimits.endpointsPerMember
             && texts.allSatisfy { $0.utf8.count <= GossipLimits.textBytes }
     }
@@ -129,8 +147,9 @@ public struct SelfRecord: Hashable, Sendable {
         let boot = BootEpoch(try bytes.take(UInt64.self))
         life = MemberLife(boot: boot, incarnation: Incarnation(try bytes.take(UInt32.self)))
         let flags = try bytes.take(UInt8.self)
-        guard flags <= 1 else { throw .invalidValue }
-        isLeaving = flags == 1
+        let roles = Self.roles(in: flags)
+        guard flags <= 7, !roles.isEmpty else { throw .invalidValue }
+        isLeaving = flags & 1 != 0
         let featureLevel = try bytes.take(UInt16.self)
         let leaderEpoch = try bytes.take(Int32.self)
         guard leaderEpoch >= 0 else { throw .invalidValue }
@@ -156,7 +175,8 @@ public struct SelfRecord: Hashable, Sendable {
         try bytes.finish()
         description = SelfDescription(
             addresses: addresses, endpoints: endpoints, rack: rack,
-            softwareVersion: softwareVersion, featureLevel: featureLevel, leaderEpoch: leaderEpoch)
+            softwareVersion: softwareVersion, featureLevel: featureLevel, leaderEpoch: leaderEpoch,
+            roles: roles)
         self.encoded = encoded
     }
 

@@ -133,10 +133,10 @@ public final class ClusterView: Sendable {
 
     public func broker(_ id: NodeID) -> BrokerEntry? { brokers.first { $0.id == id } }
 
-    /// Where clients are sent for a partition: to its leader, or, while that one is doubted or gone,
-    /// to the in-sync replica whose turn it is. That one says NOT_LEADER_OR_FOLLOWER until it is
-    /// elected, which clients repeat every 100 ms; they ask for metadata in steps that double, and
-    /// would come a second after the election. A deviation: Kafka says LEADER_NOT_AVAILABLE.
+    /// Where clients are sent for a partition: to its leader, or, while that one is doubted or
+    /// gone, to the in-sync replica whose turn it is. That one says NOT_LEADER_OR_FOLLOWER until it
+    /// is elected, which clients repeat every 100 ms; they ask for metadata in steps that double,
+    /// and would come a second after the election. A deviation: Kafka says LEADER_NOT_AVAILABLE.
     public func leader(of state: PartitionState) -> BrokerEntry? {
         let present = state.leader.flatMap { broker($0) }
         if let present, !doubted.contains(present.id) { return present }

@@ -25,9 +25,9 @@ public struct Control {
         case persisted(UInt64, failure: String?)
         case opened(TopicPartition, failure: String?)
         /// The next records of a slot's log, in order.
-        case slotRecords(TopicPartition, [SlotRecord])
+        case slotRecords(SlotLoad, [SlotRecord])
         /// A slot's log was read to its end.
-        case slotEnd(TopicPartition)
+        case slotEnd(SlotLoad)
         case appended(UInt64, ProduceResult)
         /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
         /// top of this state.
@@ -84,7 +84,7 @@ public struct Control {
         /// Append a batch to a slot's log with `acks=all`, then say `appended`.
         case append(UInt64, TopicPartition, ByteBuffer)
         /// Read a slot's log, then say `slotRecords` for each piece and `slotEnd`.
-        case load(TopicPartition)
+        case load(SlotLoad)
         case wake(at: Instant)
         /// Every partition that was in the table is open, or has failed: clients may come.
         case ready(failures: [String])
@@ -100,14 +100,17 @@ public struct Control {
         /// what was not synced may be gone and consumers have to find that out (KIP-320).
         public let logEpoch: LeaderEpoch
         public let cleanStart: Bool
+        public let holdsPartitions: Bool
 
         public init(
-            clusterID: String, broker: BrokerEntry, logEpoch: LeaderEpoch, cleanStart: Bool
+            clusterID: String, broker: BrokerEntry, logEpoch: LeaderEpoch, cleanStart: Bool,
+            holdsPartitions: Bool = true
         ) {
             self.clusterID = clusterID
             self.broker = broker
             self.logEpoch = logEpoch
             self.cleanStart = cleanStart
+            self.holdsPartitions = holdsPartitions
         }
     }
 
@@ -147,7 +150,10 @@ public struct Control {
     var uncleanElections: OrderedDictionary<TopicPartition, UncleanElection> = [:]
     var electAgainAt: Instant?
     /// Leaderships that the table names and nobody has found to stand yet.
-    var unconfirmed: [TopicPartition] = []
+    var unconfirmed: OrderedSet<TopicPartition> = []
+    /// How often the lease asked which leaderships stand: what was begun before the last time is
+    /// too old to serve by.
+    var confirmations: UInt64 = 0
     /// When those are read again whose registers could not be read.
     var confirmAgainAt: Instant?
     /// Partitions for which this broker proposes itself in place of a leader that is doubted.
@@ -208,7 +214,11 @@ public struct Control {
         self.groupConfiguration = groups
         self.replicaConfiguration = replicas
         self.generator = generator
-        self.members = [BrokerMember(entry: identity.broker, epoch: identity.logEpoch)]
+        self.members = [
+            BrokerMember(
+                entry: identity.broker, epoch: identity.logEpoch,
+                holdsPartitions: identity.holdsPartitions)
+        ]
         self.copies = [identity.broker.id: self.members[0].replica]
     }
 
@@ -223,11 +233,12 @@ public struct Control {
         case .persisted(let number, let failure):
             persisted(number, failure: failure, into: &effects)
         case .opened(let partition, let failure):
-            opened(partition, failure: failure, into: &effects)
-        case .slotRecords(let partition, let records):
-            load(partition, .load(records), now: now, into: &effects)
-        case .slotEnd(let partition):
-            load(partition, .loaded(epoch: slotEpoch(partition)), now: now, into: &effects)
+            opened(partition, failure: failure, now: now, into: &effects)
+        case .slotRecords(let load, let records):
+            self.load(load, .load(records), now: now, into: &effects)
+        case .slotEnd(let load):
+            let epoch = slotEpoch(load.partition)
+            self.load(load, .loaded(epoch: epoch), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
         case .proposeInSync(let wish): gather(wish, now: now, into: &effects)
         case .stoodDown(let partition, let epoch):

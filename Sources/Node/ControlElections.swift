@@ -15,6 +15,12 @@ extension Control {
         }
     }
 
+    /// Whether leaders of a partition are elected: the only copy that a placement names leads
+    /// without a decision, until somebody made one.
+    func isElected(_ partition: TopicPartition, _ state: PartitionState) -> Bool {
+        state.replicas.count > 1 || states[partition] != nil
+    }
+
     /// Whether a partition needs another leader: it has none, or one that is away, doubted, or not
     /// the copy any more that was elected.
     func lacksLeader(_ state: PartitionState) -> Bool {
@@ -32,7 +38,7 @@ extension Control {
     mutating func reviewLeaders(now: Now) {
         for name in (placed[identity.broker.id] ?? []).sorted() {
             guard let entry = topics[name] else { continue }
-            for index in entry.partitions.indices where entry.partitions[index].replicas.count > 1 {
+            for index in entry.partitions.indices {
                 reviewLeader(
                     entry.partition(Int32(index)), entry.partitions[index], now: now.instant)
             }
@@ -43,7 +49,8 @@ extension Control {
         _ partition: TopicPartition, _ state: PartitionState, now: Instant
     ) {
         let own = ownReplica
-        guard state.replicas.contains(own.node), handover == nil, moves[partition] == nil,
+        guard isElected(partition, state), state.replicas.contains(own.node), handover == nil,
+            moves[partition] == nil,
             lacksLeader(state) || hasYielded(partition, state)
         else {
             inquiries[partition] = nil
@@ -135,20 +142,27 @@ extension Control {
             electing.insert(partition)
             proposals.append(proposal)
         }
-        guard !proposals.isEmpty else { return }
-        let number = nextSerial()
-        changes[number] = PendingChange(
-            kind: .elections(partitions), token: nil, names: [], outcomes: [])
-        effects.append(.propose(number, proposals))
+        for batch in Self.batches(of: Array(zip(partitions, proposals))) {
+            let number = nextSerial()
+            changes[number] = PendingChange(
+                kind: .elections(batch.map(\.0), after: confirmations), token: nil, names: [],
+                outcomes: [])
+            effects.append(.propose(number, batch.map(\.1)))
+        }
     }
 
+    /// Nil where this broker is not the one to be elected: the proposal would be refused, and its
+    /// ballot be in the way of whoever is.
     private func election(of partition: TopicPartition) -> RegisterProposal? {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
             let state = entry.state(partition.index.rawValue),
             let initial = initial(of: partition, entry)
         else { return nil }
+        let members = electionMembers(state)
+        let first = state.eligible(among: members).first
+        guard first == nil || first == ownReplica else { return nil }
         let operation = PartitionOperation.elect(
-            ownReplica, members: electionMembers(state), answers: inquiries[partition] ?? [])
+            ownReplica, members: members, answers: inquiries[partition] ?? [])
         return RegisterProposal(
             key: PartitionRegister.key(partition),
             operation: .partition(
@@ -158,8 +172,12 @@ extension Control {
     }
 
     /// What was chosen is in the picture already.
+    ///
+    /// - Parameter isFresh: whether no confirmation was asked for since it was begun. What the
+    ///   lease had confirmed does not cover this leadership, which a rival may have ended
+    ///   meanwhile.
     mutating func electionsDecided(
-        _ partitions: [TopicPartition], _ decisions: [Decision], now: Now,
+        _ partitions: [TopicPartition], _ decisions: [Decision], isFresh: Bool, now: Now,
         into effects: inout [Effect]
     ) {
         for partition in partitions { electing.remove(partition) }
@@ -168,7 +186,7 @@ extension Control {
             case .chosen(let value):
                 guard let bytes = value.value,
                     let state = try? PartitionState(decoding: bytes),
-                    state.leader == identity.broker.id
+                    state.leader == identity.broker.id, isFresh
                 else {
                     electionMissed(partition, .failed, now: now)
                     continue
@@ -205,7 +223,7 @@ extension Control {
         if campaigns[partition] != nil {
             drive(partition, .decided(state.leader, state.leaderEpoch), now: now.instant)
         }
-        if state.replicas.count > 1 { reviewLeader(partition, state, now: now.instant) }
+        reviewLeader(partition, state, now: now.instant)
         noteUnconfirmed(partition, state)
     }
 
@@ -213,8 +231,8 @@ extension Control {
     /// of this input, for all of them at once. What its own proposal elected it to stands.
     mutating func noteUnconfirmed(_ partition: TopicPartition, _ state: PartitionState) {
         guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
-            state.replicas.count > 1 || states[partition] != nil,
-            !electing.contains(partition), !hasYielded(partition, state), handover == nil
+            isElected(partition, state), !electing.contains(partition),
+            !hasYielded(partition, state), handover == nil
         else { return }
         unconfirmed.append(partition)
     }
@@ -224,9 +242,9 @@ extension Control {
             return
         }
         confirmAgainAt = nil
-        let partitions = unconfirmed
+        let partitions = Array(unconfirmed)
         unconfirmed = []
-        confirm(partitions, nil, into: &effects)
+        for batch in Self.batches(of: partitions) { confirm(Array(batch), nil, into: &effects) }
     }
 
     mutating func takeOn(

@@ -1,5 +1,5 @@
 import Coordination
-import Model
+public import Model
 import NIOCore
 import OrderedCollections
 import Replication
@@ -12,8 +12,17 @@ struct SlotState {
     var isOwn: Bool
     /// The log of the slot is open here.
     var isOpen = false
+    /// The reading of its log that counts; pieces of earlier ones may be on their way.
+    var load: UInt64?
     /// When the coordinator wants to be woken.
     var wakeAt: Instant?
+}
+
+/// One reading of a slot's log.
+public struct SlotLoad: Hashable, Sendable {
+    public let partition: TopicPartition
+    /// Of this reading: leadership may come back before an earlier one has ended.
+    let number: UInt64
 }
 
 /// Whom a coordinator's reply belongs to.
@@ -49,10 +58,21 @@ extension Control {
     }
 
     /// The log of a slot is open: its coordinator reads it where this broker leads.
-    mutating func slotOpened(_ partition: TopicPartition, into effects: inout [Effect]) {
+    mutating func slotOpened(
+        _ partition: TopicPartition, now: Now, into effects: inout [Effect]
+    ) {
         guard let slot = slotIndex(of: partition) else { return }
         slots[slot].isOpen = true
-        if slots[slot].isOwn { effects.append(.load(partition)) }
+        if slots[slot].isOwn { beginLoad(slot, now: now, into: &effects) }
+    }
+
+    /// Reads a slot's log from its start; what an earlier reading brought counts no more.
+    private mutating func beginLoad(_ slot: Int, now: Now, into effects: inout [Effect]) {
+        drive(slot, .unload, now: now, into: &effects)
+        drive(slot, .load([]), now: now, into: &effects)
+        let number = nextSerial()
+        slots[slot].load = number
+        effects.append(.load(SlotLoad(partition: slots[slot].partition, number: number)))
     }
 
     /// Leadership of a slot may have moved: groups go with it, their offsets and members are read
@@ -67,8 +87,9 @@ extension Control {
         guard isOwn != slots[slot].isOwn else { return }
         slots[slot].isOwn = isOwn
         if isOwn {
-            if slots[slot].isOpen { effects.append(.load(partition)) }
+            if slots[slot].isOpen { beginLoad(slot, now: now, into: &effects) }
         } else {
+            slots[slot].load = nil
             drive(slot, .unload, now: now, into: &effects)
         }
     }
@@ -182,10 +203,12 @@ extension Control {
     }
 
     mutating func load(
-        _ partition: TopicPartition, _ input: GroupCoordinator.Input, now: Now,
+        _ load: SlotLoad, _ input: GroupCoordinator.Input, now: Now,
         into effects: inout [Effect]
     ) {
-        guard let slot = slotIndex(of: partition) else { return }
+        guard let slot = slotIndex(of: load.partition), slots[slot].load == load.number else {
+            return
+        }
         drive(slot, input, now: now, into: &effects)
     }
 

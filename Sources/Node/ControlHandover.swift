@@ -103,7 +103,7 @@ extension Control {
         var count = 0
         for shared in sharedPartitions() where count < Self.movesPerBatch {
             let state = state(shared)
-            guard state.leader == identity.broker.id, let successor = successors(of: state).first
+            guard state.leader == identity.broker.id, let successor = heirs(of: state).first
             else { continue }
             move(shared.partition, shared.entry, to: successor, leaves: true, into: &effects)
             count += 1

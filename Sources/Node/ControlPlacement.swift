@@ -6,11 +6,14 @@ extension Control {
     /// Copies of each partition where nobody says: three, or as many as there are brokers.
     private static let replicasWanted = 3
 
+    /// The brokers that partitions are placed on.
+    var holders: [BrokerMember] { members.filter(\.holdsPartitions) }
+
     /// How many copies are meant; -1 asks for the default.
     func replicas(of asked: Int16) -> Int {
         if asked != -1 { return Int(asked) }
         if defaults.replicas != -1 { return Int(defaults.replicas) }
-        return min(Self.replicasWanted, members.count)
+        return min(Self.replicasWanted, holders.count)
     }
 
     /// Spreads partitions over the brokers that are there, those that lead least first. `loads`
@@ -19,7 +22,7 @@ extension Control {
         first: Int, count: Int, replicas: Int, _ loads: inout [NodeID: Int]?
     ) -> [[ReplicaID]] {
         var counted = loads ?? [:]
-        let sites = members.map { member in
+        let sites = holders.map { member in
             Placement.Site(
                 node: member.entry.id, rack: member.entry.rack ?? "",
                 load: counted[member.entry.id, default: topics.leads(of: member.entry.id)])
@@ -38,7 +41,7 @@ extension Control {
 
     private func identify(_ sets: [[NodeID]]) -> [[ReplicaID]] {
         var known: [NodeID: ReplicaID] = [:]
-        for member in members { known[member.entry.id] = member.replica }
+        for member in holders { known[member.entry.id] = member.replica }
         return sets.map { set in set.compactMap { known[$0] } }
     }
 
@@ -46,14 +49,14 @@ extension Control {
     /// many as the others, none of them twice.
     func placementRefusal(of assignments: [[Int32]]) -> String? {
         guard let first = assignments.first else { return nil }
-        let known = Set(members.map(\.entry.id.rawValue))
+        let known = Set(holders.map(\.entry.id.rawValue))
         let isSound = assignments.allSatisfy { set in
             !set.isEmpty && set.count == first.count && Set(set).count == set.count
                 && set.count <= ReplicationLimits.replicasMaximum && set.allSatisfy(known.contains)
         }
         guard !isSound else { return nil }
         let brokers = known.sorted().map(String.init).joined(separator: ", ")
-        return "each partition is placed on brokers that are there (\(brokers)), as many as the "
+        return "each partition is placed on brokers that hold data (\(brokers)), as many as the "
             + "others, none of them twice"
     }
 }

@@ -190,13 +190,21 @@ extension Control {
     /// one fsync of each voter instead of one for each partition.
     private static let wishesMilliseconds: Int64 = 1
 
-    /// In-sync sets that are proposed together: what one message of Paxos holds.
-    private static let wishesMaximum = 256
+    /// Registers that are proposed together: what one message of Paxos holds. The answer comes when
+    /// all of them are decided, so one that is fought for holds up no more than these.
+    private static let registersTogether = 256
+
+    /// Lists of so many.
+    static func batches<Item>(of items: [Item]) -> [ArraySlice<Item>] {
+        stride(from: 0, to: items.count, by: registersTogether).map { start in
+            items[start..<min(items.count, start + registersTogether)]
+        }
+    }
 
     /// Has the in-sync set of a partition that this broker leads decided, a moment later.
     mutating func gather(_ wish: InSyncWish, now: Now, into effects: inout [Effect]) {
         wishes.append(wish)
-        guard wishes.count < Self.wishesMaximum else { return propose(into: &effects) }
+        guard wishes.count < Self.registersTogether else { return propose(into: &effects) }
         wishesDue = wishesDue ?? now.instant.advanced(byMilliseconds: Self.wishesMilliseconds)
     }
 

@@ -65,7 +65,7 @@ extension Control {
     /// Looks again at who leads one partition.
     mutating func reviewLeader(of partition: TopicPartition, now: Now) {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
-            let state = entry.state(partition.index.rawValue), state.replicas.count > 1
+            let state = entry.state(partition.index.rawValue)
         else { return }
         reviewLeader(partition, state, now: now.instant)
     }
@@ -78,13 +78,14 @@ extension Control {
     /// Reads every register that names this broker as leader, in a way that nothing older can still
     /// be chosen afterwards.
     mutating func confirmLeaderships(_ serial: UInt64, into effects: inout [Effect]) {
+        confirmations += 1
         var partitions: [TopicPartition] = []
         for name in (placed[identity.broker.id] ?? []).sorted() {
             guard let entry = topics[name] else { continue }
             for index in entry.partitions.indices {
                 let state = entry.partitions[index]
                 guard state.leader == identity.broker.id,
-                    state.replicas.count > 1 || states[entry.partition(Int32(index))] != nil
+                    isElected(entry.partition(Int32(index)), state)
                 else { continue }
                 partitions.append(entry.partition(Int32(index)))
             }
@@ -101,7 +102,8 @@ extension Control {
     ) {
         let number = nextSerial()
         changes[number] = PendingChange(
-            kind: .confirmation(partitions, serial), token: nil, names: [], outcomes: [])
+            kind: .confirmation(partitions, serial, after: confirmations), token: nil, names: [],
+            outcomes: [])
         effects.append(
             .propose(
                 number,
@@ -111,8 +113,8 @@ extension Control {
     }
 
     mutating func confirmed(
-        _ partitions: [TopicPartition], _ decisions: [Decision], _ serial: UInt64?, now: Now,
-        into effects: inout [Effect]
+        _ partitions: [TopicPartition], _ decisions: [Decision], _ serial: UInt64?,
+        isFresh: Bool, now: Now, into effects: inout [Effect]
     ) {
         var isComplete = true
         for (partition, decision) in zip(partitions, decisions) {
@@ -127,6 +129,11 @@ extension Control {
             guard let state = entry?.state(partition.index.rawValue),
                 state.leader == identity.broker.id
             else { continue }
+            // What the lease asks for itself is as new as the lease.
+            guard isFresh || serial != nil else {
+                unconfirmed.append(partition)
+                continue
+            }
             confirmed[partition] = state.leaderEpoch
             takeOn(partition, now: now, into: &effects)
         }

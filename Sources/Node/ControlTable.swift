@@ -50,7 +50,7 @@ extension Control {
     }
 
     mutating func opened(
-        _ partition: TopicPartition, failure: String?, into effects: inout [Effect]
+        _ partition: TopicPartition, failure: String?, now: Now, into effects: inout [Effect]
     ) {
         let startsWith = starting?.partitions.remove(partition) != nil
         if let failure {
@@ -61,7 +61,7 @@ extension Control {
                 effects.append(.notice(complaint))
             }
         } else {
-            slotOpened(partition, into: &effects)
+            slotOpened(partition, now: now, into: &effects)
         }
         if startsWith { return finishStart(into: &effects) }
         guard var opening = openings[partition.topic] else { return }
@@ -108,7 +108,7 @@ extension Control {
                 let next = entry(name: name, try TopicRecord(decoding: bytes))
                 let old = put(next)
                 if let old, old.id != next.id { gone.append(old) }
-                adopt(next, after: old?.id == next.id ? old : nil, into: &effects)
+                adopt(next, after: old?.id == next.id ? old : nil, now: now, into: &effects)
             } catch {
                 // A newer broker wrote it: what was known goes on until this one is upgraded.
                 effects.append(.notice("\(value.key) can't be read (\(error)): upgrade"))
@@ -128,7 +128,7 @@ extension Control {
 
     /// Opens what is new of a topic on this broker and tells its partitions of a change.
     private mutating func adopt(
-        _ next: TopicEntry, after old: TopicEntry?, into effects: inout [Effect]
+        _ next: TopicEntry, after old: TopicEntry?, now: Now, into effects: inout [Effect]
     ) {
         let held = old?.partitions.count ?? 0
         if let old, old.configuration != next.configuration {
@@ -141,6 +141,8 @@ extension Control {
             openings[next.id, default: PendingOpening()].remaining += 1
             // Mostly new, and sometimes there from before a crash that lost the table's last words.
             open(next, Int32(index), into: &effects)
+            // It may have been placed on a broker that is gone since.
+            reviewLeader(next.partition(Int32(index)), next.partitions[index], now: now.instant)
         }
     }
 
@@ -155,11 +157,7 @@ extension Control {
             changes[change]?.openings -= 1
             finishChange(change, into: &effects)
         }
-        for index in entry.partitions.indices {
-            states[entry.partition(Int32(index))] = nil
-            moves[entry.partition(Int32(index))] = nil
-            yielding.remove(entry.partition(Int32(index)))
-        }
+        for index in entry.partitions.indices { forget(entry.partition(Int32(index))) }
         let own = entry.partitions.indices.map { Int32($0) }.filter { holds(entry, $0) }
         guard !own.isEmpty else { return }
         let number = nextSerial()
@@ -172,6 +170,20 @@ extension Control {
                         key: ErasureRecord.key(entry.id), version: nextRevision(),
                         value: ByteBuffer())
                 ]))
+    }
+
+    /// Nobody leads what is gone: campaigns for it would never end.
+    private mutating func forget(_ partition: TopicPartition) {
+        states[partition] = nil
+        confirmed[partition] = nil
+        yielded[partition] = nil
+        yielding.remove(partition)
+        moves[partition] = nil
+        uncleanElections[partition] = nil
+        electing.remove(partition)
+        unconfirmed.remove(partition)
+        if campaigns[partition] != nil { campaigns[partition] = nil }
+        if inquiries[partition] != nil { inquiries[partition] = nil }
     }
 
     /// The leave to remove a topic's files is durable, or could not be written: then they stay.
@@ -252,12 +264,15 @@ extension Control {
         case .agreement(let partition):
             changes[number] = nil
             reviewLeader(of: partition, now: now)
-        case .elections(let partitions):
+        case .elections(let partitions, let before):
             changes[number] = nil
-            electionsDecided(partitions, decisions, now: now, into: &effects)
-        case .confirmation(let partitions, let serial):
+            electionsDecided(
+                partitions, decisions, isFresh: before == confirmations, now: now, into: &effects)
+        case .confirmation(let partitions, let serial, let before):
             changes[number] = nil
-            confirmed(partitions, decisions, serial, now: now, into: &effects)
+            confirmed(
+                partitions, decisions, serial, isFresh: before == confirmations, now: now,
+                into: &effects)
         case .topics:
             let places = change.outcomes.indices.filter { change.outcomes[$0].error == nil }
             for (place, decision) in zip(places, decisions) {

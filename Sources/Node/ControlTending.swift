@@ -116,7 +116,7 @@ extension Control {
             return
         }
         let preferred = state.replicas[0]
-        guard preferred != identity.broker.id, successors(of: state).contains(preferred),
+        guard preferred != identity.broker.id, heirs(of: state).contains(preferred),
             let since = presentSince[preferred],
             now.instant.milliseconds(since: since) >= replicaConfiguration.balanceAfterMilliseconds
         else { return }
@@ -135,7 +135,7 @@ extension Control {
         guard state.removing.contains(identity.broker.id) else {
             return propose(.completeReassignment, partition, entry, state, &tasks)
         }
-        let heir = successors(of: state).first { !state.removing.contains($0) }
+        let heir = heirs(of: state).first { !state.removing.contains($0) }
         if let heir { move(partition, entry, to: heir, leaves: false, into: &effects) }
     }
 
@@ -236,7 +236,7 @@ extension Control {
         for wish in wishes {
             guard let entry = topics.name(of: wish.partition.topic).flatMap({ topics[$0] }),
                 let state = entry.state(wish.partition.index.rawValue),
-                state.leader == identity.broker.id, successors(of: state).contains(wish.node),
+                state.leader == identity.broker.id, heirs(of: state).contains(wish.node),
                 case .leads = roles[wish.partition]
             else { continue }
             move(wish.partition, entry, to: wish.node, leaves: false, into: &effects)

@@ -10,7 +10,8 @@ struct PendingChange {
         case topics
         case producerIDs
         case inSync([(partition: TopicPartition, serial: UInt64)])
-        case elections([TopicPartition])
+        /// And how often leaderships had been confirmed when it began.
+        case elections([TopicPartition], after: UInt64)
         case agreement(TopicPartition)
         /// Leaderships that this broker gives away.
         case moves([TopicPartition])
@@ -22,7 +23,7 @@ struct PendingChange {
         /// An operator's moves: what is known of them, and the places of those to be decided.
         case reassignments([ReplicaOutcome], [Int])
         /// Registers of leaderships that are read anew, and whom to tell when all are.
-        case confirmation([TopicPartition], UInt64?)
+        case confirmation([TopicPartition], UInt64?, after: UInt64)
     }
 
     let kind: Kind
@@ -133,11 +134,11 @@ extension Control {
             return refuse(.invalidReplicaAssignment, reason)
         }
         let replicas = replicas(of: topic.replicas)
-        guard (1...members.count).contains(replicas) || !topic.assignments.isEmpty else {
+        guard 1 <= replicas && replicas <= holders.count || !topic.assignments.isEmpty else {
             return refuse(
                 .invalidReplicationFactor,
-                "\(replicas) replicas asked for: there are \(members.count) brokers, and each "
-                    + "holds one copy of a partition at most")
+                "\(replicas) replicas asked for: there are \(holders.count) brokers that hold "
+                    + "data, and each holds one copy of a partition at most")
         }
         let asked = topic.partitions == -1 ? defaults.partitions : topic.partitions
         let partitions =
@@ -246,7 +247,12 @@ extension Control {
                 message: "'\(wish.name)' has \(held) partitions: they can only grow, up to "
                     + "\(TopicRecord.partitionsMaximum); \(wish.count) asked for")
         }
-        guard !wish.assignments.isEmpty else { return nil }
+        guard !wish.assignments.isEmpty else {
+            guard holders.isEmpty else { return nil }
+            return TopicOutcome(
+                name: wish.name, error: .invalidReplicationFactor,
+                message: "no broker that holds data is there: start one")
+        }
         let reason =
             wish.assignments.count == Int(wish.count - held)
             ? placementRefusal(of: wish.assignments)

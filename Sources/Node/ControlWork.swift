@@ -131,15 +131,18 @@ public struct BrokerMember: Hashable, Sendable {
     public let epoch: LeaderEpoch
     /// It is suspected: others may campaign for what it leads.
     public let isDoubted: Bool
+    /// Partitions are placed on it; a voter that holds none answers clients all the same.
+    public let holdsPartitions: Bool
 
     public init(
         entry: BrokerEntry, admission: AdmissionNumber = AdmissionNumber(0), epoch: LeaderEpoch,
-        isDoubted: Bool = false
+        isDoubted: Bool = false, holdsPartitions: Bool = true
     ) {
         self.entry = entry
         self.admission = admission
         self.epoch = epoch
         self.isDoubted = isDoubted
+        self.holdsPartitions = holdsPartitions
     }
 
     /// Its copies, as registers name them.

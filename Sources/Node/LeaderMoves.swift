@@ -28,8 +28,8 @@ extension Control {
     static let movesPerBatch = 256
 
     /// In-sync replicas other than this broker that seem well, in placement order.
-    func successors(of state: PartitionState) -> [NodeID] {
-        state.eligible(among: electionMembers(state)).map(\.node).filter { node in
+    func heirs(of state: PartitionState) -> [NodeID] {
+        successors(of: state).filter { node in
             node != identity.broker.id && state.inSync.contains { $0.node == node }
         }
     }
@@ -87,9 +87,8 @@ extension Control {
             moves.removeValue(forKey: partition)
             return nil
         }
-        let successors = successors(of: state)
-        var successor: NodeID? = move.successor
-        if !successors.contains(move.successor) { successor = successors.first }
+        let others = heirs(of: state)
+        let successor = others.contains(move.successor) ? move.successor : others.first
         return RegisterProposal(
             key: PartitionRegister.key(partition),
             operation: .partition(

@@ -48,9 +48,15 @@ struct ShardPartition {
     var follower: FollowerMachine?
     /// The followers that copy from here, one each.
     var streams: [FollowerStream] = []
+    /// It waits for the next tick, with copies that are not in sync.
+    var isThrottled = false
     var followerWake: Instant?
+    /// What the followers before it, of this partition, began of sessions with leaders.
+    var sessions: UInt32 = 0
     /// What the log is waiting to be cut to, until nothing works on it.
     var cut: LogCut?
+    /// A reading of this slot for its coordinator that came while the log was not at hand.
+    var scanWaiting: (load: SlotLoad, from: Offset)?
     /// Nil until the disk thread has opened it, and for ever where it could not.
     var opened: PartitionLog?
     /// The disk thread has the order to open it.

@@ -44,7 +44,7 @@ public struct Shard {
         /// Everything of this turn was said: send what is to be sent.
         case turnEnded
         /// Name the bytes of a slot's log from an offset on, for the coordinator to load.
-        case scan(TopicPartition, from: Offset)
+        case scan(SlotLoad, from: Offset)
         case finished(DiskOutcome)
         /// A deadline that was asked for has come.
         case wake
@@ -72,7 +72,7 @@ public struct Shard {
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
-        case scanned(TopicPartition, LogRead)
+        case scanned(SlotLoad, LogRead)
         /// Something that an operator should know.
         case notice(ShardNotice)
         /// Every log is closed; `clean` where all of them were flushed.
@@ -99,8 +99,10 @@ public struct Shard {
     var streaming: [Int] = []
     /// Bytes on their way to each follower, of all partitions together.
     var inFlight: [NodeID: Int] = [:]
-    /// Partitions that wait until a follower has taken more of the others.
-    var starved: [NodeID: [Int]] = [:]
+    /// Partitions that wait until a follower has taken more of the others, each once.
+    var starved: [NodeID: Deque<Int>] = [:]
+    /// Followers that have taken something since.
+    var eased: [NodeID] = []
     let followerBytes: Int
     /// What may still be sent to copies that are not in sync, and what is added with each tick.
     var catchUpCredit: Int
@@ -171,7 +173,7 @@ public struct Shard {
         case .lease(let until): leaseUntil = until ?? Instant(nanoseconds: 0)
         case .tick: tick(now: now, into: &effects)
         case .turnEnded: endTurn(into: &effects)
-        case .scan(let id, let offset): scan(id, from: offset, into: &effects)
+        case .scan(let load, let offset): scan(load, from: offset, into: &effects)
         case .finished(let outcome): finished(outcome, now: now, into: &effects)
         case .wake: expire(now: now, into: &effects)
         case .maintain: maintain(now: now, into: &effects)
@@ -184,7 +186,9 @@ public struct Shard {
     }
 
     /// Whether a turn left something to send.
-    public var hasToSend: Bool { !streaming.isEmpty || !acknowledging.isEmpty }
+    public var hasToSend: Bool {
+        !streaming.isEmpty || !acknowledging.isEmpty || !eased.isEmpty
+    }
 
     private mutating func endTurn(into effects: inout [Effect]) {
         sendToFollowers(into: &effects)

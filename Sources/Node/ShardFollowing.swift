@@ -10,12 +10,12 @@ extension Shard {
     /// says. True where the records of the input are to be appended.
     @discardableResult
     mutating func driveFollower(
-        _ slot: Int, _ input: FollowerMachine.Input, now: Now, into effects: inout [Effect]
+        _ slot: Int, _ input: FollowerMachine.Input, into effects: inout [Effect]
     ) -> Bool {
         guard partitions[slot].follower != nil else { return false }
         var said: [FollowerMachine.Effect] = []
         swap(&said, &followerEffects)
-        partitions[slot].follower?.handle(input, now: now.instant, into: &said)
+        partitions[slot].follower?.handle(input, now: clock, into: &said)
         var isToAppend = false
         for effect in said {
             switch effect {
@@ -44,7 +44,7 @@ extension Shard {
     mutating func wakeFollower(_ slot: Int, now: Now, into effects: inout [Effect]) {
         partitions[slot].followerWake = nil
         guard partitions[slot].isOpen else { return }
-        driveFollower(slot, .wake, now: now, into: &effects)
+        driveFollower(slot, .wake, into: &effects)
     }
 
     /// Takes what a leader sent about its partitions; from anybody else it is nothing.
@@ -60,11 +60,10 @@ extension Shard {
                 ownEnd = partitions[slot].log.endOffset(for: epoch)?.endOffset
             }
             driveFollower(
-                slot, .attached(session, agreement, progress, ownEnd: ownEnd), now: now,
-                into: &effects)
+                slot, .attached(session, agreement, progress, ownEnd: ownEnd), into: &effects)
         case .refused(let id, let session, let reason):
             guard let slot = followedSlot(id, from) else { return }
-            driveFollower(slot, .refused(session, reason), now: now, into: &effects)
+            driveFollower(slot, .refused(session, reason), into: &effects)
         case .append(let message):
             guard let slot = followedSlot(message.partition, from) else { return }
             append(message, to: slot, now: now, into: &effects)
@@ -72,7 +71,7 @@ extension Shard {
             for entry in entries {
                 guard let slot = followedSlot(entry.partition, from) else { continue }
                 driveFollower(
-                    slot, .progress(entry.session, entry.progress), now: now, into: &effects)
+                    slot, .progress(entry.session, entry.progress), into: &effects)
             }
         default: return
         }
@@ -116,7 +115,7 @@ extension Shard {
         let isWanted = driveFollower(
             slot,
             .records(message.session, message.leaderEpoch, base: message.base, message.progress),
-            now: now, into: &effects)
+            into: &effects)
         guard isWanted else { return }
         do throws(Storage.AppendError) {
             _ = try partitions[slot].log.append(
@@ -125,14 +124,14 @@ extension Shard {
             partitions[slot].unannouncedBytes += message.records.readableBytes
             let end = partitions[slot].log.endOffset
             let epoch = partitions[slot].log.lastRecordEpoch
-            driveFollower(slot, .appended(end: end, lastEpoch: epoch), now: now, into: &effects)
+            driveFollower(slot, .appended(end: end, lastEpoch: epoch), into: &effects)
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
         } catch {
             if !partitions[slot].writesFail {
                 partitions[slot].writesFail = true
                 effects.append(.notice(.writeFailed(partitions[slot].id, "copying: \(error)")))
             }
-            driveFollower(slot, .appendFailed, now: now, into: &effects)
+            driveFollower(slot, .appendFailed, into: &effects)
         }
     }
 
@@ -142,10 +141,19 @@ extension Shard {
         run(.delete(partitions[slot].id, task, []), slot, into: &effects)
     }
 
+    /// What a deletion or a compaction was in the way of.
+    mutating func resumeTrim(_ slot: Int, into effects: inout [Effect]) {
+        guard partitions[slot].isOpen, stopping == nil,
+            let start = partitions[slot].follower?.position.logStart,
+            start > partitions[slot].log.startOffset
+        else { return }
+        trim(slot, before: start, into: &effects)
+    }
+
     // MARK: Cutting
 
     /// Gives the log to a disk thread to be cut, once nothing works on it any more.
-    private mutating func cut(_ slot: Int, _ cut: LogCut, into effects: inout [Effect]) {
+    mutating func cut(_ slot: Int, _ cut: LogCut, into effects: inout [Effect]) {
         partitions[slot].cut = cut
         beginCut(slot, into: &effects)
     }
@@ -174,14 +182,17 @@ extension Shard {
         case .failure(let error):
             // What is left is not known: it is opened anew with the next maintenance.
             effects.append(.notice(.openFailed(id, "cutting: \(error)")))
-            partitions[slot].follower = nil
+            dropFollower(slot)
         case .success(let opened):
             partitions[slot].opened = opened.log
             partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
             let end = opened.log.endOffset
             let epoch = opened.log.lastRecordEpoch
-            driveFollower(slot, .truncated(end: end, lastEpoch: epoch), now: now, into: &effects)
-            if stopping == nil { takeOn(slot, now: now, into: &effects) }
+            driveFollower(slot, .truncated(end: end, lastEpoch: epoch), into: &effects)
+            if stopping == nil {
+                takeOn(slot, now: now, into: &effects)
+                resumeScan(slot, into: &effects)
+            }
         }
         if stopping != nil { closeForStop(slot, into: &effects) }
     }

@@ -77,6 +77,12 @@ extension Shard {
     mutating func expireHeld(into effects: inout [Effect]) {
         let late = held.filter { $0.until <= clock }
         held.removeAll { $0.until <= clock }
-        for part in late { settleProduce(part.serial, into: &effects) }
+        for part in late {
+            if part.records != nil, let slot = openSlot(part.partition) {
+                // What is pipelined behind it must not pass for its producer's first.
+                partitions[slot].log.refuseLateStarts()
+            }
+            settleProduce(part.serial, into: &effects)
+        }
     }
 }

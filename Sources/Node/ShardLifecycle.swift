@@ -55,10 +55,11 @@ extension Shard {
         guard let slot = partitions.index(of: id) else { return }
         partitions[slot].configuration = configuration
         partitions[slot].machine.syncRequired = configuration.durability == .sync
+        partitions[slot].follower?.syncRequired = configuration.durability == .sync
         guard partitions[slot].isOpen else { return }
         partitions[slot].log.configure(LogConfiguration(configuration))
         guard partitions[slot].log.refusal == nil else { return }
-        drive(slot, .synced(upTo: partitions[slot].log.flushedOffset), into: &effects)
+        synced(slot, into: &effects)
     }
 
     mutating func finished(_ outcome: DiskOutcome, now: Now, into effects: inout [Effect]) {
@@ -114,6 +115,7 @@ extension Shard {
                 effects.append(.notice(.recovered(order.partition, opened.report)))
             }
             effects.append(.opened(order.partition, failure: nil))
+            resumeScan(slot, into: &effects)
         }
         if stopping != nil { closeForStop(slot, into: &effects) }
     }
@@ -128,6 +130,7 @@ extension Shard {
     mutating func endJob(_ slot: Int, into effects: inout [Effect]) {
         partitions[slot].jobsUnderWay -= 1
         beginCut(slot, into: &effects)
+        resumeTrim(slot, into: &effects)
         if stopping != nil { closeForStop(slot, into: &effects) }
     }
 
@@ -140,9 +143,8 @@ extension Shard {
         guard let task = partitions[slot].log.beginFlush() else {
             // A log that takes no writes is never synced again: whoever waits for that is refused.
             let isWhole = partitions[slot].log.flushedOffset >= partitions[slot].log.endOffset
-            let end = partitions[slot].log.flushedOffset
-            drive(slot, isWhole ? .synced(upTo: end) : .syncFailed, into: &effects)
-            return
+            if isWhole { return synced(slot, into: &effects) }
+            return drive(slot, .syncFailed, into: &effects)
         }
         partitions[slot].flushUnderWay = true
         run(.flush(partitions[slot].id, task), slot, into: &effects)
@@ -164,10 +166,15 @@ extension Shard {
         partitions[slot].log.completeFlush(task)
         let again = partitions[slot].flushAgain
         partitions[slot].flushAgain = false
-        let synced = partitions[slot].log.flushedOffset
-        drive(slot, .synced(upTo: synced), into: &effects)
-        driveFollower(slot, .synced(upTo: synced), now: now, into: &effects)
+        synced(slot, into: &effects)
         if again, !partitions[slot].flushUnderWay { flush(slot, into: &effects) }
+    }
+
+    /// Tells leader and follower how much of the log is on the device.
+    private mutating func synced(_ slot: Int, into effects: inout [Effect]) {
+        let offset = partitions[slot].log.flushedOffset
+        drive(slot, .synced(upTo: offset), into: &effects)
+        driveFollower(slot, .synced(upTo: offset), into: &effects)
     }
 
     mutating func flushInterval(into effects: inout [Effect]) {

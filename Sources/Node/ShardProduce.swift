@@ -79,14 +79,12 @@ extension Shard {
         if partitions[slot].needsLease, records.readableBytes > Self.replicatedBytesMaximum {
             return (ProduceResult(error: .messageTooLarge), .zero)
         }
-        guard isLeased(slot) else {
-            return (ProduceResult(error: .notLeader), .zero)
-        }
-        if let refusal = partitions[slot].machine.refusal(of: acknowledgement) {
-            return (ProduceResult(error: PartitionError(refusal)), .zero)
-        }
-        guard let epoch = partitions[slot].machine.leadership?.epoch else {
-            return (ProduceResult(error: .notLeader), .zero)
+        let refusal =
+            isLeased(slot) ? partitions[slot].machine.refusal(of: acknowledgement) : .notLeader
+        guard refusal == nil, let epoch = partitions[slot].machine.leadership?.epoch else {
+            // What is pipelined behind it must not pass for its producer's first.
+            partitions[slot].log.refuseLateStarts()
+            return (ProduceResult(error: PartitionError(refusal ?? .notLeader)), .zero)
         }
         do throws(Storage.AppendError) {
             let outcome = try partitions[slot].log.append(

@@ -76,12 +76,28 @@ extension Shard {
             let found = partitions[slot].log.endOffset(for: epoch)
             return .end(found?.epoch ?? .unknown, found?.endOffset ?? Offset(-1))
         case .producers:
+            if let error = refusal(of: .unknown, slot) { return .failed(error) }
             return .producers(partitions[slot].log.activeProducers)
         case .size:
             return .size(bytes: partitions[slot].log.sizeInBytes)
+        case .copies:
+            return copies(slot)
         case .delete:
             preconditionFailure("a deletion is answered when it is durable")
         }
+    }
+
+    private func copies(_ slot: Int) -> PartitionAnswer {
+        guard let leadership = partitions[slot].machine.leadership else {
+            return .failed(.notLeader)
+        }
+        let machine = partitions[slot].machine
+        return .copies(
+            LeaderCopies(
+                epoch: leadership.epoch, start: partitions[slot].log.startOffset,
+                end: partitions[slot].log.endOffset, highWatermark: machine.highWatermark,
+                isServing: isLeased(slot), isChangingInSync: machine.isChangingInSync,
+                followers: machine.copies))
     }
 
     /// The epoch under which the record at `offset` was appended; unknown in an empty log.
@@ -111,7 +127,11 @@ extension Shard {
                     ? try partitions[slot].log.maxTimestamp(below: high)
                     : try partitions[slot].log.firstOffset(
                         atOrAfter: Timestamp(milliseconds: time), below: high)
-                guard let found else { return unknown }
+                guard let found else {
+                    // The record may be there and not be known to be committed yet.
+                    let isKnown = partitions[slot].machine.hasCommittedOwnEpoch
+                    return isKnown ? unknown : .failed(.offsetNotAvailable)
+                }
                 return .offset(found.offset, found.timestamp, found.leaderEpoch)
             } catch {
                 return .failed(PartitionError(error))
@@ -129,6 +149,9 @@ extension Shard {
         }
         guard partitions[slot].isOpen else {
             return answer(wish, .failed(partitions[slot].unavailability), into: &effects)
+        }
+        if let error = refusal(of: .unknown, slot) {
+            return answer(wish, .failed(error), into: &effects)
         }
         let high = partitions[slot].machine.highWatermark
         guard wish.before >= -1, wish.before <= high.rawValue else {
@@ -197,17 +220,29 @@ extension Shard {
     /// Up to the log's end and not to the high watermark: after an unclean start of a log that is
     /// synced the watermark lies behind until the first sync, and a coordinator that began without
     /// those records would answer that there are no offsets.
-    mutating func scan(_ id: TopicPartition, from offset: Offset, into effects: inout [Effect]) {
-        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
+    mutating func scan(_ load: SlotLoad, from offset: Offset, into effects: inout [Effect]) {
+        let id = load.partition
+        guard let slot = partitions.index(of: id) else { return }
+        guard partitions[slot].isOpen else {
+            partitions[slot].scanWaiting = (load, offset)
+            return
+        }
         let next = max(offset, partitions[slot].log.startOffset)
         do throws(ReadError) {
             let piece = try partitions[slot].log.read(
                 from: next, below: partitions[slot].log.endOffset,
                 maxBytes: Self.scanPieceBytes, atLeastOne: true)
-            effects.append(.scanned(id, piece))
+            effects.append(.scanned(load, piece))
         } catch {
             effects.append(.notice(.maintenanceFailed(id, "loading the slot: \(error)")))
         }
+    }
+
+    /// The log is back: whoever waits to read it goes on.
+    mutating func resumeScan(_ slot: Int, into effects: inout [Effect]) {
+        guard let (load, offset) = partitions[slot].scanWaiting else { return }
+        partitions[slot].scanWaiting = nil
+        scan(load, from: offset, into: &effects)
     }
 
     /// Large enough that a slot is few reads, small enough for a disk thread's buffer.

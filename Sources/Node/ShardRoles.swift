@@ -59,6 +59,12 @@ extension Shard {
     private mutating func unfollow(_ slot: Int) {
         partitions[slot].cut = nil
         partitions[slot].watermark = partitions[slot].committed
+        dropFollower(slot)
+    }
+
+    /// The next machine's sessions come after this one's.
+    mutating func dropFollower(_ slot: Int) {
+        partitions[slot].sessions = partitions[slot].follower?.sessions ?? partitions[slot].sessions
         partitions[slot].follower = nil
     }
 
@@ -85,6 +91,9 @@ extension Shard {
         unfollow(slot)
         dropStreams(slot)
         partitions[slot].log.assign(epoch: state.leaderEpoch)
+        // The leader before may have refused a batch, or lost it: the one pipelined behind it must
+        // not pass for its producer's first.
+        if state.leaderEpoch > LeaderEpoch(0) { partitions[slot].log.refuseLateStarts() }
         let position = LogPosition(
             end: end(slot), synced: synced(slot), highWatermark: min(known, end(slot)))
         drive(
@@ -108,21 +117,26 @@ extension Shard {
         into effects: inout [Effect]
     ) {
         guard let leader = state.leader else { return }
+        // What is damaged is fetched again: its leader has it.
+        if partitions[slot].log.isDamaged {
+            return cut(slot, .truncate(to: end(slot)), into: &effects)
+        }
         if partitions[slot].follower?.id != id {
+            let known = partitions[slot].committed
+            dropFollower(slot)
             var machine = FollowerMachine(
-                id: id, boot: boot,
+                id: id, boot: boot, after: partitions[slot].sessions,
                 syncRequired: partitions[slot].configuration.durability == .sync)
             var said: [FollowerMachine.Effect] = []
             machine.handle(
-                .opened(position(slot, highWatermark: partitions[slot].committed)),
+                .opened(position(slot, highWatermark: known)),
                 now: now.instant, into: &said)
             partitions[slot].follower = machine
         }
         driveFollower(
-            slot, .follow(leader, state.leaderEpoch, isUnclean: state.isUnclean), now: now,
-            into: &effects)
+            slot, .follow(leader, state.leaderEpoch, isUnclean: state.isUnclean), into: &effects)
         // A link is opened by the first message over it, so nobody waits for one.
-        driveFollower(slot, .linkUp(leader), now: now, into: &effects)
+        driveFollower(slot, .linkUp(leader), into: &effects)
     }
 
     private func position(_ slot: Int, highWatermark: Offset) -> FollowerPosition {
@@ -136,8 +150,8 @@ extension Shard {
     mutating func linkLost(_ node: NodeID, now: Now, into effects: inout [Effect]) {
         for slot in partitions.occupied where partitions[slot].isOpen {
             if partitions[slot].follower?.leader == node {
-                driveFollower(slot, .linkDown(node), now: now, into: &effects)
-                driveFollower(slot, .linkUp(node), now: now, into: &effects)
+                driveFollower(slot, .linkDown(node), into: &effects)
+                driveFollower(slot, .linkUp(node), into: &effects)
             }
             if partitions[slot].streams.contains(where: { $0.replica.node == node }) {
                 dropStreams(slot) { $0 == node }

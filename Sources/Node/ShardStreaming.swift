@@ -1,3 +1,4 @@
+import DequeModule
 import HeapModule
 import Model
 import NIOCore
@@ -48,6 +49,12 @@ extension Shard {
             return refuse(request.leaderEpoch < epoch ? .fencedEpoch : .notLeader)
         }
         guard state.replicas.contains(from) else { return refuse(.notReplica) }
+        // What comes late, or twice, must not end the stream that the follower waits for.
+        if let held = partitions[slot].streams.first(where: { $0.replica.node == from }),
+            !held.isReplaced(by: request)
+        {
+            return
+        }
         let log = partitions[slot].log
         let found = log.endOffset(for: request.lastEpoch).map {
             (epoch: $0.epoch, end: $0.endOffset)
@@ -82,13 +89,11 @@ extension Shard {
         }
     }
 
-    /// A follower has room again for what waited.
+    /// A follower has room again: what waited for it goes on at the end of the turn.
     private mutating func freed(_ bytes: Int, of node: NodeID) {
         guard bytes > 0 else { return }
         inFlight[node, default: 0] -= bytes
-        if let waiting = starved.removeValue(forKey: node) {
-            streaming += waiting.filter { partitions.isOccupied($0) }
-        }
+        if starved[node] != nil, !eased.contains(node) { eased.append(node) }
     }
 
     /// Sends no more to these followers; what is on its way counts for nothing.
@@ -107,7 +112,8 @@ extension Shard {
 
     /// At the end of a turn: everything appended in it goes to each follower in one message.
     mutating func sendToFollowers(into effects: inout [Effect]) {
-        guard !streaming.isEmpty else { return }
+        for node in eased { sendWhatWaits(for: node, into: &effects) }
+        eased.removeAll(keepingCapacity: true)
         for slot in streaming where partitions.isOccupied(slot) && partitions[slot].isOpen {
             pumpAll(slot, into: &effects)
         }
@@ -118,11 +124,32 @@ extension Shard {
         for place in partitions[slot].streams.indices { pump(slot, place, into: &effects) }
     }
 
+    /// In the order in which they began to wait, and no more than there is room for: the others
+    /// cost nothing.
+    private mutating func sendWhatWaits(for node: NodeID, into effects: inout [Effect]) {
+        while inFlight[node, default: 0] < followerBytes {
+            guard let slot = starved[node]?.popFirst() else {
+                starved[node] = nil
+                return
+            }
+            guard partitions.isOccupied(slot), partitions[slot].isOpen,
+                let place = partitions[slot].streams.firstIndex(where: {
+                    $0.replica.node == node && $0.isInLine
+                })
+            else { continue }
+            partitions[slot].streams[place].isInLine = false
+            pump(slot, place, into: &effects)
+        }
+    }
+
     private mutating func pump(_ slot: Int, _ place: Int, into effects: inout [Effect]) {
         let end = partitions[slot].log.endOffset
         let node = partitions[slot].streams[place].replica.node
         guard inFlight[node, default: 0] < followerBytes else {
-            if partitions[slot].streams[place].next < end {
+            if partitions[slot].streams[place].next < end,
+                !partitions[slot].streams[place].isInLine
+            {
+                partitions[slot].streams[place].isInLine = true
                 starved[node, default: []].append(slot)
             }
             return
@@ -159,7 +186,10 @@ extension Shard {
     /// Whether a copy that is not in sync has to wait for the next tick.
     private mutating func isThrottled(_ slot: Int, _ place: Int) -> Bool {
         guard catchUpCredit <= 0, isCatchingUp(slot, place) else { return false }
-        if partitions[slot].streams[place].next < partitions[slot].log.endOffset {
+        if !partitions[slot].isThrottled,
+            partitions[slot].streams[place].next < partitions[slot].log.endOffset
+        {
+            partitions[slot].isThrottled = true
             throttled.append(slot)
         }
         return true
@@ -175,7 +205,10 @@ extension Shard {
     mutating func refillCatchUp() {
         catchUpCredit = min(catchUpPerTick, catchUpCredit + catchUpPerTick)
         guard !throttled.isEmpty else { return }
-        streaming += throttled.filter { partitions.isOccupied($0) }
+        for slot in throttled where partitions.isOccupied(slot) {
+            partitions[slot].isThrottled = false
+            streaming.append(slot)
+        }
         throttled.removeAll(keepingCapacity: true)
     }
 
@@ -186,6 +219,7 @@ extension Shard {
         guard let slot = openSlot(read.partition),
             let place = partitions[slot].streams.firstIndex(where: {
                 $0.replica.node == read.follower && $0.session == read.session
+                    && $0.awaits(read.from)
             })
         else { return }
         switch result {
@@ -201,9 +235,9 @@ extension Shard {
     private mutating func send(
         _ bytes: ByteBuffer, from: Offset, _ slot: Int, _ place: Int, into effects: inout [Effect]
     ) {
-        guard let end = Self.end(of: bytes) else {
-            return partitions[slot].streams[place].readFailed()
-        }
+        guard let (end, length) = Self.whole(bytes),
+            let records = bytes.getSlice(at: bytes.readerIndex, length: length)
+        else { return partitions[slot].streams[place].readFailed() }
         let progress = progress(slot)
         let stream = partitions[slot].streams[place]
         effects.append(
@@ -213,20 +247,21 @@ extension Shard {
                     AppendMessage(
                         partition: partitions[slot].id, session: stream.session,
                         leaderEpoch: stream.leaderEpoch, base: from, progress: progress,
-                        records: bytes))))
-        inFlight[stream.replica.node, default: 0] += bytes.readableBytes
-        if isCatchingUp(slot, place) { catchUpCredit -= bytes.readableBytes }
+                        records: records))))
+        inFlight[stream.replica.node, default: 0] += length
+        if isCatchingUp(slot, place) { catchUpCredit -= length }
         partitions[slot].streams[place].sent(
-            through: end, bytes: bytes.readableBytes, highWatermark: progress.highWatermark,
+            through: end, bytes: length, highWatermark: progress.highWatermark,
             logStart: progress.logStart)
     }
 
-    /// Where whole batches end; costs a look at each header.
-    private static func end(of bytes: ByteBuffer) -> Offset? {
+    /// Where the whole batches end, as an offset and in bytes: a piece that was read from a file
+    /// may end within a batch. Costs a look at each header.
+    private static func whole(_ bytes: ByteBuffer) -> (end: Offset, length: Int)? {
         var cursor = RecordBatchCursor(bytes, strictness: .structure)
         var last: Offset?
         while let batch = try? cursor.next() { last = batch.header.lastOffset }
-        return last.map { $0.advanced(by: 1) }
+        return last.map { ($0.advanced(by: 1), cursor.position - bytes.readerIndex) }
     }
 
     /// Watermarks or log starts moved: followers hear of it with the next records, or soon.

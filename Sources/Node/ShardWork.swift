@@ -138,6 +138,8 @@ public enum PartitionQuestion: Sendable {
     case end(of: LeaderEpoch, currentLeaderEpoch: LeaderEpoch)
     case producers
     case size
+    /// What its leader knows of the copies.
+    case copies
     /// DeleteRecords: -1 means up to the high watermark.
     case delete(before: Int64)
 }
@@ -148,6 +150,20 @@ public enum PartitionAnswer: Sendable {
     case end(LeaderEpoch, Offset)
     case producers([(id: ProducerID, entry: ProducerEntry)])
     case size(bytes: Int64)
+    case copies(LeaderCopies)
     case deleted(lowWatermark: Offset)
     case failed(PartitionError)
+}
+
+/// A partition as its leader knows it, for operators.
+public struct LeaderCopies: Sendable {
+    public let epoch: LeaderEpoch
+    public let start: Offset
+    public let end: Offset
+    public let highWatermark: Offset
+    /// Its broker holds the lease by which it may serve.
+    public let isServing: Bool
+    /// An in-sync set is proposed and not decided yet.
+    public let isChangingInSync: Bool
+    public let followers: [FollowerCopy]
 }

@@ -117,8 +117,8 @@ extension Proposer {
     }
 
     /// When leases alone were in the way, how long it is until so many of them are over that there
-    /// may be a quorum. Voters that have not answered may yet, unless they are away or the round was
-    /// too late.
+    /// may be a quorum. Voters that have not answered may yet, unless they are away or the round
+    /// was too late.
     private func shortestHold(_ member: Member, isLate: Bool) -> Int64? {
         guard !member.holds.isEmpty, let everyone = roster?.everyone.map(\.id) else { return nil }
         var able = everyone.filter { id in

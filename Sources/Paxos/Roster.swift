@@ -111,6 +111,12 @@ public struct Roster: Hashable, Sendable {
     }
 }
 
+/// The bounds that other parts have to know of.
+public enum PaxosLimits {
+    /// How many brokers may vote.
+    public static let votersMaximum = Limits.votersMaximum
+}
+
 /// The steps from one roster to the next (reference, section 8).
 extension Roster {
     /// The joint roster on the way to `target`: a change, or where `target` are the voters

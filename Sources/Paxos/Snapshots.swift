@@ -33,12 +33,17 @@ extension Acceptor {
     /// Up to `limit` registers after `key`, in order of their keys: also what repairs a new voter.
     public func registers(after key: String = "", limit: Int) -> [RegisterSnapshot] {
         registers.keys.sorted().lazy.filter { $0 > key }.prefix(limit).compactMap { key in
-            guard let state = registers[key] else { return nil }
-            let envelope = state.value.flatMap { try? Envelope(decoding: $0) }
-            return RegisterSnapshot(
-                key: key, maxSeen: state.maxSeen, acceptedBallot: state.acceptedBallot,
-                value: envelope?.value, operations: envelope?.operations ?? [])
+            register(key)
         }
+    }
+
+    /// One register; nil where nothing was promised or accepted of it.
+    public func register(_ key: String) -> RegisterSnapshot? {
+        guard let state = registers[key] else { return nil }
+        let envelope = state.value.flatMap { try? Envelope(decoding: $0) }
+        return RegisterSnapshot(
+            key: key, maxSeen: state.maxSeen, acceptedBallot: state.acceptedBallot,
+            value: envelope?.value, operations: envelope?.operations ?? [])
     }
 
     /// What this acceptor holds of one register.

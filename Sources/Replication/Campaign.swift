@@ -6,8 +6,9 @@ public import Model
 /// decide when a successor may be chosen, and their answer says how long that is (reference,
 /// sections 10 and 13). The first eligible replica asks at once and is told; the one of rank r
 /// begins when no lease can be left, and r * 75 ms and a little more: until then its prepares would
-/// only get in the way of the first one's, a thousand registers at a time. Owned by the control loop; one for each partition in question, and
-/// an election is proposed for many of them in one message.
+/// only get in the way of the first one's, a thousand registers at a time. Owned by the
+/// control loop; one for each partition in question, and an election is proposed for many of them
+/// in one message.
 public struct Campaign: Hashable, Sendable {
     /// What became of the proposal, of the suspicion, or of the register.
     public enum Input: Hashable, Sendable {

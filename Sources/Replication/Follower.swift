@@ -34,6 +34,8 @@ struct Follower: Hashable, Sendable {
     let node: NodeID
     /// Which copy attached under this epoch; nil while none is.
     var attached: ReplicaID?
+    /// When its link broke, while it has not attached again.
+    var lostAt: Instant?
     /// What it vouches for; nil until it attached, so that nothing is committed on a guess.
     var end: Offset?
     /// The copies that the in-sync set and the proposed one name; a commit waits for both.

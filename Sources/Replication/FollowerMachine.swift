@@ -90,28 +90,33 @@ public struct FollowerMachine: Sendable {
     private var isUnclean = false
     private var isLinked = false
     private var attempts = 0
-    private var count: UInt32 = 0
+    /// Sessions of this partition that this process has begun: none may come twice.
+    public private(set) var sessions: UInt32
     private var acknowledged: Offset?
     private var isAnnounced = false
     private var isSyncing = false
     private let boot: BootEpoch
     private let rules: ReplicationRules
 
-    /// - Parameter epoch: the highest that was recorded before.
+    /// - Parameters:
+    ///   - sessions: those that a machine before this one had begun in this process.
+    ///   - epoch: the highest that was recorded before.
     public init(
-        id: ReplicaID, boot: BootEpoch, epoch: LeaderEpoch = .unknown, syncRequired: Bool
+        id: ReplicaID, boot: BootEpoch, after sessions: UInt32 = 0,
+        epoch: LeaderEpoch = .unknown, syncRequired: Bool
     ) {
         self.init(
-            id: id, boot: boot, epoch: epoch, syncRequired: syncRequired,
+            id: id, boot: boot, after: sessions, epoch: epoch, syncRequired: syncRequired,
             rules: ReplicationRules())
     }
 
     package init(
-        id: ReplicaID, boot: BootEpoch, epoch: LeaderEpoch, syncRequired: Bool,
-        rules: ReplicationRules
+        id: ReplicaID, boot: BootEpoch, after sessions: UInt32 = 0, epoch: LeaderEpoch,
+        syncRequired: Bool, rules: ReplicationRules
     ) {
         self.id = id
         self.boot = boot
+        self.sessions = sessions
         leaderEpoch = epoch
         self.syncRequired = syncRequired
         self.rules = rules
@@ -138,6 +143,8 @@ public struct FollowerMachine: Sendable {
         case .records(let session, let epoch, let base, let progress):
             records(session, epoch, base: base, progress, now: now, into: &effects)
         case .appended(let end, let lastEpoch):
+            // Not with an agreement: a log that takes nothing agrees each time it is asked.
+            attempts = 0
             position.end = end
             position.lastEpoch = lastEpoch
             advance(into: &effects)
@@ -209,8 +216,8 @@ public struct FollowerMachine: Sendable {
             phase = self.leader == nil ? .idle : .unlinked
             return
         }
-        count += 1
-        session = AttachSession(boot: boot, count: count)
+        sessions += 1
+        session = AttachSession(boot: boot, count: sessions)
         // The request says it; what is synced until the answer comes is acknowledged after that.
         acknowledged = vouchedEnd
         let deadline = now.advanced(byMilliseconds: ReplicationLimits.attachTimeoutMilliseconds)
@@ -231,7 +238,6 @@ public struct FollowerMachine: Sendable {
         case .agreed(let from):
             guard from == position.end else { return pause(now: now, into: &effects) }
             phase = .following
-            attempts = 0
             position.leaderWatermark = progress.highWatermark
             take(progress, into: &effects)
             advance(into: &effects)

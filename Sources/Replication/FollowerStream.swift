@@ -82,6 +82,8 @@ public struct FollowerStream: Sendable {
     /// What the follower vouched for last.
     public private(set) var acknowledged: Offset
     public private(set) var bytesInFlight = 0
+    /// It waits until its broker has taken more of other partitions: the shell's own note.
+    public var isInLine = false
     private var sends = Deque<InFlight>()
     private var isReading = false
     private var told: (watermark: Offset, logStart: Offset)?
@@ -147,6 +149,9 @@ public struct FollowerStream: Sendable {
         isReading = true
         return Send(from: next, maxBytes: credit, isCatchUp: next < hotFrom)
     }
+
+    /// Whether a read that began there is what it waits for.
+    public func awaits(_ from: Offset) -> Bool { isReading && next == from }
 
     /// Records up to `end` are on their way, with the watermark that went with them.
     public mutating func sent(

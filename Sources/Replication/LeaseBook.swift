@@ -30,7 +30,7 @@ public struct LeaseBook: Sendable {
     public static let entriesMaximum = 4_096
 
     private let life: BootEpoch
-    private let openFrom: Instant
+    private var openFrom: Instant
     private var entries: [NodeID: Entry] = [:]
     private let rules: ReplicationRules
 
@@ -44,6 +44,20 @@ public struct LeaseBook: Sendable {
         self.rules = rules
         let wait = rules.voterRestartWaits ? ReplicationLimits.leaseHonouredMilliseconds : 0
         openFrom = startedAt.advanced(byMilliseconds: wait)
+    }
+
+    /// This voter was brought in, perhaps again: those before it have granted what it has not heard
+    /// of, so it waits as long for everybody (reference, section 12, rule 4).
+    public mutating func beginVoting(now: Instant) {
+        guard rules.voterRestartWaits else { return }
+        openFrom = max(
+            openFrom, now.advanced(byMilliseconds: ReplicationLimits.leaseHonouredMilliseconds))
+        // A lease that was given back may have been granted again by others.
+        entries = entries.mapValues { entry in
+            var next = entry
+            next.until = max(entry.until ?? openFrom, openFrom)
+            return next
+        }
     }
 
     /// A broker renews, as the copy that its replicas are now. An older boot gets nothing.

@@ -11,6 +11,9 @@ public enum ReplicationLimits {
     /// How far a follower may be behind, or gone, before it leaves the in-sync set: the design's
     /// one second, a third of Kafka's default for a link that is measured in microseconds.
     public static let lagMillisecondsMaximum: Int64 = 1_000
+    /// How long one whose link broke may be away: it attaches again within 20 ms of a new link, and
+    /// all partitions that it follows wait for it. Half of the above: a silence with a reason.
+    public static let detachedMillisecondsMaximum: Int64 = 500
     /// A follower's lag is measured to a sixteenth: samples of 16 bytes for each partition led.
     public static let endSamplesPerLag: Int64 = 16
     /// How long after a refused or unanswered proposal the next one is made: longer than a round

@@ -56,6 +56,7 @@ extension PartitionMachine {
             let place = followers.firstIndex(where: { $0.node == id.node })
         else { return }
         followers[place].attached = id
+        followers[place].lostAt = nil
         followers[place].end = min(end, self.end)
         followers[place].hasMoved = true
         if end >= self.end { followers[place].caughtUp = lastTick }
@@ -80,6 +81,7 @@ extension PartitionMachine {
     /// The copy may come back at once, so it stays in sync until it is behind.
     mutating func lost(_ node: NodeID) {
         guard let place = followers.firstIndex(where: { $0.node == node }) else { return }
+        if followers[place].attached != nil { followers[place].lostAt = lastTick }
         followers[place].attached = nil
         followers[place].end = nil
     }
@@ -147,6 +149,12 @@ extension PartitionMachine {
         if let member = follower.required {
             // Another copy of the same broker can't vouch for what that one held.
             if let attached = follower.attached, !attached.continues(member, rules) { return nil }
+            if let lost = follower.lostAt,
+                lastTick.milliseconds(since: lost)
+                    >= ReplicationLimits.detachedMillisecondsMaximum
+            {
+                return nil
+            }
             let behind = lastTick.milliseconds(since: follower.caughtUp)
             return behind >= ReplicationLimits.lagMillisecondsMaximum ? nil : member
         }

@@ -216,7 +216,8 @@ public struct PartitionMachine: Sendable {
         end = log.end
         synced = log.synced
         epochStart = log.end
-        highWatermark = max(highWatermark, min(log.highWatermark, log.end))
+        // What it knew as the leader of an earlier epoch may have been cut since.
+        highWatermark = min(log.highWatermark, log.end)
         proposal = nil
         needsClock = true
         refreshSets()

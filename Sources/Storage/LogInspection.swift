@@ -66,7 +66,7 @@ public struct LogInspection: Sendable {
                 note(.leftover(name: name), base)
             case .temporary: note(.leftover(name: name), .zero)
             case .unknown: note(.unknownFile(name: name), .zero)
-            case .index, .start: continue
+            case .index, .start, .sparse: continue
             }
         }
         startOffset = try LogStartFile.read(in: directory, disk)

@@ -52,6 +52,8 @@ struct LogRecovery {
     /// Only compaction leaves gaps between batches, and never in the active segment; a replica of a
     /// compacted log has them anywhere.
     private var expectsDense = false
+    /// Gaps were found where they may be.
+    private var foundGap = false
 
     init(isClean: Bool, now: Now) {
         self.isClean = isClean
@@ -74,6 +76,11 @@ struct LogRecovery {
                 Segment(
                     baseOffset: log.startOffset,
                     indexInterval: log.configuration.indexIntervalBytes))
+        }
+        // As a version before this one left them: the topic may not stay compacted.
+        if foundGap, !log.isSparse {
+            try log.noteSparse()
+            try log.disk.synchronizeDirectory(log.directory, .segmentDirectory)
         }
         // What recovery accepted may still be in the page cache alone: the first flush syncs it.
         log.flushedOffset = log.startOffset
@@ -121,6 +128,7 @@ struct LogRecovery {
             case .temporary, .cleaned: try log.disk.remove(log.directory + "/" + name)
             case .swap(let base): swaps.append(base)
             case .index(let base): indexes.append(base)
+            case .sparse: log.isSparse = true
             case .start, .unknown: continue
             }
         }
@@ -152,7 +160,7 @@ struct LogRecovery {
                 break
             }
             if !log.segments.isEmpty { Self.seal(&log, state) }
-            expectsDense = isLast && !log.configuration.isCompacted
+            expectsDense = isLast && !log.configuration.isCompacted && !log.isSparse
             let (segment, end) = try open(log, base, &state)
             log.segments.append(segment)
             log.active.lastAppend = now.wall
@@ -264,6 +272,7 @@ struct LogRecovery {
         while let result = try scan.next(chunk: &chunk) {
             switch result {
             case .success(let header):
+                foundGap = foundGap || header.baseOffset > segment.nextOffset
                 segment.note(header)
                 take(header, into: &state)
             case .failure(let error):

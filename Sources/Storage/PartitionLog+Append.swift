@@ -28,6 +28,9 @@ extension PartitionLog {
                     baseOffset: batch.baseOffset, lastOffset: batch.lastOffset,
                     logAppendTime: nil, logStartOffset: startOffset))
         }
+        if batches.isSparse, !isSparse {
+            do throws(DiskError) { try noteSparse() } catch { throw .storage(error) }
+        }
         rollIfNeeded(for: batches, now: now)
         let first = batches.first.header
         var placed = first
@@ -55,6 +58,8 @@ extension PartitionLog {
         var first: LocatedBatch
         var rest: [LocatedBatch] = []
         var bytes: Int64
+        /// Offsets are missing before one of them.
+        var isSparse = false
     }
 
     /// Far beyond what a log reaches, and far enough from the end of 64 bits for any append.
@@ -67,12 +72,14 @@ extension PartitionLog {
         var cursor = RecordBatchCursor(records, strictness: strictness)
         var found: Batches?
         var expected = endOffset
+        var isSparse = false
         while let batch = try Self.next(&cursor) {
             if origin == .replica {
                 guard batch.header.baseOffset >= expected else {
                     throw .invalidRecord(
                         .offsetGap(expected: expected, actual: batch.header.baseOffset))
                 }
+                isSparse = isSparse || batch.header.baseOffset > expected
                 expected = batch.header.lastOffset.advanced(by: 1)
             } else {
                 try check(batch, in: records, now: now)
@@ -83,7 +90,8 @@ extension PartitionLog {
                 found?.rest.append(batch)
             }
         }
-        guard let found else { throw .invalidRecord(.empty) }
+        guard var found else { throw .invalidRecord(.empty) }
+        found.isSparse = isSparse
         // Only damaged files lead here: the offsets of one append must not overflow.
         guard endOffset.rawValue < Self.maximumEndOffset else {
             throw .invalidRecord(.inconsistent(.baseOffset))

@@ -16,13 +16,14 @@ extension PartitionLog {
     ///
     /// Summaries and snapshots that vouch for what goes are removed durably first, so that a crash
     /// in between looks like a lost tail and not like damage; afterwards the log is opened anew,
-    /// so that producers and epochs are those of what is left.
+    /// so that producers and epochs are those of what is left. A log that is damaged from its end
+    /// on is rid of the damage by a cut there: its leader has what is missing then.
     public mutating func truncate(
         to offset: Offset, now: Now
     ) throws(TruncationError) -> RecoveryReport {
         guard !flushInFlight, !deletionInFlight, !compactionInFlight else { throw .busy }
-        guard offset < endOffset else { return RecoveryReport() }
-        let keep = max(offset, startOffset)
+        guard offset < endOffset || isDamaged else { return RecoveryReport() }
+        let keep = min(max(offset, startOffset), endOffset)
         let at = segmentIndex(holding: keep)
         let position: Int64
         do throws(ReadError) {
@@ -32,14 +33,11 @@ extension PartitionLog {
         }
         do throws(DiskError) {
             try forgetTrust(above: keep, from: at)
-            let behind = segments[(at + 1)...]
-            for segment in behind {
-                files.forget(FileKey(log: number, baseOffset: segment.baseOffset.rawValue))
-                try disk.removeIfPresent(LogFile.log(segment.baseOffset).path(in: directory))
-            }
-            if !behind.isEmpty { try disk.synchronizeDirectory(directory, .droppedDirectory) }
-            if segments[at].size > 0 {
-                try file(of: segments[at].baseOffset, .readWrite).truncate(to: position)
+            try dropSegments(behind: segments[at].baseOffset)
+            if segments[at].size > 0 || isDamaged {
+                // Of a segment that is missing there is no file.
+                let mode: OpenMode = isDamaged ? .create : .readWrite
+                try file(of: segments[at].baseOffset, mode).truncate(to: position)
                 files.forget(FileKey(log: number, baseOffset: segments[at].baseOffset.rawValue))
             }
         } catch {
@@ -73,6 +71,27 @@ extension PartitionLog {
             throw .disk(error)
         }
         return try reopen(now: now)
+    }
+
+    /// Whether its files hold more than can be read.
+    public var isDamaged: Bool { if case .corrupt = refusal { true } else { false } }
+
+    /// Removes later segments, also those behind damage that were never opened.
+    private func dropSegments(behind base: Offset) throws(DiskError) {
+        var later = segments.map(\.baseOffset)
+        if isDamaged {
+            later = try disk.list(directory).compactMap { name in
+                if case .log(let base) = LogFile(name: name) { base } else { nil }
+            }
+        }
+        later.removeAll { $0 <= base }
+        for segment in later {
+            files.forget(FileKey(log: number, baseOffset: segment.rawValue))
+            try disk.removeIfPresent(LogFile.log(segment).path(in: directory))
+            // The index goes with its segment; without it a crash in between is a lost tail.
+            if isDamaged { try disk.removeIfPresent(LogFile.index(segment).path(in: directory)) }
+        }
+        if !later.isEmpty { try disk.synchronizeDirectory(directory, .droppedDirectory) }
     }
 
     private mutating func reopen(now: Now) throws(TruncationError) -> RecoveryReport {

@@ -46,6 +46,9 @@ public struct PartitionLog: Sendable {
     /// Everything below was compacted since the log was opened.
     var cleanedUpTo = Offset.zero
     var deletionInFlight = false
+    /// It took batches that have a gap before them, as the leader of a compacted log sends them;
+    /// noted in the directory, because the topic may not be compacted any more when it is opened.
+    var isSparse = false
     /// What a flush still has to write out: the snapshot at the end of each sealed segment.
     var pendingSeals: [PendingSeal] = []
     /// Rewritten for each append, to patch a batch's head without touching the rest.
@@ -123,6 +126,13 @@ public struct PartitionLog: Sendable {
             () throws(DiskError) in
             try disk.open(LogFile.log(segment).path(in: directory), mode)
         }
+    }
+
+    /// Notes that offsets are missing; the next flush makes the note durable with the batches.
+    mutating func noteSparse() throws(DiskError) {
+        _ = try disk.open(LogFile.sparse.path(in: directory), .create)
+        isSparse = true
+        active.isLinked = false
     }
 
     func refuseIfNeeded() throws(AppendError) {

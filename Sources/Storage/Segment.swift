@@ -73,13 +73,19 @@ struct Segment: Sendable {
 /// ```
 enum LogFile: Equatable, Sendable {
     case log(Offset), index(Offset), snapshot(Offset), cleaned(Offset), swap(Offset)
-    case start, temporary, unknown
+    case start, sparse, temporary, unknown
 
     static let startName = "log-start"
+    /// An empty file: offsets are missing in the log, which is no damage.
+    static let sparseName = "sparse"
 
     init(name: String) {
         if name == Self.startName {
             self = .start
+            return
+        }
+        if name == Self.sparseName {
+            self = .sparse
             return
         }
         if name.hasSuffix(".tmp") {
@@ -111,6 +117,7 @@ enum LogFile: Equatable, Sendable {
         case .cleaned(let offset): Self.digits(offset) + ".cleaned"
         case .swap(let offset): Self.digits(offset) + ".swap"
         case .start: Self.startName
+        case .sparse: Self.sparseName
         case .temporary, .unknown: preconditionFailure("such files are never named by a log")
         }
     }

@@ -61,6 +61,8 @@ struct ConfigurationTests {
                 dataDir: /var/lib/gossamer
                 kafka:  { listen: "0.0.0.0:9092", advertise: "broker1.example.com:9092" }
                 rack: a
+                roles: [voter]
+                voters: { target: 5, replaceAfter: 30s }
                 defaults:
                   { partitions: 6, replicas: 3, minInsyncReplicas: 2, flush: sync,
                     autoCreateTopics: false }
@@ -68,11 +70,28 @@ struct ConfigurationTests {
                 """)
         let broker = result.settings.broker
         #expect(broker.listeners[0].advertise == HostPort(host: "broker1.example.com", port: 9092))
+        #expect(broker.roles == [.voter])
+        #expect(broker.voters.target == 5)
+        #expect(broker.voters.replaceAfterMilliseconds == 30_000)
         #expect(broker.defaults.partitions == 6)
         #expect(broker.defaults.flush == .sync)
         #expect(!broker.defaults.autoCreateTopics)
         #expect(broker.limits.requestBytes == 64 << 20)
         #expect(broker.limits.idleSeconds == 300)
+    }
+
+    @Test("Who votes, by flag and by variable")
+    func voters() throws {
+        let result = try resolve(
+            flags: ["roles": .list(["broker"]), "voters.target": .text("fixed")],
+            environment: ["GOSSAMER_ROLES": "voter", "GOSSAMER_VOTERS_REPLACE_AFTER": "1h"])
+        #expect(result.settings.broker.roles == [.broker])
+        #expect(result.settings.broker.voters.target == nil)
+        #expect(result.settings.broker.voters.replaceAfterMilliseconds == 3_600_000)
+        #expect(result.sources["voters.target"] == .flag("--voters"))
+        let report = ServeCommand.report(try resolve(environment: ["HOME": "/h"]))
+        #expect(report.contains("broker,voter"))
+        #expect(report.contains("600s"))
     }
 
     @Test("Listeners by name, in block style, each with its advertised address")
@@ -106,6 +125,9 @@ struct ConfigurationTests {
             ("rack: { a: 1 }", "expected a value and not keys"),
             ("defaults: { flush: never }", "expected one of async, interval, sync"),
             ("defaults: { replicas: 1, minInsyncReplicas: 3 }", "at most defaults.replicas"),
+            ("roles: [broker, king]", "g.yaml:1: roles: king: expected one of broker, voter"),
+            ("voters: { target: 4 }", "voters.target: 4: expected 1, 3, 5, or fixed"),
+            ("voters: { replaceAfter: 10ms }", "expected a duration of at least 1s"),
             ("limits: { idle: 5 }", "expected a duration, for example 250ms"),
             ("just text", "g.yaml: not a YAML mapping"),
         ] as [(String, String)])

@@ -32,6 +32,29 @@ enum Given {
             """)
     }
 
+    static func roster(_ voters: [Int32], generation: UInt64 = 3) -> RosterReport? {
+        let list = voters.map { "{\"nodeId\":\($0),\"storeId\":\"s\",\"since\":0}" }
+        return report(
+            """
+            {"generation":\(generation),"voters":[\(list.joined(separator: ","))],
+             "hasQuorum":true,"phase":"idle","repaired":0,"total":0,"target":3,
+             "replaceAfterMilliseconds":600000,"acceptor":"serving","registers":5,"writes":10,
+             "meanWriteMilliseconds":0.5,"longestWriteMilliseconds":3}
+            """)
+    }
+
+    static func partition(
+        _ topic: String, leader: Int32?, _ replicas: [Int32], _ live: [Int32], minInSync: Int = 2
+    ) -> PartitionReport? {
+        report(
+            """
+            {"topic":"\(topic)","partition":0,"leaderEpoch":1,"partitionEpoch":2,
+             "replicas":\(replicas),"adding":[],"removing":[],"inSync":\(replicas),
+             "live":\(live),"lastEligible":[],"successors":\(live),"minInSync":\(minInSync)
+             \(leader.map { ",\"leader\":\($0)" } ?? "")}
+            """)
+    }
+
     /// What `observer` thinks of `members`.
     static func view(_ observer: Int32, _ members: MemberReport?...) -> InspectionAnswer {
         var answer = answer(observer)

@@ -98,6 +98,37 @@ import Testing
         #expect(try PersistedMember(decoding: persisted.encoded()) == persisted)
     }
 
+    @Test(arguments: [MemberRoles.all, [.broker], [.voter]], [false, true])
+    func rolesAreToldInTheFlags(roles: MemberRoles, isLeaving: Bool) throws {
+        var description = Self.description
+        description.roles = roles
+        let record = try #require(
+            SelfRecord(
+                node: NodeID(2), life: Fixture.life(3, 4), isLeaving: isLeaving,
+                description: description, signer: Fixture.signer(2)))
+        let read = try SelfRecord(decoding: record.encoded)
+        #expect(read.description.roles == roles)
+        #expect(read.isLeaving == isLeaving)
+        if roles == .all {
+            // As brokers of before there were roles write it, and read it.
+            #expect(record.encoded.getInteger(at: 17, as: UInt8.self) == (isLeaving ? 1 : 0))
+        }
+    }
+
+    @Test func aBrokerThatIsForNothingIsRefused() throws {
+        var description = Self.description
+        description.roles = []
+        #expect(
+            SelfRecord(
+                node: NodeID(2), life: Fixture.life(3, 4), isLeaving: false,
+                description: description, signer: Fixture.signer(2)) == nil)
+        var bytes = Fixture.record(2).encoded
+        for flags: UInt8 in [6, 7, 8] {
+            bytes.setInteger(flags, at: 17)
+            #expect(throws: GossipDecodeError.self) { try SelfRecord(decoding: bytes) }
+        }
+    }
+
     @Test func aRecordThatWouldNotFitIsNotMade() {
         var description = Self.description
         description.rack = String(repeating: "r", count: 256)
@@ -110,7 +141,7 @@ import Testing
     @Test func admissionsRoundTripAndTheirPrefixesAreRefused() throws {
         let admission = AdmissionRecord(
             node: NodeID(7), key: SimulatedSigner.key(of: NodeID(7)),
-            store: StoreID(high: 1, low: 2), number: AdmissionNumber(3), roles: [.witness],
+            store: StoreID(high: 1, low: 2), number: AdmissionNumber(3), roles: [.voter],
             isRevoked: true)
         let bytes = admission.encoded()
         #expect(try AdmissionRecord(decoding: bytes) == admission)

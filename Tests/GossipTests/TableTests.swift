@@ -102,6 +102,27 @@ import Testing
         #expect(text(fixture, "topic/a") == nil)
     }
 
+    @Test("What was chosen in bulk goes to every member at once, and not by rumour")
+    func manyValuesGoOverTheLinks() throws {
+        for count in [33, 32] {
+            var fixture = try Fixture(members: 5)
+            let values = (0..<count).map { Fixture.value("partition/\($0)", 9, "x") }
+            let sent = fixture.give(.chosen(values)) + fixture.pass(50)
+            var told: [NodeID: [ChosenValue]] = [:]
+            for message in sent.messages {
+                if case .values(let some) = message.message {
+                    told[message.to, default: []] += some
+                }
+            }
+            let rumours = sent.packets.flatMap(\.packet.parts).count {
+                if case .value = $0 { true } else { false }
+            }
+            #expect(told.count == (count == 33 ? 4 : 0))
+            #expect(told.values.allSatisfy { $0 == values })
+            #expect((rumours > 0) == (count == 32))
+        }
+    }
+
     @Test("A key that came back from before a delete is doubted where it lives")
     func aPeerDoubtsWhatItForgot() throws {
         var fixture = try Fixture(members: 4)

@@ -106,6 +106,13 @@ struct ControlBench {
         }
     }
 
+    /// Lets time pass, and wakes the machine.
+    mutating func pass(milliseconds: Int64) {
+        now = Now(
+            instant: now.instant.advanced(byMilliseconds: milliseconds), wall: now.wall)
+        handle(.wake)
+    }
+
     /// Does all that is asked for.
     mutating func settle() {
         while !writes.isEmpty || !opens.isEmpty {
@@ -137,9 +144,9 @@ struct ControlBench {
 
     /// Opens every slot and ends its loading, with what its log holds.
     mutating func loadSlots(_ records: [SlotRecord] = []) {
-        for case .load(let partition) in take() {
-            if !records.isEmpty { handle(.slotRecords(partition, records)) }
-            handle(.slotEnd(partition))
+        for load in take().loads {
+            if !records.isEmpty { handle(.slotRecords(load, records)) }
+            handle(.slotEnd(load))
         }
     }
 
@@ -155,6 +162,14 @@ struct ControlBench {
 extension [Control.Effect] {
     var replies: [(token: UInt64, reply: ControlReply)] {
         compactMap { if case .reply(let token, let reply) = $0 { (token, reply) } else { nil } }
+    }
+
+    var wakes: [Instant] {
+        compactMap { if case .wake(let moment) = $0 { moment } else { nil } }
+    }
+
+    var loads: [SlotLoad] {
+        compactMap { if case .load(let load) = $0 { load } else { nil } }
     }
 
     var producerIDs: [ProducerID?] {

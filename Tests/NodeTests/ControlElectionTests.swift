@@ -31,6 +31,7 @@ import Testing
         bench.openAll()
         bench.effects = []
         bench.handle(.members(members(doubting: 2)))
+        bench.pass(milliseconds: 5)
         return bench
     }
 
@@ -48,6 +49,46 @@ import Testing
             return
         }
         #expect(copy == copies[0])
+    }
+
+    /// While the leader is doubted, clients are sent to the replica whose turn it is.
+    @Test func clientsAreSentToTheSuccessor() throws {
+        var bench = doubting()
+        let view = try #require(bench.view)
+        let state = try #require(view.topic(named: "t")?.state(0))
+        #expect(state.leader == NodeID(2) && view.leader(of: state)?.id == NodeID(1))
+        bench.handle(.members(members(doubting: nil)))
+        let later = try #require(bench.view)
+        #expect(later.leader(of: state)?.id == NodeID(2), "it is not doubted any more")
+    }
+
+    /// A follower that falls silent falls out of all sets at once: one proposal, not a thousand.
+    @Test func inSyncSetsAreProposedTogether() throws {
+        var bench = ControlBench()
+        bench.handle(.members(members(doubting: nil)))
+        let record = TopicRecord(
+            id: id, placement: Array(repeating: copies, count: 300), overrides: [:])
+        bench.handle(.learned([bench.registers.put("topic/t", record.encoded())]))
+        bench.openAll()
+        bench.settle()
+        bench.writes = []
+        for index in 0..<300 as Range<Int32> {
+            let partition = TopicPartition(topic: id, index: PartitionIndex(index))
+            let state = try #require(bench.view?.topic(named: "t")?.state(index))
+            bench.handle(
+                .proposeInSync(
+                    InSyncWish(
+                        partition: partition, state: state, inSync: [copies[0], copies[1]],
+                        serial: UInt64(index))))
+        }
+        bench.pass(milliseconds: 1)
+        let sizes = bench.writes.map { write in
+            if case .propose(_, let proposals) = write { proposals.count } else { 0 }
+        }
+        #expect(sizes == [256, 44])
+        bench.settle()
+        let states = try #require(bench.view?.topic(named: "t")?.partitions)
+        #expect(states.allSatisfy { $0.inSync == [copies[0], copies[1]] })
     }
 
     /// Voters held the first proposal back after some had accepted it. The next one settles it and

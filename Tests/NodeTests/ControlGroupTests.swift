@@ -134,13 +134,11 @@ import Testing
         }
         var next = ControlBench(registers: bench.registers)
         next.openAll()
-        let loads = next.take().compactMap { effect -> TopicPartition? in
-            if case .load(let partition) = effect { partition } else { nil }
-        }
+        let loads = next.take().loads
         #expect(loads.count == 3)
-        for partition in loads {
-            if partition == slot { next.handle(.slotRecords(partition, records)) }
-            next.handle(.slotEnd(partition))
+        for load in loads {
+            if load.partition == slot { next.handle(.slotRecords(load, records)) }
+            next.handle(.slotEnd(load))
         }
         #expect(committed(&next, "g") == 5)
     }

@@ -40,6 +40,36 @@ import Testing
         #expect(bench.view?.topic(named: "placed")?.partitions.count == 3)
     }
 
+    @Test func aWitnessHoldsNothing() {
+        var bench = ControlBench()
+        let data = BrokerMember(entry: ControlBench.broker(1), epoch: LeaderEpoch(0))
+        let witness = BrokerMember(
+            entry: ControlBench.broker(2), epoch: LeaderEpoch(0), holdsPartitions: false)
+        bench.handle(.members([data, witness]))
+        bench.create(["orders"], partitions: 4)
+        bench.settle()
+        let orders = bench.view?.topic(named: "orders")
+        #expect(orders?.partitions.map(\.leader) == Array(repeating: NodeID(1), count: 4))
+        #expect(
+            bench.view?.brokers.map(\.id.rawValue) == [1, 2], "clients may ask it all the same")
+        _ = bench.take()
+        bench.request(
+            2,
+            .createTopics(
+                [
+                    NewTopic(name: "two", partitions: 1, replicas: 2),
+                    NewTopic(name: "placed", assignments: [[2]]),
+                ], validateOnly: false))
+        #expect(bench.errors() == [.invalidReplicationFactor, .invalidReplicaAssignment])
+        bench.handle(.members([witness]))
+        bench.request(
+            3, .createTopics([NewTopic(name: "nowhere", partitions: 1)], validateOnly: false))
+        #expect(bench.errors() == [.invalidReplicationFactor])
+        bench.request(
+            4, .createPartitions([NewPartitions(name: "orders", count: 5)], validateOnly: false))
+        #expect(bench.errors() == [.invalidReplicationFactor])
+    }
+
     @Test func aFailedWriteLeavesNothing() {
         var bench = ControlBench()
         bench.create(["orders"])

@@ -23,6 +23,7 @@ struct MeshBench {
         var learned: [ChosenValue] = []
         var decisions: [UInt64: [Decision]] = [:]
         var answers: [UInt64: Decision] = [:]
+        var voterAnswers: [UInt64: VoterChangeAnswer] = [:]
         var joins: [UInt64: JoinAnswer] = [:]
         var forgotten: [NodeID] = []
         var isLoaded = false
@@ -77,7 +78,7 @@ struct MeshBench {
         _ memory: MeshMemory = MeshMemory()
     ) throws {
         var mesh = try Self.make(node, boot: BootEpoch(boot), isFounder: isFounder, seeds: seeds)
-        mesh.watch.policy.isFixed = !promotesVoters
+        if !promotesVoters { mesh.watch.policy.settings.target = nil }
         var broker = Broker(
             mesh: mesh, store: Self.store(node), key: Self.key(node), boot: BootEpoch(boot))
         if let before = brokers[NodeID(node)] {
@@ -214,6 +215,7 @@ struct MeshBench {
         case .forget(let other): brokers[id]?.forgotten.append(other)
         case .joinAnswer(let token, let answer): brokers[id]?.joins[token] = answer
         case .answer(let token, let decision): brokers[id]?.answers[token] = decision
+        case .votersAnswer(let token, let answer): brokers[id]?.voterAnswers[token] = answer
         }
     }
 }

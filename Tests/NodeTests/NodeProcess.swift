@@ -22,7 +22,7 @@ struct NodeProcess {
 
     private enum Work {
         case job(shard: Int, DiskJob)
-        case read(shard: Int, TopicPartition, LogRead)
+        case read(shard: Int, SlotLoad, LogRead)
     }
 
     /// What waits for the table's thread.
@@ -281,7 +281,7 @@ struct NodeProcess {
                         origin: .coordinator,
                         parts: [ProduceWork.Part(partition: partition, records: records)])),
                 to: partition)
-        case .load(let partition): post(.scan(partition, from: .zero), to: partition)
+        case .load(let load): post(.scan(load, from: .zero), to: load.partition)
         case .wake(let moment): timers.append((moment, .control))
         case .ready(let failures): self.failures = failures
         case .notice: break
@@ -306,11 +306,11 @@ struct NodeProcess {
         case .wake(let moment): timers.append((moment, .shard(index)))
         case .opened(let partition, let failure):
             controlInbox.append(.control(.opened(partition, failure: failure)))
-        case .scanned(let partition, let piece):
+        case .scanned(let load, let piece):
             if case .empty = piece {
-                controlInbox.append(.control(.slotEnd(partition)))
+                controlInbox.append(.control(.slotEnd(load)))
             } else {
-                work.append(.read(shard: index, partition, piece))
+                work.append(.read(shard: index, load, piece))
             }
         case .notice(let notice): notices.append(notice)
         case .stopped(let clean):
@@ -325,14 +325,14 @@ struct NodeProcess {
         case .job(let shard, let job):
             let outcome = job.run(on: disk, files: files, tail: tails[shard], now: now)
             shardInboxes[shard].append(.finished(outcome))
-        case .read(let shard, let partition, let piece):
+        case .read(let shard, let load, let piece):
             guard let records = try? piece.records(), let last = records.last else { return }
             controlInbox.append(
                 .control(
                     .slotRecords(
-                        partition,
+                        load,
                         records.map { SlotRecord(key: $0.key ?? ByteBuffer(), value: $0.value) })))
-            shardInboxes[shard].append(.scan(partition, from: last.offset.advanced(by: 1)))
+            shardInboxes[shard].append(.scan(load, from: last.offset.advanced(by: 1)))
         }
     }
 

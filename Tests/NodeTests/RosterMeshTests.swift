@@ -1,5 +1,6 @@
 import Model
 import Paxos
+import Replication
 import Testing
 
 @testable import Node
@@ -32,6 +33,40 @@ import Testing
             #expect(bench.brokers[NodeID(node)]?.mesh.proposer.roster?.next == nil)
         }
         #expect(voters(1, bench) == voters(4, bench))
+    }
+
+    /// Those who voted before have granted leases of which the new voters have not heard.
+    @Test func newVotersHonourLeasesThatOthersGranted() throws {
+        var bench = try mesh(of: 2)
+        _ = try bench.join(3, at: 1, seeds: [1])
+        while bench.brokers[NodeID(2)]?.mesh.isVoting != true { bench.run(milliseconds: 20) }
+        let leader = ReplicaID(
+            node: NodeID(9), admission: AdmissionNumber(1), logEpoch: BootEpoch(1))
+        let held = bench.brokers[NodeID(2)]?.mesh.leaseBook.heldMilliseconds(leader, now: bench.now)
+        #expect(held ?? 0 > ReplicationLimits.leaseMilliseconds - 20)
+    }
+
+    @Test func anOperatorChangesWhoVotes() throws {
+        var bench = try mesh(of: 4)
+        bench.tell(4, .changeVoters(token: 1, .add(NodeID(4))))
+        guard case .refused(let reason)? = bench.brokers[NodeID(4)]?.voterAnswers[1] else {
+            Issue.record("a broker that does not vote changed who votes")
+            return
+        }
+        #expect(reason.contains("ask one that does (1, 2, 3)"))
+        bench.tell(2, .changeVoters(token: 2, .remove(NodeID(1))))
+        bench.tell(2, .changeVoters(token: 3, .add(NodeID(1))))
+        bench.run(milliseconds: 2_000)
+        #expect(bench.brokers[NodeID(2)]?.voterAnswers[2] == .begun([2, 3, 4].map { NodeID($0) }))
+        guard case .refused? = bench.brokers[NodeID(2)]?.voterAnswers[3] else {
+            Issue.record("two changes at a time")
+            return
+        }
+        for node: Int32 in 1...4 { #expect(voters(node, bench) == [2, 3, 4], "as \(node) knows") }
+        guard case .settled? = bench.brokers[NodeID(2)]?.mesh.lastRosterOutcome?.outcome else {
+            Issue.record("nobody can see what became of it")
+            return
+        }
     }
 
     @Test func oneOfThreeVotersMayDie() throws {

@@ -81,6 +81,37 @@ import Testing
         #expect(script.proposer.underWay == 0)
     }
 
+    @Test("A voter that is away is not hoped for: the wait is known without it")
+    func thoseAwayDoNotCount() {
+        var script = Script()
+        script.feed(.propose(token: 1, [append("a", 1, waitsForLease: false)]))
+        let accepts = script.promise()
+        script.feed(.unreachable(NodeID(3)))
+        #expect(script.outcomes == nil)
+        script.reply(accepts, 1, .accepted(.of(1, 1), [.held(milliseconds: 900)]))
+        #expect(script.outcomes == [.held(milliseconds: 900, since: .of(1, 1))])
+    }
+
+    @Test("Pauses that end close to each other end together")
+    func pausesEndOnAGrid() {
+        var script = Script()
+        let changes = ["k", "l"].map { key in
+            RegisterChange(key: key, operation: .of(1)) { _, _ in .write(ByteBuffer()) }
+        }
+        script.feed(.propose(token: 1, [changes[0]]))
+        let first = script.promise()
+        script.feed(.propose(token: 2, [changes[1]]))
+        let second = script.promise()
+        // The one has 900 ms to wait, the other, asked a little later, 898.
+        for node in [1, 2] as [Int32] {
+            script.reply(first, node, .accepted(.of(1, 1), [.held(milliseconds: 900)]))
+            script.reply(second, node, .accepted(.of(2, 1), [.held(milliseconds: 898)]))
+        }
+        script.wake(after: 905)
+        let asked = script.sent.filter { $0.node == NodeID(1) }.map(\.request.body)
+        #expect(asked == [.prepare(.of(3, 1), ["k", "l"])])
+    }
+
     @Test("A wait beyond the deadline is unknown")
     func deadlines() {
         var script = Script()

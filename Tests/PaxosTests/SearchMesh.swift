@@ -137,6 +137,7 @@ struct SearchMesh {
         configuration.roundTimeoutMilliseconds = plan.roundTimeout
         configuration.deadlineMilliseconds = 4 * plan.roundTimeout
         configuration.backoffMillisecondsMaximum = 40
+        configuration.restGridMilliseconds = 1
         let seed = UInt64(index) << 8 + UInt64(plan.sameSeeds ? 0 : life)
         let proposer = Proposer(
             node: NodeID(Int32(100 + index)), boot: BootEpoch(UInt64(life + 1)), roster: roster,

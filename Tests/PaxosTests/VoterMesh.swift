@@ -142,6 +142,7 @@ struct VoterMesh {
         patience.deadlineMilliseconds = 4 * plan.roundTimeout
         patience.backoffMillisecondsMaximum = 40
         patience.rankMilliseconds = 20
+        patience.restGridMilliseconds = 1
         var driving = RosterDriver.Configuration()
         driving.resendMilliseconds = 40
         driving.probeMilliseconds = 200

@@ -188,12 +188,23 @@ private struct Led {
         #expect(led.chosen([F.id(1)], minInSync: 1) == [.highWatermark(Offset(11))])
     }
 
-    @Test func aFollowerThatIsLostOrBehindForASecondLeaves() {
+    @Test func aFollowerThatIsBehindForASecondLeaves() {
         var led = Led.level()
-        _ = led.handle(.followerLost(NodeID(3)))
-        #expect(led.tick(500) == [])
+        _ = led.append(11)
+        _ = led.ack(2, 11)
         #expect(led.tick(999) == [])
         #expect(led.tick(1_000) == [.propose([F.id(1), F.id(2)])])
+    }
+
+    @Test func oneWhoseLinkBrokeLeavesAfterHalfOfThatUnlessItIsBack() {
+        var led = Led.level()
+        _ = led.handle(.followerLost(NodeID(3)))
+        #expect(led.tick(400) == [])
+        #expect(led.attach(3, 10) == [])
+        #expect(led.tick(800) == [], "it was back in time")
+        _ = led.handle(.followerLost(NodeID(3)))
+        #expect(led.tick(1_299) == [])
+        #expect(led.tick(1_300) == [.propose([F.id(1), F.id(2)])])
     }
 
     @Test func aFollowerThatKeepsUpWithASecondAgoStays() {

@@ -153,6 +153,20 @@ private struct Leased {
         #expect(book.heldMilliseconds(one, now: F.time(100)) == 1_435)
     }
 
+    @Test("Reference 12, rule 4: a new voter waits one lease for everybody")
+    func aVoterThatIsBroughtInWaitsAsLong() {
+        var book = LeaseBook(life: BootEpoch(1), startedAt: F.time(0))
+        _ = book.renew(F.id(1), boot: BootEpoch(1), now: F.time(2_000))
+        book.release(NodeID(1), boot: BootEpoch(1))
+        #expect(book.heldMilliseconds(F.id(1), now: F.time(5_000)) == 0)
+        book.beginVoting(now: F.time(5_000))
+        let whole = ReplicationLimits.leaseHonouredMilliseconds
+        for node: Int32 in [1, 2] {
+            #expect(book.heldMilliseconds(F.id(node), now: F.time(5_000)) == whole)
+            #expect(book.heldMilliseconds(F.id(node), now: F.time(5_000 + whole)) == 0)
+        }
+    }
+
     @Test func anOlderBootGetsNothingAndALeaseIsGivenBackByItsOwnBoot() {
         var book = book()
         _ = renew(&book, boot: 2, at: 0)
@@ -250,10 +264,23 @@ private struct Leased {
         return (campaign, effects)
     }
 
-    @Test("Reference 10: rank r waits r * 75 ms and a jitter")
+    @Test("Reference 10: rank r waits r * 75 ms and a jitter, once no lease can be left")
     func theFirstProposesAtOnce() {
         #expect(campaign(rank: 0).1 == [.wake(at: F.time(0))])
-        #expect(campaign(rank: 2).1 == [.wake(at: F.time(160))])
+        #expect(campaign(rank: 2).1 == [.wake(at: F.time(1_535 + 160))])
+        var leaderless = Campaign(
+            against: nil, LeaderEpoch(4), rank: 2, jitter: 10, now: F.time(0))
+        var effects: [Campaign.Effect] = []
+        leaderless.open(into: &effects)
+        #expect(effects == [.wake(at: F.time(160))], "nobody has a lease on it")
+    }
+
+    @Test func whoMovesUpDoesNotWaitForTheTurnThatItHad() {
+        var (campaign, _) = campaign(rank: 2)
+        #expect(run(&campaign, .rank(1), at: 100) == [.wake(at: F.time(1_535 + 85))])
+        #expect(run(&campaign, .rank(0), at: 200) == [.wake(at: F.time(200))])
+        #expect(run(&campaign, .wake, at: 200) == [.propose])
+        #expect(run(&campaign, .rank(1), at: 201) == [], "one that is proposing waits for that")
     }
 
     @Test("Reference 13: a refusal carries what is left of the lease")

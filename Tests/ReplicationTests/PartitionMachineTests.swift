@@ -146,4 +146,19 @@ import Testing
         #expect(bench.lead(epoch: 0, end: 2, synced: 2) == [.highWatermark(Offset(2))])
         #expect(bench.wait(5, 2) == [.acknowledge(5)])
     }
+
+    /// It was cut since, by a leader that an operator chose although records were lost with it.
+    @Test func whatItKnewOfAnEarlierEpochCountsNoMore() {
+        var bench = Bench(syncRequired: false)
+        bench.appended(10)
+        #expect(bench.machine.highWatermark == Offset(10))
+        _ = bench.handle(.resign)
+        let placement = [1, 2].map {
+            ReplicaID(node: NodeID($0), admission: AdmissionNumber(1), logEpoch: BootEpoch(0))
+        }
+        let state = PartitionState.initial(placement: placement, epoch: LeaderEpoch(3))
+        let log = LogPosition(end: Offset(5), synced: Offset(5), highWatermark: Offset(4))
+        _ = bench.handle(.leadReplicas(state, self: placement[0], log: log, minInSync: 1))
+        #expect(bench.machine.highWatermark == Offset(4))
+    }
 }

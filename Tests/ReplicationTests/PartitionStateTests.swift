@@ -28,7 +28,17 @@ private typealias F = Fixture
         #expect(next.partitionEpoch == PartitionEpoch(1))
         #expect(next.deposed == F.id(1))
         #expect(!next.consented)
-        #expect(next.inSync == [F.id(1), F.id(2), F.id(3)], "a silent member may come back")
+        #expect(next.inSync == [F.id(2), F.id(3)], "nobody waits for whom everybody doubts")
+        #expect(next.lastEligible == [])
+    }
+
+    @Test func whoIsDoubtedStaysWhereTooFewWouldBeLeft() throws {
+        let members = [F.member(F.id(1), alive: false), F.member(F.id(2)), F.member(F.id(3))]
+        let three = try F.state().elected(F.id(2), members, minInSync: 3).get()
+        #expect(three.inSync == [F.id(1), F.id(2), F.id(3)])
+        let alone = [F.member(F.id(1), alive: false), F.member(F.id(2))]
+        let one = try F.state().elected(F.id(2), alone, minInSync: 1).get()
+        #expect(one.inSync == [F.id(2)])
     }
 
     @Test("Reference 7, 11: a wiped disk and an unclean start are another replica")

@@ -41,7 +41,7 @@ extension SearchMesh {
             let successor = state.inSync.map(\.node).first(where: { $0 != brokers[broker].node })
         else { return }
         let own = brokers[broker].node
-        let leaves = now.isMultiple(of: 2)
+        let leaves = plan.leaves
         let minInSync = plan.minInSync
         drive(broker, .resign)
         brokers[broker].isTakingOver = true

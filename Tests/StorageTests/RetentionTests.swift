@@ -182,6 +182,32 @@ struct RetentionTests {
         }
     }
 
+    @Test("A replica of a compacted log has gaps, which are no damage when it is compacted no more")
+    func sparseReplica() throws {
+        let leader = LogFixture()
+        var (source, _) = try leader.open(tail: TailCache(budgetBytes: 0))
+        for index in 0..<5 { try source.append(leader.batch(["v\(index)"]), now: leader.now) }
+        var follower = LogFixture(seed: 2)
+        follower.configuration.cleanupPolicy = .compact
+        var (copy, _) = try follower.open()
+        for offset in [0, 3, 4] as [Int64] {
+            guard
+                case .file(let slice) = try source.read(
+                    from: Offset(offset), below: source.endOffset, maxBytes: 1, atLeastOne: true)
+            else { return }
+            _ = try copy.append(
+                try slice.read(), leaderEpoch: .unknown, origin: .replica, now: follower.now)
+        }
+        try copy.flush()
+        follower.disk.restart()
+        follower.configuration.cleanupPolicy = .delete
+        let (opened, report) = try follower.open()
+        copy = opened
+        #expect(report.corruption == nil)
+        #expect(try copy.values() == ["v0", "v3", "v4"])
+        try copy.append(follower.batch(["v5"]), now: follower.now)
+    }
+
     // MARK: Compaction
 
     @Test("The last value of each key stays, in every codec", arguments: Codec.allCases)

@@ -3,7 +3,7 @@
 /// Travels as text over the admin socket, or over an authenticated link; answered by the broker
 /// that is asked and, where `everywhere` is set, by every member that is there.
 public struct InspectionQuestion: Codable, Sendable, Equatable {
-    /// What is asked for; those from `join` on change something.
+    /// What is asked for; those from `tap` on do something, or leave a trace in the log.
     public enum Verb: String, Codable, Sendable, CaseIterable {
         case members
         case info
@@ -12,6 +12,12 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
         case heat
         case stats
         case keys
+        case roster
+        case partitions
+        case topic
+        case register
+        case duels
+        case health
         case tap
         case join
         case leave
@@ -19,6 +25,10 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
         case trace
         case revoke
         case useSecret
+        case addVoter
+        case removeVoter
+        case finishVoters
+        case rollBackVoters
     }
 
     public var verb: Verb
@@ -100,6 +110,16 @@ public struct InspectionAnswer: Codable, Sendable, Equatable {
     public var stats: StatsReport?
     public var keys: KeysReport?
     public var packets: [PacketReport]?
+    public var roster: RosterReport?
+    public var partitions: [PartitionReport]?
+    /// Where the listing of partitions goes on; nil where this was the last of it.
+    public var nextTopic: String?
+    public var nextPartition: Int32?
+    public var register: RegisterReport?
+    public var duels: [DuelReport]?
+    public var health: HealthReport?
+    /// Who shall vote by the change that was begun.
+    public var begun: [Int32]?
 
     public init(nodeId: Int32, clusterId: String, at: Int64) {
         self.nodeId = nodeId
@@ -122,6 +142,8 @@ public struct MemberReport: Codable, Sendable, Equatable {
     public var incarnation: UInt32
     public var admission: UInt32
     public var isVoter: Bool
+    /// `broker`, `voter` or both; nil from a broker that knows of no roles.
+    public var roles: [String]?
     /// Lifeguard's local health multiplier, of the broker that answers only.
     public var health: Int?
     public var roundTripMicrosecondsP50: Int?

@@ -44,13 +44,16 @@ final class Inspector {
 
     unowned let reactor: Reactor
     let codec: any InspectionCodec
+    let configuration: BrokerConfiguration
     let startedAt: Instant
     private var rounds: [UInt64: Round] = [:]
     private var lastRound: UInt64
     var tap = PacketTap()
+    var clock = ClockWatch()
 
-    init(reactor: Reactor, codec: any InspectionCodec) {
+    init(reactor: Reactor, codec: any InspectionCodec, configuration: BrokerConfiguration) {
         self.reactor = reactor
+        self.configuration = configuration
         self.codec = codec
         startedAt = reactor.now.instant
         var entropy = SystemRandomNumberGenerator()
@@ -191,9 +194,14 @@ extension InspectionQuestion.Verb {
     /// Whether all members may be told at once: what ends or shuts out a broker is for one.
     var mayGoEverywhere: Bool {
         switch self {
-        case .members, .info, .events, .versions, .heat, .stats, .keys, .tap, .trace, .useSecret:
+        case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .topic, .register,
+            .duels, .health, .tap, .trace, .useSecret:
             true
-        case .join, .leave, .forceLeave, .revoke: false
+        // The table is the same everywhere, and large.
+        case .partitions: false
+        case .join, .leave, .forceLeave, .revoke, .addVoter, .removeVoter, .finishVoters,
+            .rollBackVoters:
+            false
         }
     }
 
@@ -201,16 +209,24 @@ extension InspectionQuestion.Verb {
     /// broker joins is no key to shut others out.
     var isForMembers: Bool {
         switch self {
-        case .members, .info, .events, .versions, .heat, .stats, .keys, .tap, .trace: false
-        case .join, .leave, .forceLeave, .revoke, .useSecret: true
+        case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .partitions,
+            .topic, .register, .duels, .health, .tap, .trace:
+            false
+        case .join, .leave, .forceLeave, .revoke, .useSecret, .addVoter, .removeVoter,
+            .finishVoters, .rollBackVoters:
+            true
         }
     }
 
     /// Whether an operator should find it in the log who asked for it.
     var isAudited: Bool {
         switch self {
-        case .members, .info, .events, .versions, .heat, .stats, .keys: false
-        case .tap, .join, .leave, .forceLeave, .trace, .revoke, .useSecret: true
+        case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .partitions,
+            .topic, .register, .duels, .health:
+            false
+        case .tap, .join, .leave, .forceLeave, .trace, .revoke, .useSecret, .addVoter,
+            .removeVoter, .finishVoters, .rollBackVoters:
+            true
         }
     }
 }

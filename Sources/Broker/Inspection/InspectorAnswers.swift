@@ -35,8 +35,16 @@ extension Inspector {
             }
         case .stats: answer.stats = stats(mesh, shell)
         case .keys: answer.keys = keys(mesh, shell)
+        case .roster: answer.roster = roster(mesh)
+        case .partitions: answer = partitions(question, answer)
+        case .topic:
+            return topic(question, answer) { answer in then { answer } }
+        case .register: answer.register = register(question.key ?? "", mesh)
+        case .duels: answer.duels = duels(mesh)
+        case .health: answer.health = health(mesh, shell)
         case .tap: return then(packets(after: question.after ?? 0, shell, answer))
-        case .join, .leave, .forceLeave, .trace, .revoke, .useSecret:
+        case .join, .leave, .forceLeave, .trace, .revoke, .useSecret, .addVoter, .removeVoter,
+            .finishVoters, .rollBackVoters:
             return act(question, mesh, shell, answer) { answer in then { answer } }
         }
         then { [answer] in answer }
@@ -87,7 +95,8 @@ extension Inspector {
                 version: Self.present(own.description.softwareVersion),
                 bootEpoch: own.life.boot.rawValue, incarnation: own.life.incarnation.rawValue,
                 admission: mesh.admissions[this]?.number.rawValue ?? 0,
-                isVoter: voters.contains(this), health: mesh.gossip.healthMultiplier,
+                isVoter: voters.contains(this), roles: Self.text(own.description.roles),
+                health: mesh.gossip.healthMultiplier,
                 isUdpBlocked: false, accusers: [],
                 forMilliseconds: reactor.now.instant.milliseconds(since: startedAt),
                 leads: view.leads(of: this))
@@ -112,6 +121,7 @@ extension Inspector {
             version: member.description.flatMap { Self.present($0.softwareVersion) },
             bootEpoch: member.life.boot.rawValue, incarnation: member.life.incarnation.rawValue,
             admission: member.admission.number.rawValue, isVoter: isVoter,
+            roles: member.description.map { Self.text($0.roles) },
             roundTripMicrosecondsP50: member.roundTripMicrosecondsP50,
             roundTripMicrosecondsP99: member.roundTripMicrosecondsP99,
             isUdpBlocked: member.isDatagramBlocked,
@@ -131,6 +141,10 @@ extension Inspector {
         case .dead: "dead"
         case .left: "left"
         }
+    }
+
+    private static func text(_ roles: MemberRoles) -> [String] {
+        (roles.contains(.broker) ? ["broker"] : []) + (roles.contains(.voter) ? ["voter"] : [])
     }
 
     private static func text(_ address: MeshAddress) -> String { address.text }
@@ -272,7 +286,18 @@ extension Inspector {
                 try shell.reloadSecrets()
                 answer.keys = keys(mesh, shell)
             } catch { answer.error = "\(error)" }
-        case .members, .info, .events, .versions, .heat, .stats, .keys, .tap: break
+        case .addVoter, .removeVoter:
+            guard let node = question.node.map({ NodeID($0) }) else {
+                answer.error = "expected the number of a member"
+                break
+            }
+            let change = question.verb == .addVoter ? VoterChange.add(node) : .remove(node)
+            return changeVoters(change, answer, then: then)
+        case .finishVoters: return changeVoters(.finish, answer, then: then)
+        case .rollBackVoters: return changeVoters(.rollBack, answer, then: then)
+        case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .partitions,
+            .topic, .register, .duels, .health, .tap:
+            break
         }
         then(answer)
     }

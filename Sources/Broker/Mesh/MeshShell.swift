@@ -111,6 +111,7 @@ final class MeshShell: MeshTransportDelegate {
                 to: .link(link))
         case .answer(let token, let decision):
             reactor.answer(token, .decided(decision))
+        case .votersAnswer(let token, let answer): reactor.answer(token, .voters(answer))
         case .left:
             hasLeft = true
             for then in whenLeft { then() }
@@ -154,6 +155,7 @@ final class MeshShell: MeshTransportDelegate {
         if peer.isInitiator { complaints.reached(peer.address) }
         guard let node = peer.node else { return }
         untried[node] = nil
+        replication.linkOpened(peer.link, with: node)
         tell(
             .linkOpened(
                 LinkUp(
@@ -165,7 +167,7 @@ final class MeshShell: MeshTransportDelegate {
     func linkClosed(_ peer: PeerInfo, reason: CloseReason) {
         joins = joins.filter { $0.value != peer.link }
         guard let node = peer.node else { return }
-        replication.linkClosed(node)
+        replication.linkClosed(peer.link, with: node)
         switch reason {
         case .duplicateStore:
             witness(.duplicateStore, by: node)

@@ -13,6 +13,7 @@ final class ReplicationLinks {
     private unowned let reactor: Reactor
     /// One sequence for each pair of brokers: an answer to attach comes before the first records.
     private static let stream = StreamID(rawValue: 1)
+    private var current = CurrentLinks()
     /// Messages that could not be read, since the start.
     private(set) var malformed: UInt64 = 0
 
@@ -36,8 +37,18 @@ final class ReplicationLinks {
         }
     }
 
+    /// A link with a member is open; the member's messages may take another one still.
+    func linkOpened(_ link: LinkID, with node: NodeID) {
+        guard reactor.mesh?.transport?.peer(node)?.link == link else { return }
+        if current.opened(link, with: node) { beginAnew(with: node) }
+    }
+
+    func linkClosed(_ link: LinkID, with node: NodeID) {
+        if current.closed(link, with: node) { beginAnew(with: node) }
+    }
+
     /// What was on its way is lost in part: every shard begins anew with that broker.
-    func linkClosed(_ node: NodeID) {
+    private func beginAnew(with node: NodeID) {
         for target in reactor.shared.mailboxes.indices {
             reactor.post(.shard(.linkLost(node)), to: target)
         }

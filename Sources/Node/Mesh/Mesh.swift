@@ -31,6 +31,7 @@ public struct Mesh {
         case read(UInt64, [String])
         /// From an operator.
         case decide(token: UInt64, RegisterProposal)
+        case changeVoters(token: UInt64, VoterChange)
         case registersPersisted(serial: UInt64, isDurable: Bool)
         /// The table of the acceptor's records has no room for them: nothing was written.
         case registersRefused(serial: UInt64)
@@ -80,6 +81,7 @@ public struct Mesh {
         case forget(NodeID)
         case joinAnswer(token: UInt64, JoinAnswer)
         case answer(token: UInt64, Decision)
+        case votersAnswer(token: UInt64, VoterChangeAnswer)
         case left
         case event(MeshEvent)
     }
@@ -95,10 +97,11 @@ public struct Mesh {
         public let isFounder: Bool
         /// This broker as clients know it.
         public let member: BrokerMember
+        public let voters: VoterSettings
 
         public init(
             clusterID: String, node: NodeID, boot: BootEpoch, store: StoreID, key: PublicKey,
-            isFounder: Bool, member: BrokerMember
+            isFounder: Bool, member: BrokerMember, voters: VoterSettings = VoterSettings()
         ) {
             self.clusterID = clusterID
             self.node = node
@@ -107,6 +110,7 @@ public struct Mesh {
             self.key = key
             self.isFounder = isFounder
             self.member = member
+            self.voters = voters
         }
     }
 
@@ -115,9 +119,14 @@ public struct Mesh {
     public internal(set) var proposer: Proposer
     public internal(set) var acceptor: Acceptor?
     public internal(set) var driver: RosterDriver
-    var watch = RosterWatch()
+    var watch: RosterWatch
+    /// What this broker is for, as it tells the others.
+    var ownRoles: MemberRoles
     public internal(set) var leaseHolder = LeaseHolder()
     var leaseBook: LeaseBook
+    /// Whether this store votes, by the acceptor's roster of that generation.
+    var isVoting = false
+    var votingGeneration = RosterGeneration.none
     var now = Instant(nanoseconds: 0)
     var out: [Effect] = []
     /// The roster and all admissions: what a newcomer is given, by key.
@@ -151,6 +160,8 @@ public struct Mesh {
     ) throws(GossipDecodeError) {
         var generator = SeededGenerator(seed: seed)
         self.identity = identity
+        watch = RosterWatch(policy: VoterPolicy(settings: identity.voters))
+        ownRoles = description.roles
         gossip = try GossipMachine(
             configuration: configuration,
             identity: GossipIdentity(
@@ -201,10 +212,13 @@ public struct Mesh {
         case .read(let number, let keys): read(.lookUp(number), keys)
         case .decide(let token, let proposal):
             propose(.operatorWish(token, proposal), [proposal])
+        case .changeVoters(let token, let change): changeVoters(token, change)
         case .registersPersisted(let serial, let isDurable):
             drive(acceptor: isDurable ? .persisted(serial: serial) : .persistFailed(serial: serial))
         case .registersRefused(let serial): drive(acceptor: .persistRefused(serial: serial))
-        case .describe(let description): drive(gossip: .describe(description))
+        case .describe(let description):
+            ownRoles = description.roles
+            drive(gossip: .describe(description))
         case .leave: drive(gossip: .leave)
         case .forceLeave(let node): drive(gossip: .forceLeave(node))
         case .trace(let id): drive(gossip: .trace(id: id))

@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import OrderedCollections
 import Paxos
+import Replication
 
 /// The only places where what one machine says becomes another's input, or an effect.
 extension Mesh {
@@ -66,6 +67,7 @@ extension Mesh {
         acceptor?.handle(
             input, holding: { Self.heldMilliseconds($0, &book, now: now) }, into: &said)
         leaseBook = book
+        noteVoting()
         for effect in said {
             switch effect {
             case .persist(let serial, let records):
@@ -82,6 +84,15 @@ extension Mesh {
             case .halted(let reason): out.append(.event(.acceptorHalted(reason)))
             }
         }
+    }
+
+    /// Whether this store votes may have changed by any roster that the acceptor took.
+    private mutating func noteVoting() {
+        guard let acceptor, acceptor.generation != votingGeneration else { return }
+        votingGeneration = acceptor.generation
+        let votes = acceptor.roster?.everyone.contains { $0.id == acceptor.id } ?? false
+        if votes, !isVoting { leaseBook.beginVoting(now: now) }
+        isVoting = votes
     }
 
     /// Values entered the table: they are remembered, followed and handed on.
@@ -150,7 +161,8 @@ extension Mesh {
             BrokerMember(
                 entry: identity.member.entry,
                 admission: admissions[identity.node]?.number ?? AdmissionNumber(0),
-                epoch: identity.member.epoch)
+                epoch: identity.member.epoch,
+                holdsPartitions: ownRoles.contains(.broker))
         ]
         for peer in peers.values where peer.status.isPresent {
             guard let description = peer.description else { continue }
@@ -164,7 +176,8 @@ extension Mesh {
                         endpoints: endpoints),
                     admission: admissions[peer.node]?.number ?? peer.admission.number,
                     epoch: LeaderEpoch(description.leaderEpoch),
-                    isDoubted: peer.status == .suspect))
+                    isDoubted: peer.status == .suspect,
+                    holdsPartitions: description.roles.contains(.broker)))
         }
         return list.sorted { $0.entry.id < $1.entry.id }
     }

@@ -11,13 +11,15 @@ struct RosterWatch {
     /// How long the next voter in line leaves a change to the one before it: several rounds.
     static let turnMilliseconds: Int64 = 2_000
 
-    var policy = VoterPolicy()
+    var policy: VoterPolicy
     var lookAt = Instant(nanoseconds: 0)
     /// When the roster that is followed came, and which it is.
     var changedAt: Instant?
     var generation = RosterGeneration.none
     /// Since when something should be done about the roster, and is not.
     var wishedSince: Instant?
+    /// What became of the last change that this broker drove.
+    var ended: (outcome: RosterOutcome, at: Instant)?
 }
 
 /// Who votes: wished for by `VoterPolicy`, decided and put into effect by `RosterDriver`.
@@ -64,13 +66,19 @@ extension Mesh {
         return before.count + (roster.next == nil ? 0 : 1)
     }
 
-    private func voterCandidates() -> [VoterPolicy.Candidate] {
+    func voterCandidates() -> [VoterPolicy.Candidate] {
         admissions.values.filter { !$0.isRevoked }.map { record in
             VoterPolicy.Candidate(
                 voter: Voter(node: record.node, store: record.store, key: record.key),
                 rack: peers[record.node]?.description?.rack ?? "",
-                condition: condition(of: record.node))
+                condition: condition(of: record.node),
+                isEligible: roles(of: record.node).contains(.voter))
         }
+    }
+
+    /// What a member is for, by its own word; everything where it was not heard.
+    func roles(of node: NodeID) -> MemberRoles {
+        node == identity.node ? ownRoles : peers[node]?.description?.roles ?? .all
     }
 
     private func condition(of node: NodeID) -> VoterPolicy.Condition {
@@ -112,6 +120,7 @@ extension Mesh {
 
     private mutating func rosterChangeEnded(_ outcome: RosterOutcome) {
         watch.changedAt = now
+        watch.ended = (outcome, now)
         out.append(.event(.rosterChanged(outcome)))
     }
 
@@ -138,7 +147,7 @@ extension Mesh {
         }
     }
 
-    private func isVoter(_ node: NodeID) -> Bool {
+    func isVoter(_ node: NodeID) -> Bool {
         proposer.roster?.everyone.contains { $0.node == node } ?? false
     }
 

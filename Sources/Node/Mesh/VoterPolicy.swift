@@ -1,6 +1,24 @@
 import Model
 import Paxos
 
+/// What an operator set about who votes.
+public struct VoterSettings: Hashable, Sendable {
+    /// How many voters the mesh grows to as brokers join; nil leaves all of it to the operator.
+    /// A roster that has more is not made smaller: brokers with different settings would undo each
+    /// other's changes for ever.
+    public var target: Int?
+    /// How long a voter may be away before another takes its place.
+    public var replaceAfterMilliseconds: Int64
+
+    /// - Parameter replaceAfterMilliseconds: a machine is repaired, or restarted for long, within
+    ///   ten minutes; copying registers is cheap, but a voter that comes back after it was replaced
+    ///   is one that somebody has to think about.
+    public init(target: Int? = 3, replaceAfterMilliseconds: Int64 = 600_000) {
+        self.target = target
+        self.replaceAfterMilliseconds = replaceAfterMilliseconds
+    }
+}
+
 /// Decides who should vote: as many brokers as the target says, of as many racks as there are, and
 /// somebody else for a voter that is gone for good.
 ///
@@ -27,12 +45,7 @@ struct VoterPolicy {
         case absent(since: Instant)
     }
 
-    /// How many voters this mesh wants: 1, 3 or 5. A fixed roster has none of it changed.
-    var target = 3
-    var isFixed = false
-    /// A machine is repaired, or restarted for long, within this; copying registers is cheap, but a
-    /// voter that comes back after it was replaced is one that somebody has to think about.
-    var replaceAfterMilliseconds: Int64 = 600_000
+    var settings = VoterSettings()
     /// Between two changes that nobody asked for, but for the first promotion.
     var pauseMilliseconds: Int64 = 60_000
 
@@ -40,13 +53,15 @@ struct VoterPolicy {
     func wish(
         for roster: Roster, _ candidates: [Candidate], lastChange: Instant?, now: Instant
     ) -> [Voter]? {
-        guard !isFixed, roster.next == nil else { return nil }
+        guard let target = settings.target, roster.next == nil else { return nil }
         let known = candidates.sorted { $0.voter.node < $1.voter.node }
         let states = roster.voters.map { voter in known.first { $0.voter.id == voter.id } }
         let healthy = states.count { $0?.condition == .healthy }
         let isRested = lastChange.map { now.milliseconds(since: $0) >= pauseMilliseconds } ?? false
         if healthy == roster.voters.count {
-            return promotion(roster, known, isRested: isRested || roster.voters.count == 1)
+            return promotion(
+                roster, known, to: target, isRested: isRested || roster.voters.count == 1)
+                ?? (isRested ? exchange(roster, states, known) : nil)
         }
         guard isRested, healthy * 2 > roster.voters.count else { return nil }
         return replacement(roster, states, known, now: now)
@@ -54,7 +69,7 @@ struct VoterPolicy {
 
     /// Only while all voters are well: a change that begins with a sick one may not end.
     private func promotion(
-        _ roster: Roster, _ known: [Candidate], isRested: Bool
+        _ roster: Roster, _ known: [Candidate], to target: Int, isRested: Bool
     ) -> [Voter]? {
         guard isRested else { return nil }
         var voters = roster.voters
@@ -80,12 +95,24 @@ struct VoterPolicy {
             switch states[index]?.condition {
             case .healthy, .doubtful: false
             case .absent(let since):
-                now.milliseconds(since: since) >= replaceAfterMilliseconds
+                now.milliseconds(since: since) >= settings.replaceAfterMilliseconds
             // Admitted under another store: these promises are lost for good.
             case nil: true
             }
         }
-        guard let gone else { return nil }
+        return gone.flatMap { replace($0, of: roster, known) }
+    }
+
+    /// A voter that its operator wants to vote no more, where another can.
+    private func exchange(
+        _ roster: Roster, _ states: [Candidate?], _ known: [Candidate]
+    ) -> [Voter]? {
+        let unwilling = states.firstIndex { $0?.isEligible == false }
+        return unwilling.flatMap { replace($0, of: roster, known) }
+    }
+
+    /// The voters with another in the place of one; nil where nobody else can vote.
+    func replace(_ gone: Int, of roster: Roster, _ known: [Candidate]) -> [Voter]? {
         var rest = roster.voters
         let former = rest.remove(at: gone)
         let racks = known.filter { site in rest.contains { $0.id == site.voter.id } }.map(\.rack)

@@ -47,7 +47,7 @@ struct KeysRevoke: AsyncParsableCommand {
                 node, leads: subject?.leads ?? 0, isVoter: subject?.isVoter ?? false),
             isGiven: yes)
         _ = try await admin.ask(InspectionQuestion(.revoke, node: node))
-        let answer = try await follow(since: WallClock.milliseconds())
+        let answer = try await Self.follow(node, by: admin, since: WallClock.milliseconds())
         switch output.format {
         case .json: try Terminal.printJSON(answer)
         case .table: Terminal.print(Self.text(answer))
@@ -56,7 +56,9 @@ struct KeysRevoke: AsyncParsableCommand {
     }
 
     /// Asks until every broker that is there refuses it.
-    private func follow(since start: Int64) async throws -> Answer {
+    static func follow(
+        _ node: Int32, by admin: AdminOptions, since start: Int64
+    ) async throws -> Answer {
         while true {
             let seen = try await admin.ask(
                 InspectionQuestion(.keys, everywhere: true, patience: 500))
@@ -68,7 +70,7 @@ struct KeysRevoke: AsyncParsableCommand {
                 others.map(\.nodeId).filter { !done.contains($0) }
                 + seen.silent.filter { $0 != node }
             let elapsed = WallClock.milliseconds() - start
-            if pending.isEmpty || elapsed > Self.patienceMilliseconds {
+            if pending.isEmpty || elapsed > patienceMilliseconds {
                 return Answer(
                     revoked: node, refusedBy: done.sorted(), pending: pending.sorted(),
                     milliseconds: elapsed)

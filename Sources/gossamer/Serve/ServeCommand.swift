@@ -77,6 +77,25 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "broker, voter or both (repeat). Default: both. A broker alone never votes, a voter "
+                + "alone holds no partitions.",
+            valueName: "role"))
+    var role: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "How many vote: 1, 3, 5, or fixed for those that an operator chose. Default: 3.",
+            valueName: "n"))
+    var voters: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a voter may be away before another takes its place. Default: 10m.",
+            valueName: "time"))
+    var replaceVoterAfter: String?
+
+    @Option(
+        help: ArgumentHelp(
             "File with the admission secret that `gossamer cluster init` made.",
             valueName: "file"))
     var secretFile: String?
@@ -114,6 +133,9 @@ struct ServeCommand: AsyncParsableCommand {
         if !seed.isEmpty { flags["mesh.seeds"] = .list(seed) }
         if let expect { flags["mesh.expect"] = .text(expect) }
         if let secretFile { flags["mesh.secretFile"] = .text(secretFile) }
+        if !role.isEmpty { flags["roles"] = .list(role) }
+        if let voters { flags["voters.target"] = .text(voters) }
+        if let replaceVoterAfter { flags["voters.replaceAfter"] = .text(replaceVoterAfter) }
         if let logLevel { flags["log.level"] = .text(logLevel) }
         if let logFormat { flags["log.format"] = .text(logFormat) }
         var file: ConfigurationFile?

@@ -5,7 +5,7 @@ import Node
 extension Setting {
     /// Every key that `serve` knows, in the order in which `--check` shows them.
     static let all: [Setting] =
-        identity + mesh + topicDefaults + limits + pace + logging
+        identity + mesh + voters + topicDefaults + limits + pace + logging
 
     private static let identity: [Setting] = [
         Setting("nodeId", flag: "--node-id", show: { $0.broker.nodeID.map(String.init) ?? "auto" })
