@@ -48,6 +48,8 @@ struct ShardPartition {
     var follower: FollowerMachine?
     /// The followers that copy from here, one each.
     var streams: [FollowerStream] = []
+    /// It waits for the next tick, with copies that are not in sync.
+    var isThrottled = false
     var followerWake: Instant?
     /// What the followers before it, of this partition, began of sessions with leaders.
     var sessions: UInt32 = 0

@@ -9,6 +9,7 @@ extension Shard {
     /// Looks after the followers of everything that is led, and tells leaders that this broker is
     /// there.
     mutating func tick(now: Now, into effects: inout [Effect]) {
+        refillCatchUp()
         let silent = silentFollowers(now: now.instant)
         for slot in partitions.occupied where partitions[slot].machine.state != nil {
             for (node, since) in silent {

@@ -60,6 +60,7 @@ extension Mesh {
         // What the registers hold is news for the table, before anybody hears of the decision.
         let known = outcomes.compactMap(Self.value).filter { $0.ballot > .zero }
         if !known.isEmpty { drive(gossip: .chosen(known)) }
+        push(outcomes)
         switch errand {
         case .beginning(let proposals): finishBeginning(proposals, outcomes)
         case .control(let number, let proposals):
@@ -83,6 +84,26 @@ extension Mesh {
             guard let outcome = outcomes.first else { return }
             out.append(.answer(token: token, Self.decision(proposal, outcome)))
         }
+    }
+
+    /// Whoever leads or copies a partition hears of its new state at once: clients wait for that,
+    /// and a rumour about many partitions takes several datagrams.
+    private mutating func push(_ outcomes: [Outcome]) {
+        // More are sent to everybody, unless the mesh is large.
+        guard
+            outcomes.count <= GossipLimits.valuesThatAreNews
+                || peers.count > GossipLimits.bulkPeers
+        else { return }
+        var wanted: OrderedDictionary<NodeID, [ChosenValue]> = [:]
+        for case .chosen(let value) in outcomes where value.ballot > .zero {
+            guard PartitionRegister.partition(of: value.key) != nil, let bytes = value.value,
+                let state = try? PartitionState(decoding: bytes)
+            else { continue }
+            for node in state.replicas where node != identity.node {
+                wanted[node, default: []].append(value)
+            }
+        }
+        for (node, values) in wanted { drive(gossip: .push(values, to: node)) }
     }
 
     private static func value(of outcome: Outcome) -> ChosenValue? {
