@@ -94,6 +94,7 @@ def an_operator_changes_the_voters(stage):
         # The mesh keeps three: whoever goes now has an heir.
         again = ask(mesh[1], "cluster", "remove-voter", with_three["voters"][1])
         check(len(again["voters"]) == 3 and gone in again["voters"], f"{again}")
+        await_voters(mesh, again["voters"])
         rows = {row["nodeId"]: row["vote"] for row in ask(mesh[1], "cluster", "voters")["members"]}
         check([node for node, vote in rows.items() if vote == "yes"] == again["voters"], f"{rows}")
         return f"rosters {with_four['generation']}, {with_three['generation']}, {again['generation']}"

@@ -127,7 +127,7 @@ struct ClusterForget: AsyncParsableCommand {
             if !votes || WallClock.milliseconds() > end { return roster }
             if roster.next == nil, roster.phase == "idle" {
                 // Another may have begun meanwhile: its end is waited for.
-                _ = try? await admin.changeVoters(.removeVoter, node, asking: voter) { _ in }
+                _ = try? await admin.changeVoters(.removeVoter, node, asking: voter)
             }
             try await Task.sleep(for: .milliseconds(100))
         }
