@@ -67,7 +67,7 @@ struct Assembly: Sendable {
             defaults: Self.defaults(configuration), topics: [])
         let reactor = Reactor(
             index: index, loop: loops[index], shared: shared, limits: configuration.limits,
-            view: view)
+            view: view, catchUpBytesPerSecond: configuration.replicas.catchUpBytesPerSecond)
         shared.mailboxes[index].attach(reactor)
         let mailbox = shared.mailboxes[index]
         if index == 0 {
@@ -211,7 +211,7 @@ extension Assembly {
                 holdsPartitions: configuration.roles.contains(.broker)),
             defaults: Self.defaults(configuration),
             offsetsPartitions: configuration.offsetsTopicPartitions, groups: groups,
-            generator: SeededGenerator(seed: seed))
+            replicas: configuration.replicas, generator: SeededGenerator(seed: seed))
     }
 }
 

@@ -1,3 +1,5 @@
+public import Node
+
 /// An address to connect to or to bind: a host name or literal, and a port.
 public struct HostPort: Hashable, Sendable {
     public var host: String
@@ -165,6 +167,7 @@ public struct BrokerConfiguration: Sendable, Equatable {
     public var softwareVersion = ""
     public var defaults = TopicDefaults()
     public var limits = BrokerLimits()
+    public var replicas = ReplicaConfiguration()
     /// Event loops, and with them shards; nil is one per core.
     public var eventLoops: Int?
     /// How long an empty group waits for more members before its first assignment.

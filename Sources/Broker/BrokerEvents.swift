@@ -66,6 +66,22 @@ struct BrokerEvents: Sendable {
     /// Something that the control machine says an operator should know.
     func noticed(_ text: String) { logger.warning("\(text)") }
 
+    func handedOver(_ report: HandoverReport) {
+        let facts: Logger.Metadata = [
+            "leaderships.moved": "\(report.moved)", "inSyncSets.left": "\(report.left)",
+            "leaderships.kept": "\(report.kept)", "milliseconds": "\(report.milliseconds)",
+        ]
+        guard report.kept > 0 else {
+            if report.moved + report.left > 0 {
+                logger.info("other brokers lead what this one led", metadata: facts)
+            }
+            return
+        }
+        logger.warning(
+            "no other replica in sync, or no majority of voters, to take over what this one led",
+            metadata: facts)
+    }
+
     func joined(node: NodeID, cluster: String) {
         logger.notice(
             "admitted to the mesh",

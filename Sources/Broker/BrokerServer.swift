@@ -18,6 +18,11 @@ public final class BrokerServer: Sendable {
     public let nodeID: Int32
     public let clusterID: String
 
+    /// How long clients are sent on to the new leaders before their connections end. One that loses
+    /// its connection first pauses before it looks for the new leader (librdkafka for up to a
+    /// second).
+    private static let sendingAway = Duration.milliseconds(250)
+
     private let group: MultiThreadedEventLoopGroup
     private let shared: SharedParts
     private let channels: [any Channel]
@@ -119,9 +124,17 @@ public final class BrokerServer: Sendable {
         return nil
     }
 
-    /// Stops accepting, answers what was begun, flushes every log and marks the directory clean.
+    /// Has others lead what this broker leads, stops accepting, answers what was begun, flushes
+    /// every log and marks the directory clean.
     public func shutdown() async {
         guard !isStopping.exchange(true, ordering: .relaxed) else { return }
+        // Clients are served meanwhile: whoever asks for what has moved hears where it is.
+        if let report = await shared.mailboxes[0].handOver() {
+            shared.events.handedOver(report)
+            if report.moved > 0, shared.openConnections.load(ordering: .relaxed) > 0 {
+                try? await Task.sleep(for: Self.sendingAway)
+            }
+        }
         for channel in channels { try? await channel.close() }
         AdminSocket.remove(from: store.opening.root)
         await shared.mailboxes[0].leaveMesh()

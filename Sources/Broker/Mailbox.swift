@@ -68,6 +68,27 @@ final class Mailbox: Sendable {
         return drained.futureResult
     }
 
+    /// How long a stop waits for the control machine's word, which bounds the handing over itself.
+    private static let handoverMilliseconds: Int64 = 4_000
+
+    /// Hands leaderships over to other brokers; the report of it, or nil where none came.
+    func handOver() async -> HandoverReport? {
+        let report = loop.makePromise(of: HandoverReport?.self)
+        let deadline = loop.scheduleTask(in: .milliseconds(Self.handoverMilliseconds)) {
+            report.succeed(nil)
+        }
+        loop.execute {
+            guard let reactor = self.reactor.value, reactor.plane != nil,
+                reactor.mesh?.fence.isClosed != true
+            else { return report.succeed(nil) }
+            reactor.handedOver = { report.succeed($0) }
+            reactor.post(.control(.handOver), to: 0)
+        }
+        let outcome = try? await report.futureResult.get()
+        deadline.cancel()
+        return outcome ?? nil
+    }
+
     /// How long a stop waits until its goodbye has spread.
     private static let farewellMilliseconds: Int64 = 1_500
 

@@ -46,6 +46,8 @@ final class Reactor {
     private var controlTimer: Scheduled<Void>?
     private var meshTimer: Scheduled<Void>?
     private var starved: [UInt64: Connection] = [:]
+    /// Who waits until others lead what this broker led.
+    var handedOver: ((HandoverReport) -> Void)?
 
     /// On its way to one follower, of all loops: half of what a link's queue holds, so that votes
     /// and gossip find room.
@@ -53,7 +55,7 @@ final class Reactor {
 
     init(
         index: Int, loop: any EventLoop, shared: SharedParts, limits: BrokerLimits,
-        view: ClusterView
+        view: ClusterView, catchUpBytesPerSecond: Int
     ) {
         self.index = index
         self.loop = loop
@@ -64,7 +66,8 @@ final class Reactor {
         self.shard = Shard(
             disk: shared.disk, files: shared.files, tail: shared.tail[index],
             boot: shared.store.opening.bootEpoch,
-            followerBytes: Self.followerBytes / shared.mailboxes.count)
+            followerBytes: Self.followerBytes / shared.mailboxes.count,
+            catchUpBytesPerSecond: catchUpBytesPerSecond / shared.mailboxes.count)
         self.sessions = FetchSessionCache(loop: index, loops: shared.mailboxes.count)
     }
 

@@ -15,7 +15,8 @@ extension Reactor {
         case .run(let job): run(job)
         case .wake(let moment): wakeShard(at: moment)
         case .send(let node, let message): post(.send(node, message), to: 0)
-        case .stoodDown(let partition): post(.control(.stoodDown(partition)), to: 0)
+        case .stoodDown(let partition, let epoch):
+            post(.control(.stoodDown(partition, epoch)), to: 0)
         case .proposeInSync(let wish): post(.control(.proposeInSync(wish)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
@@ -56,8 +57,13 @@ extension Reactor {
         case .load(let load):
             post(.shard(.scan(load, from: .zero)), to: shardIndex(of: load.partition))
         case .wake(let moment): wakeControl(at: moment)
-        case .propose, .read, .leadershipsConfirmed:
+        case .handedOver(let report):
+            handedOver?(report)
+            handedOver = nil
+        case .propose, .read, .leadershipsConfirmed, .releaseLease:
             preconditionFailure("these stay within the control plane")
+        case .askToGiveWay(let node, let wishes):
+            mesh?.replication.send(.giveWay(wishes), to: node)
         case .inquire(let node, let partitions):
             mesh?.replication.send(.inquire(partitions), to: node)
         case .lease(let until):

@@ -39,6 +39,9 @@ public enum GossipInput: Sendable {
     case seedFailed(MeshAddress, LinkFailure)
     /// Values that this broker's own Paxos chose or read.
     case chosen([ChosenValue])
+    /// Values of the table that these members are waiting for: sent to them over their links at
+    /// once, beside the rumour that everybody gets.
+    case push([ChosenValue], to: NodeID)
     /// The answer to `confirm`: what the register holds, nil for nothing.
     case confirmed(key: String, ChosenValue?)
     /// Tombstones up to here are forgotten, and unknown keys up to here are doubted.

@@ -233,6 +233,12 @@ extension GossipMachine {
         send(missing, to: peer)
     }
 
+    /// Nothing is said to a member that is not there: it hears of them when it comes back.
+    mutating func push(_ values: [ChosenValue], to peer: NodeID) {
+        guard members[peer]?.isKeyed == true else { return }
+        send(values, to: peer)
+    }
+
     mutating func send(_ values: [ChosenValue], to peer: NodeID) {
         var batch: [ChosenValue] = []
         var bytes = 0

@@ -148,6 +148,7 @@ public struct GossipMachine: Sendable {
         case .linkFailed(let peer, let failure): failed(peer, failure)
         case .seedFailed: break
         case .chosen(let values): adopt(chosen: values)
+        case .push(let values, let peer): push(values, to: peer)
         case .confirmed(let key, let value): confirmed(key, value)
         case .setFloor(let floor): raise(to: floor)
         case .marks(let marks): publish(marks)

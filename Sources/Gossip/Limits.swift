@@ -44,11 +44,11 @@ public enum GossipLimits {
     static let wants = 262_144
     /// So few values in one message of an exchange are passed on as rumours, because others may
     /// lack them too; more are a newcomer's table.
-    static let valuesThatAreNews = 32
+    public static let valuesThatAreNews = 32
     /// Members that are sent what was chosen in bulk at once: a partition's replicas are among them
     /// in any mesh of up to so many, and 256 KiB to each take a millisecond of a link. In a larger
     /// mesh it goes by rumour.
-    static let bulkPeers = 32
+    public static let bulkPeers = 32
     /// Keys asked of one peer at a time.
     static let wantsPerMessage = 256
     /// Bytes of values that one peer is asked for at a time: two of the largest.

@@ -86,12 +86,12 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
         case .describeLogDirs: Row("DescribeLogDirs", 1...5, flexibleFrom: 2)
         case .createPartitions: Row("CreatePartitions", 0...3, flexibleFrom: 2)
         case .deleteGroups: Row("DeleteGroups", 0...2, flexibleFrom: 2)
-        case .electLeaders: Row("ElectLeaders", 0...2, flexibleFrom: 2, isServed: false)
+        case .electLeaders: Row("ElectLeaders", 0...2, flexibleFrom: 2)
         case .incrementalAlterConfigs: Row("IncrementalAlterConfigs", 0...1, flexibleFrom: 1)
         case .alterPartitionReassignments:
-            Row("AlterPartitionReassignments", 0...1, flexibleFrom: 0, isServed: false)
+            Row("AlterPartitionReassignments", 0...1, flexibleFrom: 0)
         case .listPartitionReassignments:
-            Row("ListPartitionReassignments", 0...0, flexibleFrom: 0, isServed: false)
+            Row("ListPartitionReassignments", 0...0, flexibleFrom: 0)
         case .offsetDelete: Row("OffsetDelete", 0...0, flexibleFrom: .max)
         case .describeCluster: Row("DescribeCluster", 0...2, flexibleFrom: 0)
         case .describeProducers: Row("DescribeProducers", 0...0, flexibleFrom: 0)

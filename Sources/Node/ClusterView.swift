@@ -61,8 +61,15 @@ public struct TopicEntry: Sendable {
             && zip(partitions, other.partitions).allSatisfy { $0.leader == $1.leader }
     }
 
-    /// The brokers that it was placed on, in ascending order.
-    var brokers: [NodeID] { Set(placement.lazy.joined().map(\.node)).sorted() }
+    /// The brokers that it was placed on, or has been moved to, in ascending order.
+    var brokers: [NodeID] {
+        var nodes = Set(placement.lazy.joined().map(\.node))
+        for state in partitions { nodes.formUnion(state.replicas) }
+        return nodes.sorted()
+    }
+
+    /// How many copies each partition is meant to have.
+    var copiesWanted: Int { isInternal ? TopicRecord.internalCopies : placement[0].count }
 
     /// Internal topics are the broker's own: clients read them and don't write them.
     public var isInternal: Bool { name == TopicName.consumerOffsets }

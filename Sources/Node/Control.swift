@@ -32,12 +32,20 @@ public struct Control {
         /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
         /// top of this state.
         case proposeInSync(InSyncWish)
-        /// The shard of a partition that this broker led serves it no more.
-        case stoodDown(TopicPartition)
+        /// The shard of a partition that this broker led under that epoch serves it no more.
+        case stoodDown(TopicPartition, LeaderEpoch)
         /// Until when this broker may serve what it leads with others; nil where it may not.
         case leased(until: Instant?)
         /// Find out which leaderships of this broker stand, then say `leadershipsConfirmed`.
         case confirmLeaderships(UInt64)
+        /// This broker is about to stop: leaderships go to others, then say `handedOver`.
+        case handOver
+        /// Operators want these partitions of this broker to be led by others.
+        case giveWay([LeaderWish])
+        /// The mesh has shut a broker out for good.
+        case forgotten(NodeID)
+        /// So many voters have left or are dead that nothing can be decided.
+        case votersGone
         /// What a replica's store holds of partitions that nobody may lead otherwise.
         case holdings(ReplicaID, [Holding])
         /// A moment that was asked for has come.
@@ -51,6 +59,12 @@ public struct Control {
         case leadershipsConfirmed(UInt64, isComplete: Bool)
         /// Until when the shards may serve what this broker leads with others.
         case lease(until: Instant?)
+        /// Nothing is led any more: voters need not honour this broker's lease.
+        case releaseLease
+        /// Others lead what they could; clients may be sent away.
+        case handedOver(HandoverReport)
+        /// Ask the leader of these partitions to give way.
+        case askToGiveWay(NodeID, [LeaderWish])
         /// Ask a broker, which may be this one, what its store holds of these.
         case inquire(NodeID, [TopicPartition])
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
@@ -104,6 +118,7 @@ public struct Control {
     let defaults: TopicDefaultsView
     let offsetsPartitions: Int32
     let groupConfiguration: GroupConfiguration
+    let replicaConfiguration: ReplicaConfiguration
     var generator: SeededGenerator
     /// All topics that the table holds; views share it.
     var topics = TopicTable()
@@ -117,6 +132,23 @@ public struct Control {
     var yielded: [TopicPartition: LeaderEpoch] = [:]
     /// Partitions whose shard is to stop serving before this broker agrees to be deposed.
     var yielding: Set<TopicPartition> = []
+    /// Leaderships that were given up and are on their way to others.
+    var moves: OrderedDictionary<TopicPartition, LeaderMove> = [:]
+    var movesAgainAt: Instant?
+    /// Set once this broker is about to stop: it leads nothing new any more.
+    var handover: Handover?
+    /// Partitions that this broker leads and may have to do something about, and when it looks.
+    var untended: [TopicPartition] = []
+    var tendAt: Instant?
+    /// Since when each broker is there, and not doubted; and since when it is not there.
+    var presentSince: [NodeID: Instant] = [:]
+    var absentSince: [NodeID: Instant] = [:]
+    /// Brokers that the mesh has shut out.
+    var forgotten: Set<NodeID> = []
+    /// What operators asked for and is not elected yet.
+    var elections: [PendingElections] = []
+    var uncleanElections: OrderedDictionary<TopicPartition, UncleanElection> = [:]
+    var electAgainAt: Instant?
     /// Leaderships that the table names and nobody has found to stand yet.
     var unconfirmed: OrderedSet<TopicPartition> = []
     /// How often the lease asked which leaderships stand: what was begun before the last time is
@@ -173,12 +205,14 @@ public struct Control {
 
     public init(
         identity: Identity, defaults: TopicDefaultsView, offsetsPartitions: Int32,
-        groups: GroupConfiguration, generator: SeededGenerator
+        groups: GroupConfiguration, replicas: ReplicaConfiguration = ReplicaConfiguration(),
+        generator: SeededGenerator
     ) {
         self.identity = identity
         self.defaults = defaults
         self.offsetsPartitions = offsetsPartitions
         self.groupConfiguration = groups
+        self.replicaConfiguration = replicas
         self.generator = generator
         self.members = [
             BrokerMember(
@@ -207,18 +241,28 @@ public struct Control {
             self.load(load, .loaded(epoch: epoch), now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
         case .proposeInSync(let wish): gather(wish, now: now, into: &effects)
-        case .stoodDown(let partition): stoodDown(partition, into: &effects)
+        case .stoodDown(let partition, let epoch):
+            stoodDown(partition, epoch, now: now, into: &effects)
+        case .handOver: beginHandover(now: now, into: &effects)
+        case .giveWay(let wishes): giveWay(wishes, now: now, into: &effects)
+        case .forgotten(let node): forget(node, now: now)
+        case .votersGone: abandonHandover(now: now, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
             effects.append(.lease(until: until))
         case .confirmLeaderships(let serial): confirmLeaderships(serial, into: &effects)
-        case .holdings(let copy, let holdings): hear(holdings, of: copy, now: now)
+        case .holdings(let copy, let holdings):
+            hear(holdings, of: copy, now: now, into: &effects)
         case .wake:
             announcedWake = nil
             wakeCoordinators(now: now, into: &effects)
             campaign(now: now, into: &effects)
             proposeWishes(now: now, into: &effects)
             inquire(now: now, into: &effects)
+            proposeMovesAgain(now: now, into: &effects)
+            lookAtHandover(now: now, into: &effects)
+            tend(now: now, into: &effects)
+            wakeElections(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)
         announceWake(into: &effects)
@@ -246,6 +290,11 @@ public struct Control {
             coordinators(of: groups, token, into: &effects)
         case .group(let request): group(request, token, now: now, into: &effects)
         case .listGroups(let list): listGroups(list, token, now: now, into: &effects)
+        case .electLeaders(let election):
+            electLeaders(election, token, now: now, into: &effects)
+        case .reassign(let wishes, let allowsFactorChange):
+            reassign(
+                wishes, allowsFactorChange: allowsFactorChange, token, now: now, into: &effects)
         }
     }
 

@@ -23,7 +23,7 @@ extension Control {
 
     /// Whether a partition needs another leader: it has none, or one that is away, doubted, or not
     /// the copy any more that was elected.
-    private func lacksLeader(_ state: PartitionState) -> Bool {
+    func lacksLeader(_ state: PartitionState) -> Bool {
         guard let leader = state.leader, let copy = copies[leader] else { return true }
         guard members.contains(where: { $0.entry.id == leader && !$0.isDoubted }) else {
             return true
@@ -49,7 +49,8 @@ extension Control {
         _ partition: TopicPartition, _ state: PartitionState, now: Instant
     ) {
         let own = ownReplica
-        guard isElected(partition, state), state.replicas.contains(own.node),
+        guard isElected(partition, state), state.replicas.contains(own.node), handover == nil,
+            moves[partition] == nil,
             lacksLeader(state) || hasYielded(partition, state)
         else {
             inquiries[partition] = nil
@@ -217,6 +218,8 @@ extension Control {
         _ partition: TopicPartition, _ entry: TopicEntry, _ index: Int32, now: Now
     ) {
         guard let state = entry.state(index) else { return }
+        endMoveWhereDecided(partition)
+        noteUntended(partition, state, now: now)
         if campaigns[partition] != nil {
             drive(partition, .decided(state.leader, state.leaderEpoch), now: now.instant)
         }
@@ -228,8 +231,8 @@ extension Control {
     /// of this input, for all of them at once. What its own proposal elected it to stands.
     mutating func noteUnconfirmed(_ partition: TopicPartition, _ state: PartitionState) {
         guard state.leader == identity.broker.id, confirmed[partition] != state.leaderEpoch,
-            isElected(partition, state),
-            !electing.contains(partition), !hasYielded(partition, state)
+            isElected(partition, state), !electing.contains(partition),
+            !hasYielded(partition, state), handover == nil
         else { return }
         unconfirmed.append(partition)
     }

@@ -245,7 +245,10 @@ extension Control {
     }
 
     mutating func announceWake(into effects: inout [Effect]) {
-        let others = [campaignWake, confirmAgainAt, inquireAt, wishesDue].compactMap { $0 }
+        let others = [
+            campaignWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt, handover?.lookAt,
+            tendAt, electionsWake,
+        ].compactMap { $0 }
         let moments = slots.compactMap(\.wakeAt) + others
         guard let first = moments.min() else { return }
         if let announced = announcedWake, announced <= first { return }

@@ -1,3 +1,4 @@
+import Gossip
 public import Model
 
 /// The control half of a broker whole: the control machine and the mesh, joined by values.
@@ -30,7 +31,11 @@ public struct ControlPlane {
 
     public mutating func handle(_ input: Input, now: Now, into effects: inout [Effect]) {
         switch input {
-        case .control(let input): drive(control: input, now: now, into: &effects)
+        case .control(let input):
+            drive(control: input, now: now, into: &effects)
+            if case .handOver = input, !mesh.seesQuorum {
+                drive(control: .votersGone, now: now, into: &effects)
+            }
         case .mesh(let input): drive(mesh: input, now: now, into: &effects)
         }
     }
@@ -47,6 +52,7 @@ public struct ControlPlane {
                 drive(
                     mesh: .leadershipsConfirmed(serial, isComplete: isComplete), now: now,
                     into: &effects)
+            case .releaseLease: drive(mesh: .releaseLease, now: now, into: &effects)
             case .propose(let number, let proposals):
                 drive(mesh: .propose(number, proposals), now: now, into: &effects)
             case .read(let number, let keys):
@@ -70,11 +76,17 @@ public struct ControlPlane {
             case .learned(let values): drive(control: .learned(values), now: now, into: &effects)
             case .decided(let number, let decisions):
                 drive(control: .decided(number, decisions), now: now, into: &effects)
+            case .admitted(let record):
+                effects.append(.mesh(effect))
+                if record.isRevoked {
+                    drive(control: .forgotten(record.node), now: now, into: &effects)
+                }
             case .leased(let until): drive(control: .leased(until: until), now: now, into: &effects)
             case .confirmLeaderships(let serial):
                 drive(control: .confirmLeaderships(serial), now: now, into: &effects)
             case .members(let members):
                 drive(control: .members(members), now: now, into: &effects)
+                if !mesh.seesQuorum { drive(control: .votersGone, now: now, into: &effects) }
             default: effects.append(.mesh(effect))
             }
         }

@@ -59,17 +59,20 @@ extension Control {
     }
 
     /// An answer counts for the copy that the broker is now, and until it is another.
-    mutating func hear(_ holdings: [Holding], of copy: ReplicaID, now: Now) {
+    mutating func hear(
+        _ holdings: [Holding], of copy: ReplicaID, now: Now, into effects: inout [Effect]
+    ) {
         guard copies[copy.node] == copy else { return }
         for holding in holdings {
             let partition = holding.partition
+            let answer = StoreAnswer(id: copy, lastEpoch: holding.lastEpoch, end: holding.end)
+            hearUnclean(answer, of: partition, now: now, into: &effects)
             guard inquiries[partition] != nil,
                 let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
                 let state = entry.state(partition.index.rawValue)
             else { continue }
             inquiries[partition]?.removeAll { $0.id.node == copy.node }
-            inquiries[partition]?.append(
-                StoreAnswer(id: copy, lastEpoch: holding.lastEpoch, end: holding.end))
+            inquiries[partition]?.append(answer)
             reviewLeader(partition, state, now: now.instant)
         }
     }

@@ -90,7 +90,9 @@ extension Control {
         if state.replicas == [own.node], states[entry.partition(index)] == nil {
             return .alone(Leadership(state, leader: own.node))
         }
-        guard let leader = state.leader else { return .waits(state, as: own) }
+        guard let leader = state.leader, !isDone(with: state, own) else {
+            return .waits(state, as: own)
+        }
         guard leader == own.node else { return .follows(state, as: own) }
         // It lost something since it was elected: whoever holds everything is to lead.
         guard state.inSync.contains(own),
@@ -98,6 +100,13 @@ extension Control {
             !hasYielded(entry.partition(index), state)
         else { return .waits(state, as: own) }
         return .leads(state, as: own, minInSync: entry.configuration.minInSync)
+    }
+
+    /// Whether a broker that is about to stop has nothing to do with a partition any more: what it
+    /// has left it copies no further, or the leader would take it in again.
+    private func isDone(with state: PartitionState, _ own: ReplicaID) -> Bool {
+        guard let handover else { return false }
+        return handover.isEnding || !state.inSync.contains(own)
     }
 
     func order(_ entry: TopicEntry, _ index: Int32, cleanStart: Bool) -> PartitionOrder {
@@ -155,8 +164,15 @@ extension Control {
         guard let next = topics.update(name, news) else { return }
         for index in known {
             let partition = next.partition(index)
+            for node in next.partitions[Int(index)].replicas {
+                placed[node, default: []].insert(name)
+            }
             if roles[partition] == nil, holds(next, index) {
                 open(next, index, into: &effects)
+            } else if roles[partition] != nil, !holds(next, index) {
+                // Moved away: its copy is of no use to anybody.
+                roles[partition] = nil
+                effects.append(.close(partition, delete: true))
             } else {
                 assume(next, index, into: &effects)
             }

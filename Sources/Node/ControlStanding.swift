@@ -28,9 +28,15 @@ extension Control {
         assume(entry, partition.index.rawValue, into: &effects)
     }
 
-    mutating func stoodDown(_ partition: TopicPartition, into effects: inout [Effect]) {
-        guard yielding.remove(partition) != nil,
-            let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
+    mutating func stoodDown(
+        _ partition: TopicPartition, _ epoch: LeaderEpoch, now: Now, into effects: inout [Effect]
+    ) {
+        if moves[partition]?.epoch == epoch { return moverStoodDown(partition, into: &effects) }
+        guard yielding.remove(partition) != nil else { return }
+        guard handover?.isEnding != true else {
+            return continueHandover(now: now, into: &effects)
+        }
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
         else { return }
         agree(partition, entry, into: &effects)
     }

@@ -120,6 +120,7 @@ extension Control {
         }
         guard isChanged else { return }
         effects.append(.publish(view()))
+        settleElections(now: now, into: &effects)
         for entry in gone { release(entry, now: now, into: &effects) }
         prepareSlots()
         answerCoordinatorWaiters(into: &effects)
@@ -177,6 +178,8 @@ extension Control {
         confirmed[partition] = nil
         yielded[partition] = nil
         yielding.remove(partition)
+        moves[partition] = nil
+        uncleanElections[partition] = nil
         electing.remove(partition)
         unconfirmed.remove(partition)
         if campaigns[partition] != nil { campaigns[partition] = nil }
@@ -206,6 +209,7 @@ extension Control {
     mutating func follow(_ next: [BrokerMember], now: Now, into effects: inout [Effect]) {
         guard next != members else { return }
         members = next
+        notePresence(now: now)
         // One that is away leads since when it did.
         var moved: [NodeID] = []
         for member in next where copies[member.entry.id] != member.replica {
@@ -215,6 +219,8 @@ extension Control {
         if !moved.isEmpty { follow(moved: moved, into: &effects) }
         reviewLeaders(now: now)
         campaign(now: now, into: &effects)
+        noteAllUntended(now: now)
+        if members.count == 1 { abandonHandover(now: now, into: &effects) }
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)
     }
@@ -242,6 +248,19 @@ extension Control {
             for (wish, decision) in zip(wishes, decisions) {
                 inSyncDecided(wish.partition, wish.serial, decision, now: now, into: &effects)
             }
+        case .moves(let partitions):
+            changes[number] = nil
+            movesDecided(partitions, decisions, now: now, into: &effects)
+        case .leaving:
+            changes[number] = nil
+            leavingDecided(decisions, now: now, into: &effects)
+        case .tending: changes[number] = nil
+        case .unclean(let partition, let winner):
+            changes[number] = nil
+            uncleanDecided(partition, winner, decisions.first, now: now, into: &effects)
+        case .reassignments(let outcomes, let places):
+            changes[number] = nil
+            reassignmentsDecided(outcomes, places, decisions, change.token, into: &effects)
         case .agreement(let partition):
             changes[number] = nil
             reviewLeader(of: partition, now: now)

@@ -13,6 +13,15 @@ struct PendingChange {
         /// And how often leaderships had been confirmed when it began.
         case elections([TopicPartition], after: UInt64)
         case agreement(TopicPartition)
+        /// Leaderships that this broker gives away.
+        case moves([TopicPartition])
+        /// In-sync sets that it leaves.
+        case leaving([TopicPartition])
+        /// What the leader of partitions does about their copies: registers say what came of it.
+        case tending
+        case unclean(TopicPartition, StoreAnswer)
+        /// An operator's moves: what is known of them, and the places of those to be decided.
+        case reassignments([ReplicaOutcome], [Int])
         /// Registers of leaderships that are read anew, and whom to tell when all are.
         case confirmation([TopicPartition], UInt64?, after: UInt64)
     }

@@ -92,6 +92,8 @@ public enum ControlRequest: Sendable {
     case group(GroupRequest)
     /// Asked of every slot.
     case listGroups(GroupRequest.List)
+    case electLeaders(LeaderElection)
+    case reassign([ReassignmentWish], allowsFactorChange: Bool)
 }
 
 /// The control machine's answer.
@@ -104,6 +106,7 @@ public enum ControlReply: Sendable {
     case coordinators([NodeID?])
     case group(GroupResponse)
     case groups(GroupResponse.List)
+    case partitions([ReplicaOutcome])
 }
 
 /// One change of this broker's own durable records; a nil value removes the key.

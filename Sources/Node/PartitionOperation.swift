@@ -12,7 +12,8 @@ public enum PartitionOperation: Hashable, Sendable {
     case alterInSync([ReplicaID], by: NodeID, epoch: LeaderEpoch)
     case leaveInSync(ReplicaID)
     /// To nobody where no in-sync replica is there to follow.
-    case transfer(to: NodeID?, from: NodeID, epoch: LeaderEpoch)
+    /// `leaves` also takes the leader before out of the in-sync set.
+    case transfer(to: NodeID?, from: NodeID, epoch: LeaderEpoch, leaves: Bool)
     /// The copy that a half accepted election deposes has stopped, and agrees.
     case agree(ReplicaID)
     case reassign([NodeID])
@@ -35,9 +36,10 @@ public enum PartitionOperation: Hashable, Sendable {
                 minInSync: minInSync)
         case .leaveInSync(let replica):
             state.leaveInSync(replica, expecting: expecting, minInSync: minInSync)
-        case .transfer(let successor, let leader, let epoch):
+        case .transfer(let successor, let leader, let epoch, let leaves):
             state.transfer(
-                to: successor, from: leader, leaderEpoch: epoch, expecting: expecting)
+                to: successor, from: leader, leaderEpoch: epoch, expecting: expecting,
+                leaving: leaves, minInSync: minInSync)
         case .agree(let former): state.agreed(by: former)
         case .reassign(let target): state.reassign(to: target, expecting: expecting)
         case .completeReassignment:

@@ -68,8 +68,8 @@ public struct Shard {
         /// Have the in-sync set of a partition decided; what was chosen comes as a role, all else
         /// as `proposalEnded`.
         case proposeInSync(InSyncWish)
-        /// This broker led a partition and serves it no more.
-        case stoodDown(TopicPartition)
+        /// This broker led a partition under that epoch and serves it no more.
+        case stoodDown(TopicPartition, LeaderEpoch)
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
@@ -113,11 +113,21 @@ public struct Shard {
     var lastTick: Instant?
     /// When leaders are told next that their followers are there.
     var presenceDue = Instant(nanoseconds: 0)
+    /// What may still be sent to copies that are not in sync, and what is added with each tick.
+    var catchUpCredit: Int
+    let catchUpPerTick: Int
+    /// Partitions that wait for more of it.
+    var throttled: [Int] = []
     /// Partitions that owe their leader an acknowledgement.
     var acknowledging: [Int] = []
     /// Partitions whose followers have not heard of the newest watermark.
     var moved: [Int] = []
     var progressDue: Instant?
+    /// Partitions whose files are being removed, and those of them that are wanted again.
+    var erasing: Set<TopicPartition> = []
+    var reopening: [TopicPartition: PartitionOrder] = [:]
+    /// Parts of produce requests whose partitions are between two leaders, in order.
+    var held: [HeldPart] = []
     /// Until then no other broker can lead what this one leads.
     var leaseUntil = Instant(nanoseconds: 0)
     /// The moment of the input that is being handled.
@@ -133,10 +143,13 @@ public struct Shard {
 
     /// - Parameter followerBytes: the most on its way to one follower, of all partitions: what the
     ///   queue of a link holds, shared by the shards.
+    /// - Parameter catchUpBytesPerSecond: the most sent to copies that are not in sync.
     public init(
         disk: any Disk, files: FileHandleCache, tail: TailCache, boot: BootEpoch = BootEpoch(0),
-        followerBytes: Int = 4 << 20
+        followerBytes: Int = 4 << 20, catchUpBytesPerSecond: Int = 100 << 20
     ) {
+        catchUpPerTick = max(1, catchUpBytesPerSecond * Int(Self.tickMilliseconds) / 1_000)
+        catchUpCredit = catchUpPerTick
         self.boot = boot
         self.followerBytes = followerBytes
         self.disk = disk
@@ -214,6 +227,7 @@ public struct Shard {
             partitions.isOccupied(Int(deadline.serial))
                 && partitions[Int(deadline.serial)].followerWake == deadline.at
         case .progress: progressDue == deadline.at
+        case .held: held.contains { $0.serial == deadline.serial }
         }
     }
 
@@ -227,6 +241,7 @@ public struct Shard {
             case .produce: expireProduce(first.serial, now: now, into: &effects)
             case .follower: wakeFollower(Int(first.serial), now: now, into: &effects)
             case .progress: tellProgress(into: &effects)
+            case .held: expireHeld(into: &effects)
             }
         }
     }
@@ -244,7 +259,7 @@ public struct InSyncWish: Sendable {
 /// When a pending request has to be answered at the latest.
 struct Deadline: Comparable {
     /// Which map holds the request.
-    enum Kind { case produce, fetch, follower, progress }
+    enum Kind { case produce, fetch, follower, progress, held }
 
     let at: Instant
     let serial: UInt64

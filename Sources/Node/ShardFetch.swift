@@ -53,6 +53,13 @@ extension Shard {
         guard partitions[slot].isOpen else {
             return FetchResult(error: partitions[slot].unavailability)
         }
+        if isBetweenLeaders(slot) {
+            // Who leads is known in a moment; until then there is nothing new.
+            var result = FetchResult()
+            result.highWatermark = partitions[slot].committed
+            result.logStart = partitions[slot].log.startOffset
+            return result
+        }
         if let refusal = refusal(of: part.currentLeaderEpoch, slot) {
             return FetchResult(error: refusal)
         }

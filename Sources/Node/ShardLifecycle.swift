@@ -12,6 +12,11 @@ extension Shard {
     /// Takes the partition in and has its log opened on a disk thread; until then it is `loading`.
     mutating func open(_ order: PartitionOrder, now: Now, into effects: inout [Effect]) {
         guard stopping == nil else { return }
+        guard !erasing.contains(order.partition) else {
+            // It comes back before the files of its last stay are gone.
+            reopening[order.partition] = order
+            return
+        }
         guard partitions.index(of: order.partition) == nil else {
             effects.append(.opened(order.partition, failure: nil))
             return
@@ -26,14 +31,20 @@ extension Shard {
     }
 
     mutating func close(_ id: TopicPartition, delete: Bool, into effects: inout [Effect]) {
-        guard let slot = partitions.index(of: id) else { return }
+        guard let slot = partitions.index(of: id) else {
+            reopening[id] = nil
+            return
+        }
         drive(slot, .resign, into: &effects)
         dismissConsumers(of: slot, into: &effects)
         dismissDeletions(of: slot, into: &effects)
         let isOpening = partitions[slot].isOpening
+        for part in held where part.partition == id { settleProduce(part.serial, into: &effects) }
+        held.removeAll { $0.partition == id }
         dropStreams(slot)
         partitions[slot].opened?.releaseFiles()
         partitions.remove(at: slot)
+        if delete || isOpening { erasing.insert(id) }
         // A log that is still being opened is erased when its opening is reported.
         if delete, !isOpening { effects.append(.run(.erase(id))) }
     }
@@ -67,7 +78,12 @@ extension Shard {
             stopping?.remaining -= 1
             if error != nil { stopping?.isClean = false }
             finishStop(into: &effects)
-        case .erased(let id, let error): report(id, error.map { "\($0)" }, into: &effects)
+        case .erased(let id, let error):
+            report(id, error.map { "\($0)" }, into: &effects)
+            erasing.remove(id)
+            if let order = reopening.removeValue(forKey: id) {
+                open(order, now: now, into: &effects)
+            }
         }
     }
 
@@ -245,6 +261,8 @@ extension Shard {
     mutating func stop(into effects: inout [Effect]) {
         guard stopping == nil else { return }
         stopping = StopProgress(remaining: partitions.occupied.count)
+        for part in held { settleProduce(part.serial, into: &effects) }
+        held = []
         for slot in partitions.occupied {
             dismissConsumers(of: slot, into: &effects)
             dismissDeletions(of: slot, into: &effects)

@@ -9,6 +9,7 @@ extension Shard {
     /// Looks after the followers of everything that is led, and tells leaders that this broker is
     /// there.
     mutating func tick(now: Now, into effects: inout [Effect]) {
+        refillCatchUp()
         let silent = silentFollowers(now: now.instant)
         for slot in partitions.occupied where partitions[slot].machine.state != nil {
             for (node, since) in silent {
@@ -50,8 +51,8 @@ extension Shard {
         presenceDue = now.advanced(byMilliseconds: ReplicationLimits.presenceMilliseconds)
         var leaders: OrderedSet<NodeID> = []
         for slot in partitions.occupied {
-            guard let follower = partitions[slot].follower, follower.isFollowing,
-                let leader = follower.leader
+            guard partitions[slot].follower?.isFollowing == true,
+                let leader = partitions[slot].follower?.leader
             else { continue }
             leaders.append(leader)
         }

@@ -10,6 +10,8 @@ struct PendingProduce {
     /// Parts that wait, and one more while the request is still being appended.
     var remaining = 1
     var results: [ProduceResult] = []
+    var acknowledgement = Acknowledgement.all
+    var deadline = Instant(nanoseconds: 0)
     /// The partition of each part, by table index, and the log end that its answer waits for.
     var slots: [(slot: Int, end: Offset)] = []
 }
@@ -31,11 +33,24 @@ extension Shard {
         pending.slots.reserveCapacity(work.parts.count)
         for part in work.parts {
             let slot = partitions.index(of: part.partition) ?? -1
-            let (result, end) = append(part.records, to: slot, work, now: now, into: &effects)
+            guard slot < 0 || !isBetweenLeaders(slot) else {
+                hold(
+                    slot, part.records, serial: serial, part: pending.results.count,
+                    work.acknowledgement, work.origin, deadline: work.deadline)
+                pending.slots.append((slot, .zero))
+                pending.results.append(ProduceResult(error: .notLeader))
+                pending.remaining += 1
+                continue
+            }
+            let (result, end) = append(
+                part.records, to: slot, work.acknowledgement, work.origin, now: now,
+                into: &effects)
             pending.slots.append((slot, end))
             pending.results.append(result)
             if result.error == nil { pending.remaining += 1 }
         }
+        pending.acknowledgement = work.acknowledgement
+        pending.deadline = work.deadline
         let slots = pending.slots
         let failed = pending.results.map { $0.error != nil }
         produces[serial] = pending
@@ -52,9 +67,9 @@ extension Shard {
     }
 
     /// Appends one part; gives the log end whose safety the answer waits for.
-    private mutating func append(
-        _ records: ByteBuffer, to slot: Int, _ work: ProduceWork, now: Now,
-        into effects: inout [Effect]
+    mutating func append(
+        _ records: ByteBuffer, to slot: Int, _ acknowledgement: Acknowledgement,
+        _ origin: AppendOrigin, now: Now, into effects: inout [Effect]
     ) -> (ProduceResult, end: Offset) {
         guard slot >= 0 else { return (ProduceResult(error: .unknownTopicOrPartition), .zero) }
         guard partitions[slot].isOpen else {
@@ -65,14 +80,14 @@ extension Shard {
             return (ProduceResult(error: .messageTooLarge), .zero)
         }
         let refusal =
-            isLeased(slot) ? partitions[slot].machine.refusal(of: work.acknowledgement) : .notLeader
+            isLeased(slot) ? partitions[slot].machine.refusal(of: acknowledgement) : .notLeader
         guard refusal == nil, let epoch = partitions[slot].machine.leadership?.epoch else {
             refuseLateStarts(slot)
             return (ProduceResult(error: PartitionError(refusal ?? .notLeader)), .zero)
         }
         do throws(Storage.AppendError) {
             let outcome = try partitions[slot].log.append(
-                records, leaderEpoch: epoch, origin: work.origin, now: now)
+                records, leaderEpoch: epoch, origin: origin, now: now)
             let appended: AppendOutcome.Appended
             switch outcome {
             case .duplicate(let original): appended = original
@@ -142,7 +157,15 @@ extension Shard {
                 let part = Int(token & UInt64(Self.partsMaximum - 1))
                 produces[token >> 20]?.results[part] = ProduceResult(
                     error: PartitionError(refusal))
-                settleProduce(token >> 20, into: &effects)
+                if refusal == .notLeader, isBetweenLeaders(slot),
+                    let pending = produces[token >> 20]
+                {
+                    hold(
+                        slot, nil, serial: token >> 20, part: part, pending.acknowledgement,
+                        .client, deadline: pending.deadline)
+                } else {
+                    settleProduce(token >> 20, into: &effects)
+                }
             case .highWatermark:
                 advanced.append(slot)
                 if !partitions[slot].streams.isEmpty { moved.append(slot) }
@@ -160,7 +183,7 @@ extension Shard {
     }
 
     /// One part fewer to wait for; answers at the last.
-    private mutating func settleProduce(_ serial: UInt64, into effects: inout [Effect]) {
+    mutating func settleProduce(_ serial: UInt64, into effects: inout [Effect]) {
         guard let at = produces.index(forKey: serial) else { return }
         produces.values[at].remaining -= 1
         guard produces.values[at].remaining == 0 else { return }

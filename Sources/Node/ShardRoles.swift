@@ -9,14 +9,23 @@ extension Shard {
     mutating func assume(
         _ id: TopicPartition, _ role: PartitionRole, now: Now, into effects: inout [Effect]
     ) {
-        guard let slot = partitions.index(of: id) else { return }
-        partitions[slot].role = role
-        guard partitions[slot].isOpen, stopping == nil else {
-            // Whose log is not at hand leads nothing.
-            if case .waits = role { effects.append(.stoodDown(id)) }
+        guard let slot = partitions.index(of: id) else {
+            if let order = reopening[id] {
+                reopening[id] = PartitionOrder(
+                    partition: id, configuration: order.configuration, role: role,
+                    cleanStart: order.cleanStart)
+            }
             return
         }
-        takeOn(slot, now: now, into: &effects)
+        let former = partitions[slot].role
+        let wasBetween = isBetweenLeaders(slot)
+        partitions[slot].role = role
+        if partitions[slot].isOpen, stopping == nil { takeOn(slot, now: now, into: &effects) }
+        if wasBetween, !isBetweenLeaders(slot) { releaseHeld(slot, now: now, into: &effects) }
+        // What is not open is not served either.
+        if case .leads(let state, _, _) = former, case .waits = role {
+            effects.append(.stoodDown(id, state.leaderEpoch))
+        }
     }
 
     /// Makes the machines of an open partition be what its role says.
@@ -36,10 +45,19 @@ extension Shard {
             resign(slot, into: &effects)
             follow(slot, state, as: id, now: now, into: &effects)
         case .waits:
+            detach(slot, into: &effects)
+            // What was appended in this turn is not lost to followers that go on without it.
+            if !partitions[slot].streams.isEmpty { pumpAll(slot, into: &effects) }
             resign(slot, into: &effects)
             unfollow(slot)
-            effects.append(.stoodDown(partitions[slot].id))
         }
+    }
+
+    /// Tells the leader that nothing more is copied, so that it does not take this copy in again.
+    private mutating func detach(_ slot: Int, into effects: inout [Effect]) {
+        guard let follower = partitions[slot].follower, let leader = follower.leader else { return }
+        effects.append(
+            .send(leader, .detach(partitions[slot].id, follower.leaderEpoch)))
     }
 
     /// Copies no more; what it knew to be committed stays known.
@@ -94,7 +112,7 @@ extension Shard {
         guard partitions[slot].machine.leadership != nil else { return }
         partitions[slot].watermark = partitions[slot].committed
         drive(slot, .resign, into: &effects)
-        dismissConsumers(of: slot, into: &effects)
+        if !isBetweenLeaders(slot) { dismissConsumers(of: slot, into: &effects) }
         dismissDeletions(of: slot, into: &effects)
     }
 

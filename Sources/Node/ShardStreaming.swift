@@ -115,11 +115,13 @@ extension Shard {
         for node in eased { sendWhatWaits(for: node, into: &effects) }
         eased.removeAll(keepingCapacity: true)
         for slot in streaming where partitions.isOccupied(slot) && partitions[slot].isOpen {
-            for place in partitions[slot].streams.indices {
-                pump(slot, place, into: &effects)
-            }
+            pumpAll(slot, into: &effects)
         }
         streaming.removeAll(keepingCapacity: true)
+    }
+
+    mutating func pumpAll(_ slot: Int, into effects: inout [Effect]) {
+        for place in partitions[slot].streams.indices { pump(slot, place, into: &effects) }
     }
 
     /// In the order in which they began to wait, and no more than there is room for: the others
@@ -152,7 +154,10 @@ extension Shard {
             }
             return
         }
-        while let send = partitions[slot].streams[place].read(logEnd: end, hotFrom: .zero) {
+        while true {
+            guard !isThrottled(slot, place),
+                let send = partitions[slot].streams[place].read(logEnd: end, hotFrom: .zero)
+            else { return }
             let piece: LogRead
             do throws(ReadError) {
                 piece = try partitions[slot].log.read(
@@ -176,6 +181,35 @@ extension Shard {
                 return effects.append(.run(.read(read)))
             }
         }
+    }
+
+    /// Whether a copy that is not in sync has to wait for the next tick.
+    private mutating func isThrottled(_ slot: Int, _ place: Int) -> Bool {
+        guard catchUpCredit <= 0, isCatchingUp(slot, place) else { return false }
+        if !partitions[slot].isThrottled,
+            partitions[slot].streams[place].next < partitions[slot].log.endOffset
+        {
+            partitions[slot].isThrottled = true
+            throttled.append(slot)
+        }
+        return true
+    }
+
+    /// Costs a look at the few members of the set.
+    private func isCatchingUp(_ slot: Int, _ place: Int) -> Bool {
+        guard let state = partitions[slot].machine.state else { return false }
+        return !state.inSync.contains(partitions[slot].streams[place].replica)
+    }
+
+    /// A tenth of a second has passed: copies that catch up may be sent more.
+    mutating func refillCatchUp() {
+        catchUpCredit = min(catchUpPerTick, catchUpCredit + catchUpPerTick)
+        guard !throttled.isEmpty else { return }
+        for slot in throttled where partitions.isOccupied(slot) {
+            partitions[slot].isThrottled = false
+            streaming.append(slot)
+        }
+        throttled.removeAll(keepingCapacity: true)
     }
 
     /// What was read from the disk off the loop goes out, if its follower is still there.
@@ -215,6 +249,7 @@ extension Shard {
                         leaderEpoch: stream.leaderEpoch, base: from, progress: progress,
                         records: records))))
         inFlight[stream.replica.node, default: 0] += length
+        if isCatchingUp(slot, place) { catchUpCredit -= length }
         partitions[slot].streams[place].sent(
             through: end, bytes: length, highWatermark: progress.highWatermark,
             logStart: progress.logStart)

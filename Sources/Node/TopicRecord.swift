@@ -42,6 +42,10 @@ public struct TopicRecord: Hashable, Sendable {
         case outOfRange(String)
     }
 
+    /// Copies of the broker's own topics, once there are so many brokers: they hold the offsets of
+    /// all groups, whatever the defaults of clients' topics are.
+    static let internalCopies = 3
+
     /// Kafka has no such bound; a topic beyond it is a slip of the hand, and each partition costs
     /// files and memory.
     public static let partitionsMaximum: Int32 = 100_000

@@ -66,12 +66,16 @@ public struct LeaseHolder: Sendable {
         case confirmed(UInt64)
         /// Some could not be read; it is asked for again with the next renewal.
         case confirmationFailed(UInt64)
+        /// The broker has stopped serving, for good: successors need not wait for the lease.
+        case release
         case wake
     }
 
     /// What the caller has to do.
     public enum Effect: Hashable, Sendable {
         case renew(NodeID, serial: UInt64)
+        /// Tell that voter that its grant is given back.
+        case release(NodeID)
         /// The broker may serve until then, and no longer unless it is said again.
         case held(until: Instant)
         /// Nothing may be served any more.
@@ -104,6 +108,7 @@ public struct LeaseHolder: Sendable {
     private var serial: UInt64 = 0
     private var nextRenewal = Instant(nanoseconds: 0)
     private var isHeld = false
+    private var isReleased = false
     private var confirmation: (serial: UInt64, marks: [(NodeID, LeaseMark)])?
     private let rules: ReplicationRules
 
@@ -119,6 +124,7 @@ public struct LeaseHolder: Sendable {
 
     public mutating func handle(_ input: Input, now: Instant, into effects: inout [Effect]) {
         expire(now: now, into: &effects)
+        guard !isReleased else { return }
         switch input {
         case .voters(let voters):
             self.voters = voters
@@ -138,10 +144,22 @@ public struct LeaseHolder: Sendable {
             requestConfirmation(into: &effects)
         case .confirmationFailed(let serial):
             if confirmation?.serial == serial { confirmation = nil }
+        case .release: release(into: &effects)
         case .wake:
             if now >= nextRenewal { renew(now: now, into: &effects) }
         }
         extend(now: now, into: &effects)
+    }
+
+    /// A renewal that is still on its way comes before the release on the same link.
+    private mutating func release(into effects: inout [Effect]) {
+        isReleased = true
+        if isHeld { effects.append(.lapsed) }
+        isHeld = false
+        until = nil
+        generation += 1
+        for voter in voters?.everyone ?? [] { effects.append(.release(voter)) }
+        grants = []
     }
 
     private mutating func renew(now: Instant, into effects: inout [Effect]) {

@@ -78,21 +78,27 @@ extension PartitionState {
         }
     }
 
-    /// Begins to move the partition: the new replicas copy while the old ones stay (KIP-455).
+    /// Begins to move the partition: the new replicas copy while the old ones stay (KIP-455). Takes
+    /// the place of a move that runs: what that one added stays only as far as it counts by now, or
+    /// is wanted again.
     public func reassign(to target: [NodeID], expecting: PartitionEpoch) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
-        guard adding.isEmpty, removing.isEmpty else { return .failure(.reassignment) }
         guard !target.isEmpty, Set(target).count == target.count else {
             return .failure(.notReplica)
         }
-        guard target != replicas else { return .failure(.alreadyDone) }
-        let removed = replicas.filter { !target.contains($0) }
+        let unfinished = adding.filter { node in !electable.contains { $0.node == node } }
+        let held = replicas.filter { !unfinished.contains($0) || target.contains($0) }
+        let removed = held.filter { !target.contains($0) }
+        let added = target.filter { !held.contains($0) || unfinished.contains($0) }
+        guard target + removed != replicas || added != adding || removed != removing else {
+            return .failure(.alreadyDone)
+        }
         guard target.count + removed.count <= ReplicationLimits.replicasMaximum else {
             return .failure(.tooManyReplicas)
         }
         return changed().map { state in
             var next = state
-            next.adding = target.filter { !replicas.contains($0) }
+            next.adding = added
             next.removing = removed
             next.replicas = target + removed
             return next

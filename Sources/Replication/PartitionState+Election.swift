@@ -106,9 +106,12 @@ extension PartitionState {
     ///
     /// Every proposer but the leader itself is refused by the guard: only it knows that it has
     /// stopped, and voters accept its consent instead of a lapsed lease.
+    ///
+    /// - Parameter leaving: it is about to stop altogether and leaves the in-sync set with the same
+    ///   change, so that the successor never waits for it; eligible it stays as in `leaveInSync`.
     public func transfer(
         to successor: NodeID?, from leader: NodeID, leaderEpoch: LeaderEpoch,
-        expecting: PartitionEpoch
+        expecting: PartitionEpoch, leaving: Bool = false, minInSync: Int = 1
     ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard self.leader == leader, self.leaderEpoch == leaderEpoch else {
@@ -123,6 +126,10 @@ extension PartitionState {
             next.leader = successor
             next.deposed = leaderID
             next.consented = true
+            if leaving, successor != nil {
+                next.inSync.removeAll { $0.node == leader }
+                next.keepEligible(electable, minInSync: minInSync, rules: ReplicationRules())
+            }
             return next
         }
     }

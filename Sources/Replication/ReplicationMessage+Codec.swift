@@ -70,6 +70,11 @@ extension ReplicationMessage {
                 wire.write(element.end.rawValue)
             }
         case .present: break
+        case .giveWay(let wishes):
+            wire.write(wishes) { wire, element in
+                wire.write(element.partition)
+                wire.write(element.node.rawValue)
+            }
         }
         buffer = wire.buffer
     }
@@ -91,6 +96,7 @@ extension ReplicationMessage {
         case .inquire: 13
         case .holdings: 14
         case .present: 15
+        case .giveWay: 16
         }
     }
 
@@ -160,6 +166,11 @@ extension ReplicationMessage {
         case 11: return .leaseAnswer(try wire.integer(), try wire.leaseAnswer())
         case 12: return .releaseLease(BootEpoch(try wire.integer()))
         case 15: return .present
+        case 16:
+            return .giveWay(
+                try wire.list { wire throws(ReplicationCodecError) in
+                    LeaderWish(partition: try wire.partition(), node: try wire.node())
+                })
         default: throw .unknownKind(kind)
         }
     }

@@ -50,6 +50,20 @@ public enum ReplicationMessage: Hashable, Sendable {
     case holdings(ReplicaID, [Holding])
     /// 15: nothing. Follower to leader: it is there, also where there is nothing to acknowledge.
     case present
+    /// 16: list of (partition, node i32). To the leader of these: an operator wants them led by
+    /// that replica.
+    case giveWay([LeaderWish])
+}
+
+/// Which replica an operator wants to lead a partition.
+public struct LeaderWish: Hashable, Sendable {
+    public let partition: TopicPartition
+    public let node: NodeID
+
+    public init(partition: TopicPartition, node: NodeID) {
+        self.partition = partition
+        self.node = node
+    }
 }
 
 /// What a store holds of one partition.

@@ -101,6 +101,12 @@ struct ReplicationReader {
         return Offset(offset)
     }
 
+    mutating func node() throws(ReplicationCodecError) -> NodeID {
+        let node = try integer(Int32.self)
+        guard node >= 0 else { throw .outOfRange("node \(node)") }
+        return NodeID(node)
+    }
+
     mutating func replica() throws(ReplicationCodecError) -> ReplicaID {
         guard let id = ReplicaID(from: &buffer) else { throw .truncated }
         guard id.node.rawValue >= 0 else { throw .outOfRange("node \(id.node.rawValue)") }

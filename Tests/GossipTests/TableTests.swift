@@ -135,6 +135,18 @@ import Testing
         #expect(fixture.machine.value("topic/zombie") == nil)
     }
 
+    @Test func whoWaitsForAValueGetsItOverTheLinkAtOnce() throws {
+        var fixture = try Fixture(members: 4)
+        let value = Fixture.value("partition/a", 9, "x")
+        let sent = fixture.give(.push([value], to: NodeID(2))).messages
+        guard case .values(let values)? = sent.first?.message else {
+            Issue.record("nothing was sent")
+            return
+        }
+        #expect(values == [value] && sent.map(\.to) == [NodeID(2)])
+        #expect(fixture.give(.push([value], to: NodeID(99))).messages.isEmpty, "a stranger")
+    }
+
     @Test("A large value is advertised and pulled over the link (alertmanager#1412)")
     func largeValuesArePulled() throws {
         for isOn in [true, false] {

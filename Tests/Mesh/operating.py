@@ -94,6 +94,7 @@ def an_operator_changes_the_voters(stage):
         # The mesh keeps three: whoever goes now has an heir.
         again = ask(mesh[1], "cluster", "remove-voter", with_three["voters"][1])
         check(len(again["voters"]) == 3 and gone in again["voters"], f"{again}")
+        await_voters(mesh, again["voters"])
         rows = {row["nodeId"]: row["vote"] for row in ask(mesh[1], "cluster", "voters")["members"]}
         check([node for node, vote in rows.items() if vote == "yes"] == again["voters"], f"{rows}")
         return f"rosters {with_four['generation']}, {with_three['generation']}, {again['generation']}"
@@ -223,3 +224,30 @@ def the_doctor_finds_what_is_wrong(stage):
             lambda: not {"UNDER_REPLICATED", "DEAD", "NO_QUORUM", "OFFLINE"} & set(names(mesh[1])),
             30, "all is well again but what was made so", 0.2)
         return f"well: nothing; worst: {', '.join(worst)}"
+
+
+@case
+def a_status_takes_many_pages(stage):
+    with Mesh(1, stage.binary) as mesh:
+        mesh.start()
+        sizes = {"a": 700, "b": 1_700, "c": 3, "d": 1}
+        for name, size in sizes.items():
+            cases.create_topic(mesh[1], name, size)
+        pages, partitions, question = 0, [], {}
+        while question is not None:
+            answer = mesh[1].ask("partitions", **question)
+            partitions += [(row["topic"], row["partition"]) for row in answer["partitions"]]
+            pages += 1
+            question = {"key": answer["nextTopic"], "after": answer["nextPartition"]} \
+                if "nextTopic" in answer else None
+        wanted = [(name, index) for name, size in sizes.items() for index in range(size)]
+        check(partitions == wanted, f"{len(partitions)} of {len(wanted)}, {pages} pages")
+        status = ask(mesh[1], "cluster", "status")
+        check(status["partitions"]["total"] == len(wanted), f"{status['partitions']}")
+        check(status["brokers"][0]["leads"] == len(wanted), f"{status['brokers']}")
+        described = mesh[1].cli(
+            "topic", "describe", "b", "-b", mesh[1].bootstrap, "--data-dir", mesh[1].data, "-o",
+            "json", timeout=60)
+        rows = json.loads(described.stdout)["topics"][0]["partitions"]
+        check(len(rows) == 1_700 and all(row["backups"] == [] for row in rows), f"{len(rows)}")
+        return f"{len(wanted)} partitions in {pages} pages"

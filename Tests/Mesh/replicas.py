@@ -128,6 +128,13 @@ def read_all(broker, topic, writer, deadline=60):
     return found
 
 
+def leaders(broker, topic):
+    """{partition: node id of its leader}"""
+    rows = AdminClient({"bootstrap.servers": broker.bootstrap, **QUIET}) \
+        .list_topics(topic, 5).topics[topic].partitions
+    return {number: row.leader for number, row in rows.items()}
+
+
 def await_in_sync(mesh, topic, copies=3, deadline=30):
     def full():
         topics = AdminClient({"bootstrap.servers": mesh.running()[0].bootstrap, **QUIET}) \

@@ -41,6 +41,7 @@ import upgrade  # noqa: E402, F401
 import configs  # noqa: E402, F401
 import strangers  # noqa: E402, F401
 import networks  # noqa: E402, F401
+import moves  # noqa: E402, F401
 import replicas  # noqa: E402, F401
 import roles  # noqa: E402, F401
 import operating  # noqa: E402, F401

@@ -257,7 +257,8 @@ struct NodeProcess {
         case .inquire: break  // Nothing here has a second copy.
         case .lease(let until):
             for index in shards.indices { driveShard(index, .lease(until: until)) }
-        case .propose, .read, .leadershipsConfirmed:
+        case .handedOver, .askToGiveWay: break
+        case .propose, .read, .leadershipsConfirmed, .releaseLease:
             preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
         case .assume(let partition, let role): post(.assume(partition, role), to: partition)
@@ -298,7 +299,8 @@ struct NodeProcess {
         case .fetched(let token, let results): answers.append(.fetched(token, results))
         case .answered: break
         case .send: break  // There is nobody else in this mesh.
-        case .stoodDown(let partition): controlInbox.append(.control(.stoodDown(partition)))
+        case .stoodDown(let partition, let epoch):
+            controlInbox.append(.control(.stoodDown(partition, epoch)))
         case .proposeInSync(let wish): controlInbox.append(.control(.proposeInSync(wish)))
         case .run(let job): work.append(.job(shard: index, job))
         case .wake(let moment): timers.append((moment, .shard(index)))

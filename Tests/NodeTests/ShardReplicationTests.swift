@@ -257,7 +257,7 @@ import Testing
                     configuration: TopicConfiguration(overrides: [:], broker: [:]),
                     role: .leads(state, as: copy(1), minInSync: 1), cleanStart: true)))
         bench.handle(.assume(id, .waits(state, as: copy(1))))
-        let said = bench.effects.contains { if case .stoodDown(id) = $0 { true } else { false } }
+        let said = bench.effects.contains { if case .stoodDown(id, _) = $0 { true } else { false } }
         #expect(said, "its log was being opened")
     }
 

@@ -54,6 +54,16 @@ private struct Leased {
         #expect(!leased.holder.isHeld(at: F.time(1_500)))
     }
 
+    @Test func itIsGivenBackToEverybodyForGood() {
+        var leased = Leased.held()
+        let said = leased.handle(.release)
+        #expect(said == [.lapsed] + [1, 2, 3].map { .release(NodeID($0)) })
+        #expect(!leased.holder.isHeld(at: F.time(0)))
+        leased.now = 300
+        #expect(leased.handle(.wake) == [] && leased.grant(1, 1) == [])
+        #expect(leased.handle(.voters(LeaseVoters(voters: [NodeID(1)]))) == [])
+    }
+
     @Test func aRenewalExtendsIt() {
         var leased = Leased.held()
         leased.now = 300

@@ -116,6 +116,22 @@ private typealias F = Fixture
         #expect(transfer(1) == .failure(.alreadyDone))
     }
 
+    @Test func aLeaderThatStopsLeavesTheInSyncSetWithItsLeadership() throws {
+        func leaving(_ state: PartitionState, minInSync: Int) throws -> PartitionState {
+            try state.transfer(
+                to: NodeID(2), from: NodeID(1), leaderEpoch: LeaderEpoch(0),
+                expecting: state.partitionEpoch, leaving: true, minInSync: minInSync
+            ).get()
+        }
+        let next = try leaving(F.state(), minInSync: 2)
+        #expect(next.inSync == [F.id(2), F.id(3)] && next.lastEligible.isEmpty)
+        #expect(next.deposed == F.id(1) && next.consented)
+        #expect(try PartitionState(decoding: next.encoded()) == next)
+        let two = try F.state().leaveInSync(F.id(3), expecting: .initial, minInSync: 2).get()
+        let small = try leaving(two, minInSync: 2)
+        #expect(small.inSync == [F.id(2)] && small.lastEligible == [F.id(1)], "KIP-966")
+    }
+
     @Test func onlyTheStateThatWasSeenIsChanged() {
         let state = F.state()
         let refusal = PartitionState.Outcome.failure(.changed(.initial))

@@ -41,12 +41,14 @@ extension SearchMesh {
             let successor = state.inSync.map(\.node).first(where: { $0 != brokers[broker].node })
         else { return }
         let own = brokers[broker].node
+        let leaves = plan.leaves
+        let minInSync = plan.minInSync
         drive(broker, .resign)
         brokers[broker].isTakingOver = true
         propose(broker, .transfer) { current in
             current.transfer(
                 to: successor, from: own, leaderEpoch: state.leaderEpoch,
-                expecting: state.partitionEpoch)
+                expecting: state.partitionEpoch, leaving: leaves, minInSync: minInSync)
         }
     }
 
@@ -203,7 +205,7 @@ extension SearchMesh {
                 schedule.add(event, at: now + leaseDelay())
             case .confirm(let serial): proposeConfirmation(broker, serial)
             case .wake(let at): wakeLater(broker, at, .holder)
-            case .held, .lapsed: continue
+            case .held, .lapsed, .release: continue
             }
         }
     }

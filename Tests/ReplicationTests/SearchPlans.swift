@@ -5,6 +5,14 @@ import Replication
 extension SearchPlan {
     static let usual = SearchPlan()
 
+    /// Leaders give their leaderships away, and leave.
+    static let leaving: SearchPlan = {
+        var plan = SearchPlan()
+        plan.leaves = true
+        plan.transfers = 6
+        return plan
+    }()
+
     /// `flush: sync`: unclean starts lose nothing that was acknowledged, so more happen.
     static let synced: SearchPlan = {
         var plan = SearchPlan()

@@ -5,7 +5,8 @@ import Testing
 /// Random schedules: with all rules on none violates, with any one off some do.
 @Suite struct ReplicationSearchTests {
     static let kinds: [(String, SearchPlan)] = [
-        ("usual", .usual), ("synced", .synced), ("power cuts", .powerCuts), ("five", .five),
+        ("usual", .usual), ("leaving", .leaving), ("synced", .synced), ("power cuts", .powerCuts),
+        ("five", .five),
         ("five synced", .fiveSynced), ("rough", .rough), ("voters", .voters),
         ("slow leases", .slowLeases), ("clocks", .clocks),
     ]

@@ -82,6 +82,7 @@ final class ReplicationLinks {
             for target in reactor.shared.mailboxes.indices {
                 reactor.post(.shard(.replication(from: node, message)), to: target)
             }
+        case .giveWay(let wishes): reactor.post(.control(.giveWay(wishes)), to: 0)
         case .recognise, .recognised: return
         }
     }

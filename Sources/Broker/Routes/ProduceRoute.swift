@@ -69,9 +69,13 @@ extension Reactor {
         }
         for (target, share) in shares.enumerated() where !share.parts.isEmpty {
             let places = share.places
-            let token = expect { answer in
+            let token = expect { [unowned self] answer in
                 guard case .produced(let results) = answer else { return }
-                for (place, result) in zip(places, results) { assembly.set(place, result) }
+                for (place, result) in zip(places, results) {
+                    assembly.set(place, result)
+                    // The leadership moved while the request was under way.
+                    if result.error == .notLeader { self.nameLeader(assembly, place, exchange) }
+                }
                 assembly.remaining -= 1
                 if assembly.remaining == 0 { Self.finish(assembly, exchange, acknowledgement) }
             }
@@ -118,6 +122,19 @@ extension Reactor {
             }
         }
         return shares
+    }
+
+    private func nameLeader(
+        _ assembly: ProduceAssembly, _ place: (topic: Int, partition: Int), _ exchange: Exchange
+    ) {
+        let topic = assembly.response.topics[place.topic]
+        let isNamed = exchange.version < ProduceRequest.firstVersionByID
+        let entry = isNamed ? view.topic(named: topic.name) : view.topic(id: topic.topicID)
+        guard let entry,
+            case .elsewhere(let state) = view.place(
+                entry, topic.partitions[place.partition].index)
+        else { return }
+        assembly.name(state, at: place, from: view, exchange)
     }
 
     private static func blank(_ request: ProduceRequest) -> ProduceResponse {

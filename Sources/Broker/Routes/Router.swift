@@ -38,8 +38,9 @@ extension Reactor {
         case .describeLogDirs: try describeLogDirs(exchange, body)
         case .createPartitions: try createPartitions(exchange, body)
         case .deleteGroups: try deleteGroups(exchange, body)
-        case .electLeaders, .alterPartitionReassignments, .listPartitionReassignments:
-            try routeUnsupported(exchange)
+        case .electLeaders: try electLeaders(exchange, body)
+        case .alterPartitionReassignments: try alterReassignments(exchange, body)
+        case .listPartitionReassignments: try listReassignments(exchange, body)
         case .incrementalAlterConfigs: try incrementalAlterConfigs(exchange, body)
         case .offsetDelete: try offsetDelete(exchange, body)
         case .describeCluster: try describeCluster(exchange, body)

@@ -44,6 +44,8 @@ public struct Mesh {
         /// A lease is asked for, granted or given back.
         case lease(from: NodeID, ReplicationMessage)
         case leadershipsConfirmed(UInt64, isComplete: Bool)
+        /// This broker serves nothing any more that others may lead.
+        case releaseLease
     }
 
     /// What the shell, or the control machine, has to do; in order.
@@ -224,6 +226,7 @@ public struct Mesh {
         case .lease(let from, let message): hear(lease: message, from: from)
         case .leadershipsConfirmed(let serial, let isComplete):
             drive(lease: isComplete ? .confirmed(serial) : .confirmationFailed(serial))
+        case .releaseLease: drive(lease: .release)
         }
     }
 

@@ -13,6 +13,12 @@ extension Mesh {
         for effect in said {
             switch effect {
             case .renew(let node, let serial): renewLease(with: node, serial)
+            case .release(let node):
+                if node == identity.node {
+                    leaseBook.release(node, boot: identity.boot)
+                } else {
+                    out.append(.replicate(to: node, .releaseLease(identity.boot)))
+                }
             case .held(let until): out.append(.leased(until: until))
             case .lapsed: out.append(.leased(until: nil))
             case .confirm(let serial): out.append(.confirmLeaderships(serial))

@@ -161,6 +161,16 @@ extension Mesh {
         return roster.isQuorum(left.map(\.id))
     }
 
+    /// Whether so many voters are there, or only suspected, that they may decide; true before this
+    /// broker knows who votes.
+    var seesQuorum: Bool {
+        guard let roster = proposer.roster else { return true }
+        return roster.isQuorum(
+            roster.everyone.filter {
+                $0.node == identity.node || peers[$0.node]?.status.isPresent == true
+            }.map(\.id))
+    }
+
     /// Every reply is shown to whoever may have asked: each knows its own.
     mutating func hear(_ reply: PaxosReply, _ id: UInt64, from node: NodeID) {
         drive(proposer: .reply(from: node, requestID: id, reply))

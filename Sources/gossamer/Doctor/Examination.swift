@@ -71,6 +71,10 @@ struct Examination {
             return "wait while \(NodeList.text(missing)) copies; gossamer topic describe "
                 + "\(partitions[0].topic) shows how far it is"
         }
+        let forgotten = away.filter { picture.member($0) == nil }
+        guard forgotten.isEmpty else {
+            return "gossamer cluster drain \(forgotten[0]) makes its copies elsewhere"
+        }
         return Self.startOrForget(away)
     }
 

@@ -1,5 +1,6 @@
 import Broker
 import Logging
+import Node
 
 extension Setting {
     /// Every key that `serve` knows, in the order in which `--check` shows them.
@@ -108,6 +109,27 @@ extension Setting {
     ]
 
     private static let pace: [Setting] = [
+        Setting("replicas.balanceLeaders", show: { "\($0.broker.replicas.balancesLeaders)" }) {
+            value, settings throws(Expectation) in
+            settings.broker.replicas.balancesLeaders = try Quantities.boolean(word(value))
+        },
+        Setting(
+            "replicas.balanceAfter",
+            show: { "\($0.broker.replicas.balanceAfterMilliseconds)ms" }
+        ) { value, settings throws(Expectation) in
+            settings.broker.replicas.balanceAfterMilliseconds = try milliseconds(value)
+        },
+        Setting(
+            "replicas.rebuildAfter",
+            show: { "\($0.broker.replicas.rebuildAfterMilliseconds)ms" }
+        ) { value, settings throws(Expectation) in
+            settings.broker.replicas.rebuildAfterMilliseconds = try milliseconds(value)
+        },
+        Setting(
+            "replicas.catchUpRate", show: { "\($0.broker.replicas.catchUpBytesPerSecond)" }
+        ) { value, settings throws(Expectation) in
+            settings.broker.replicas.catchUpBytesPerSecond = try bytes(value, 65_536...1 << 40)
+        },
         Setting(
             "groups.initialRebalanceDelay",
             show: { "\($0.broker.groupInitialRebalanceDelayMilliseconds)ms" }

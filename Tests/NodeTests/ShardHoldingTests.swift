@@ -1,0 +1,83 @@
+import Model
+import NIOCore
+import Node
+import Replication
+import Storage
+import Testing
+
+/// What clients hear while a partition is between two leaders.
+@Suite struct ShardHoldingTests {
+    private let one = ShardBench.partition(0)
+    private let own = copy(1)
+    private let other = copy(2)
+
+    private var mine: PartitionState { .initial(placement: [own, other], epoch: LeaderEpoch(5)) }
+
+    private func theirs() throws -> PartitionState {
+        try mine.transfer(
+            to: NodeID(2), from: NodeID(1), leaderEpoch: LeaderEpoch(5), expecting: .initial
+        ).get()
+    }
+
+    /// A leader with a lease and a follower that never acknowledges.
+    private func leading() -> ShardBench {
+        var bench = ShardBench()
+        bench.open(one)
+        bench.handle(.lease(until: bench.deadline(10_000)))
+        bench.handle(.assume(one, .leads(mine, as: own, minInSync: 1)))
+        bench.effects = []
+        return bench
+    }
+
+    @Test func aRequestUnderWayIsAnsweredOnceTheNextLeaderIsKnown() throws {
+        var bench = leading()
+        bench.produce(1, [(one, bench.batch(["a"]))])
+        bench.handle(.assume(one, .waits(mine, as: own)))
+        bench.produce(2, [(one, bench.batch(["b"]))])
+        bench.fetch(3, [bench.part(one)], wait: 500)
+        #expect(bench.effects.produced.isEmpty && bench.effects.fetched.isEmpty)
+        bench.handle(.assume(one, .follows(try theirs(), as: own)))
+        let effects = bench.take()
+        #expect(effects.produced.map(\.token) == [1, 2])
+        #expect(effects.produced.allSatisfy { $0.results[0].error == .notLeader })
+        #expect(effects.fetched.map(\.results[0].error) == [.notLeader])
+    }
+
+    @Test func whoeverComesTooEarlyToANewLeaderIsServedInOrder() throws {
+        var bench = ShardBench()
+        bench.open(one)
+        bench.handle(.lease(until: bench.deadline(10_000)))
+        bench.handle(.assume(one, .waits(mine, as: own)))
+        bench.effects = []
+        for token: UInt64 in 1...3 {
+            bench.produce(token, [(one, bench.batch(["\(token)"]))], .leader)
+        }
+        #expect(bench.effects.produced.isEmpty)
+        bench.handle(.assume(one, .leads(mine, as: own, minInSync: 1)))
+        let produced = bench.take().produced
+        #expect(produced.map(\.results[0].error) == [nil, nil, nil])
+        #expect(produced.map(\.results[0].base) == [Offset(0), Offset(1), Offset(2)])
+    }
+
+    @Test func nobodyIsHeldForLong() {
+        var bench = leading()
+        bench.handle(.assume(one, .waits(mine, as: own)))
+        bench.produce(1, [(one, bench.batch(["a"]))])
+        #expect(bench.effects.produced.isEmpty)
+        bench.advance(milliseconds: 300)
+        bench.handle(.wake)
+        #expect(bench.take().produced.map(\.results[0].error) == [.notLeader])
+        bench.handle(.assume(one, .leads(mine, as: own, minInSync: 1)))
+        #expect(bench.take().produced.isEmpty, "answered once")
+    }
+
+    @Test func itStoodDownOnceForEachLeadership() {
+        var bench = leading()
+        bench.handle(.assume(one, .waits(mine, as: own)))
+        bench.handle(.assume(one, .waits(mine, as: own)))
+        let said = bench.take().compactMap { effect -> LeaderEpoch? in
+            if case .stoodDown(one, let epoch) = effect { epoch } else { nil }
+        }
+        #expect(said == [LeaderEpoch(5)])
+    }
+}
