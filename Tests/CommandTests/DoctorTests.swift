@@ -157,7 +157,8 @@ struct DoctorTests {
         let examination = Examination(
             picture: picture, health: InspectionAnswers(answers: [], silent: []), rosters: [])
         let under = examination.findings.first { $0.name == "UNDER_REPLICATED" }
-        #expect(under?.action == "gossamer cluster drain 3 makes its copies elsewhere")
+        #expect(
+            under?.action.hasPrefix("start a broker that has no copy yet: 3 is forgotten") == true)
     }
 
     @Test("Each finding is one line that says what, why and what to do")

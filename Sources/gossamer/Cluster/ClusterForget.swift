@@ -5,12 +5,12 @@ import Broker
 struct ClusterForget: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "forget",
-        abstract: "Give up a broker for good: every other refuses it, and it votes no more.",
+        abstract: "Give up a broker for good: it votes no more, and its copies are made elsewhere.",
         discussion: """
             For a machine that is lost. Its admission is revoked, so that every broker refuses it;
             its vote goes to another, where one can vote. Its node id is free for a broker with an
             empty disk afterwards; its own disk is worth nothing to the mesh any more. The copies
-            that it had are made on other brokers by `gossamer cluster drain`, also afterwards.
+            that it had are made on other brokers, as far as there are others without one.
 
             One that is alive is refused: stop it first, or drain it and then stop it. --force
             shuts out a running one, at once; records whose only copy it has are lost to the mesh.
@@ -20,7 +20,7 @@ struct ClusterForget: AsyncParsableCommand {
               $ gossamer cluster forget 3 --yes
               3 is forgotten: refused by 1, 2, 4
               roster 9: 1, 2, 4 vote
-              33 partitions had a copy on it: gossamer cluster drain 3 has them made elsewhere
+              33 partitions had a copy on it, which others make anew now
             """)
 
     @Argument(help: "The broker.")
@@ -148,8 +148,7 @@ struct ClusterForget: AsyncParsableCommand {
                 : "roster \(answer.generation): \(NodeList.text(answer.voters)) vote")
         lines.append(
             "\(Counted.text(answer.partitions, "partition")) had a copy on it"
-                + (answer.partitions > 0
-                    ? ": gossamer cluster drain \(answer.forgotten) has them made elsewhere" : ""))
+                + (answer.partitions > 0 ? ", which others make anew now" : ""))
         if answer.lost > 0 {
             lines.append("\(Counted.text(answer.lost, "partition")) have no other live copy")
         }

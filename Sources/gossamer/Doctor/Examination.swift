@@ -73,7 +73,8 @@ struct Examination {
         }
         let forgotten = away.filter { picture.member($0) == nil }
         guard forgotten.isEmpty else {
-            return "gossamer cluster drain \(forgotten[0]) makes its copies elsewhere"
+            return "start a broker that has no copy yet: \(NodeList.text(forgotten)) is forgotten, "
+                + "and its copies are made anew where there is room"
         }
         return Self.startOrForget(away)
     }
