@@ -1,6 +1,7 @@
 import DequeModule
 import HeapModule
 public import Model
+import OrderedCollections
 public import Replication
 public import Storage
 
@@ -104,6 +105,11 @@ public struct Shard {
     /// Followers that have taken something since.
     var eased: [NodeID] = []
     let followerBytes: Int
+    /// When each follower's broker was heard of last; those of earlier versions are not in it.
+    var heard: OrderedDictionary<NodeID, Instant> = [:]
+    var lastTick: Instant?
+    /// When leaders are told next that their followers are there.
+    var presenceDue = Instant(nanoseconds: 0)
     /// What may still be sent to copies that are not in sync, and what is added with each tick.
     var catchUpCredit: Int
     let catchUpPerTick: Int
@@ -162,6 +168,7 @@ public struct Shard {
         case .close(let id, let delete): close(id, delete: delete, into: &effects)
         case .configure(let id, let configuration): configure(id, configuration, into: &effects)
         case .replication(let from, let message):
+            hear(presence: message, of: from)
             hear(fromFollower: message, from, into: &effects)
             hear(fromLeader: message, from, now: now, into: &effects)
             if case .inquire(let partitions) = message {

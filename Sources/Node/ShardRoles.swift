@@ -1,4 +1,5 @@
 import Model
+import OrderedCollections
 import Replication
 import Storage
 
@@ -148,6 +149,7 @@ extension Shard {
 
     /// The link with a broker is gone: what it was sent, or sent, may be lost in part.
     mutating func linkLost(_ node: NodeID, now: Now, into effects: inout [Effect]) {
+        heard[node] = nil
         for slot in partitions.occupied where partitions[slot].isOpen {
             if partitions[slot].follower?.leader == node {
                 driveFollower(slot, .linkDown(node), into: &effects)
@@ -167,13 +169,5 @@ extension Shard {
         guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
         drive(
             slot, isUnknown ? .proposalUnknown(serial) : .proposalFailed(serial), into: &effects)
-    }
-
-    /// Looks after the followers of everything that is led.
-    mutating func tick(now: Now, into effects: inout [Effect]) {
-        refillCatchUp()
-        for slot in partitions.occupied where partitions[slot].machine.state != nil {
-            drive(slot, .tick(now.instant), into: &effects)
-        }
     }
 }

@@ -43,6 +43,11 @@ struct Follower: Hashable, Sendable {
     var alsoRequired: ReplicaID?
     /// When it last held all that there was then.
     var caughtUp: Instant
+    /// Its broker is not heard of, so holding all that there is does not mean that it has caught
+    /// up.
+    var isSilent = false
+    /// That was said again since the last tick.
+    var isSilentStill = false
     /// It moved since it last fell out: one that is stuck where it was does not join again.
     var hasMoved = false
     /// Hysteresis: how often it fell out in a row, and from when on it may join again.

@@ -11,6 +11,10 @@ public enum ReplicationLimits {
     /// How far a follower may be behind, or gone, before it leaves the in-sync set: the design's
     /// one second, a third of Kafka's default for a link that is measured in microseconds.
     public static let lagMillisecondsMaximum: Int64 = 1_000
+    /// How often a follower says that it is there: three times within that second.
+    public static let presenceMilliseconds: Int64 = 300
+    /// When a broker that says so is silent: the next word is late by half, and nothing else came.
+    public static let silenceMilliseconds = presenceMilliseconds * 3 / 2
     /// How long one whose link broke may be away: it attaches again within 20 ms of a new link, and
     /// all partitions that it follows wait for it. Half of the above: a silence with a reason.
     public static let detachedMillisecondsMaximum: Int64 = 500

@@ -56,6 +56,7 @@ extension PartitionMachine {
             let place = followers.firstIndex(where: { $0.node == id.node })
         else { return }
         followers[place].attached = id
+        followers[place].isSilent = false
         followers[place].lostAt = nil
         followers[place].end = min(end, self.end)
         followers[place].hasMoved = true
@@ -71,6 +72,7 @@ extension PartitionMachine {
             let place = followers.firstIndex(where: { $0.node == id.node }),
             followers[place].attached == id, let held = followers[place].end, end > held
         else { return }
+        followers[place].isSilent = false
         followers[place].end = min(end, self.end)
         followers[place].hasMoved = true
         if end >= self.end { followers[place].caughtUp = lastTick }
@@ -84,6 +86,13 @@ extension PartitionMachine {
         if followers[place].attached != nil { followers[place].lostAt = lastTick }
         followers[place].attached = nil
         followers[place].end = nil
+    }
+
+    mutating func silent(_ node: NodeID, since: Instant) {
+        guard let place = followers.firstIndex(where: { $0.node == node }) else { return }
+        followers[place].caughtUp = min(followers[place].caughtUp, since)
+        followers[place].isSilent = true
+        followers[place].isSilentStill = true
     }
 
     mutating func tick(_ now: Instant, into effects: inout [Effect]) {
@@ -120,7 +129,9 @@ extension PartitionMachine {
             followers[place].caughtUp = lastTick
             followers[place].joinedAt = lastTick
         }
-        guard let held = followers[place].end else { return }
+        if !followers[place].isSilentStill { followers[place].isSilent = false }
+        followers[place].isSilentStill = false
+        guard let held = followers[place].end, !followers[place].isSilent else { return }
         if held >= end {
             followers[place].caughtUp = lastTick
         } else if let reached = samples.last(where: { $0.end <= held }) {
@@ -158,7 +169,8 @@ extension PartitionMachine {
             let behind = lastTick.milliseconds(since: follower.caughtUp)
             return behind >= ReplicationLimits.lagMillisecondsMaximum ? nil : member
         }
-        guard let attached = follower.attached, let held = follower.end else { return nil }
+        guard let attached = follower.attached, let held = follower.end, !follower.isSilent
+        else { return nil }
         guard lastTick >= follower.rejoinNotBefore, follower.hasMoved else { return nil }
         // Behind the start of the epoch it may lack what an earlier leader committed: this
         // leader's own high watermark may not have got so far yet.

@@ -35,6 +35,9 @@ public struct PartitionMachine: Sendable {
         case followerAcked(ReplicaID, LeaderEpoch, end: Offset)
         /// The link to that broker is gone.
         case followerLost(NodeID)
+        /// That broker was heard of last at that moment, and should have been since: what it holds
+        /// says nothing of now.
+        case followerSilent(NodeID, since: Instant)
         /// The proposal of that serial was not chosen, and never will be.
         case proposalFailed(UInt64)
         /// Nobody knows what became of it: both sets count until the register says more.
@@ -176,6 +179,7 @@ public struct PartitionMachine: Sendable {
         case .followerAttached(let id, let epoch, let end):
             attached(id, epoch, end: end, into: &effects)
         case .followerLost(let node): lost(node)
+        case .followerSilent(let node, let since): silent(node, since: since)
         case .proposalFailed(let serial): proposalEnded(serial, isUnknown: false, into: &effects)
         case .proposalUnknown(let serial): proposalEnded(serial, isUnknown: true, into: &effects)
         case .tick(let now): tick(now, into: &effects)

@@ -69,6 +69,7 @@ extension ReplicationMessage {
                 wire.write(element.lastEpoch.rawValue)
                 wire.write(element.end.rawValue)
             }
+        case .present: break
         case .giveWay(let wishes):
             wire.write(wishes) { wire, element in
                 wire.write(element.partition)
@@ -94,7 +95,8 @@ extension ReplicationMessage {
         case .releaseLease: 12
         case .inquire: 13
         case .holdings: 14
-        case .giveWay: 15
+        case .present: 15
+        case .giveWay: 16
         }
     }
 
@@ -163,7 +165,8 @@ extension ReplicationMessage {
                 try wire.integer(), try wire.replica(), BootEpoch(try wire.integer()))
         case 11: return .leaseAnswer(try wire.integer(), try wire.leaseAnswer())
         case 12: return .releaseLease(BootEpoch(try wire.integer()))
-        case 15:
+        case 15: return .present
+        case 16:
             return .giveWay(
                 try wire.list { wire throws(ReplicationCodecError) in
                     LeaderWish(partition: try wire.partition(), node: try wire.node())

@@ -48,7 +48,9 @@ public enum ReplicationMessage: Hashable, Sendable {
     case inquire([TopicPartition])
     /// 14: replica, list of (partition, last epoch i32, end i64). Those of them that it holds.
     case holdings(ReplicaID, [Holding])
-    /// 15: list of (partition, node i32). To the leader of these: an operator wants them led by that
+    /// 15: nothing. Follower to leader: it is there, also where there is nothing to acknowledge.
+    case present
+    /// 16: list of (partition, node i32). To the leader of these: an operator wants them led by that
     /// replica.
     case giveWay([LeaderWish])
 }

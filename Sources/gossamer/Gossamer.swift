@@ -22,9 +22,10 @@ struct Gossamer: AsyncParsableCommand {
             """,
         version: Version.line,
         subcommands: [
-            ServeCommand.self, ClusterCommand.self, GossipCommand.self, KeysCommand.self,
+            ServeCommand.self, ClusterCommand.self, GossipCommand.self, PaxosCommand.self,
+            KeysCommand.self,
             TopicCommand.self, GroupCommand.self, ProduceCommand.self, ConsumeCommand.self,
-            ConfigCommand.self,
+            ConfigCommand.self, DoctorCommand.self,
             LogCommand.self, VersionCommand.self,
         ])
 

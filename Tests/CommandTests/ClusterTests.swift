@@ -126,6 +126,47 @@ struct ClusterTests {
         #expect(refusal(3, picture, true) == nil)
     }
 
+    @Test("A drained broker's place is taken by who holds least, of a rack of its own")
+    func draining() throws {
+        var picture = try Self.picture()
+        #expect(DrainPlan(of: 3, in: picture).stuck.count == 1, "all others have a copy")
+        #expect(
+            ClusterDrain.refusal(DrainPlan(of: 3, in: picture))?.contains("Start another") == true)
+        for node: Int32 in 4...6 { picture.members += [Given.member(node)].compactMap { $0 } }
+        picture.members[5].roles = ["voter"]
+        picture.partitions = [
+            try Self.partition("a", leader: 3, [3, 1, 2], live: [1, 2, 3]),
+            try Self.partition("b", leader: 1, [1, 3, 4], live: [1, 3, 4]),
+            try Self.partition("c", leader: 1, [1, 2], live: [1, 2]),
+        ]
+        let plan = DrainPlan(of: 3, in: picture)
+        #expect(plan.stuck.isEmpty)
+        #expect(plan.moves.map(\.replicas) == [[5, 1, 2], [1, 5, 4]], "4 holds more, 6 nothing")
+        #expect(plan.left(in: picture.partitions) == 2)
+        for (place, rack) in ["x", "x", "y", "x", "x"].enumerated() {
+            picture.members[place].rack = rack
+        }
+        picture.members[3].rack = "y"
+        #expect(DrainPlan(of: 3, in: picture).moves[0].replicas == [4, 1, 2], "rack y")
+    }
+
+    @Test("Only leaderships whose preferred leader is in sync move back")
+    func balancing() throws {
+        var picture = try Self.picture()
+        picture.partitions = [
+            try Self.partition("a", leader: 2, [1, 2, 3], live: [1, 2, 3]),
+            try Self.partition("b", leader: 2, [1, 2, 3], live: [2, 3]),
+            try Self.partition("c", leader: 1, [1, 2, 3], live: [1, 2, 3]),
+        ]
+        #expect(ClusterBalance.misled(picture).map(\.topic) == ["a"])
+        let answer = ClusterBalance.Answer(
+            wanted: 1, moved: 0, notInSync: 1,
+            failures: [.init(topic: "a", partition: 0, reason: "no")])
+        let text = ClusterBalance.text(answer, [], isDry: false)
+        #expect(text.contains("0 of 1 leadership moved") && text.contains("a/0: no"))
+        #expect(text.contains("1 partition stay"))
+    }
+
     @Test("Who votes, who is coming and who is going")
     func voters() throws {
         var picture = try Self.picture(voters: [1, 2])

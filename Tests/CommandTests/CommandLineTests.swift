@@ -29,6 +29,16 @@ struct CommandLineTests {
         #expect(help?.text.contains("EXAMPLES:") == true)
     }
 
+    @Test(
+        "The completion of a shell knows every verb",
+        arguments: [CompletionShell.bash, .zsh, .fish])
+    func completion(shell: CompletionShell) {
+        let script = Gossamer.completionScript(for: shell)
+        for verb in ["safe-to-stop", "add-voter", "remove-voter", "forget", "explain", "doctor"] {
+            #expect(script.contains(verb), "\(verb)")
+        }
+    }
+
     @Test("Every command explains itself with examples")
     func everyCommandHasExamples() {
         var open: [any ParsableCommand.Type] = [Gossamer.self]

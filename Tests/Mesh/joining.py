@@ -113,6 +113,35 @@ def expected_brokers_form(stage):
 
 
 @case
+def a_wiped_only_voter_hears_why(stage):
+    """The founder of two loses its disk: the other can't admit it, and tells it so."""
+    with Mesh(1, stage.binary) as mesh, Mesh(1, stage.binary) as other:
+        other.found()
+        mesh.brokers.clear()
+        mesh.directory.mkdir(exist_ok=True)
+        shutil.copy(other.secret, mesh.secret)
+        two = formers(mesh, (1, 2), [], 2)
+        for broker in two:
+            broker.seeds = [former.mesh_address for former in two]
+        for broker in two:
+            broker.spawn()
+        for broker in two:
+            broker.await_ready()
+        mesh.brokers.extend(two)
+        mesh.await_agreement()
+        voter, = [broker for broker in two if broker.info()["voters"] == [broker.node_id]]
+        voter.kill()
+        shutil.rmtree(voter.data)
+        begin = time.monotonic()
+        voter.spawn()
+        wait_until(lambda: "disk is gone" in voter.log(), 20, "the reason", 0.05)
+        took = time.monotonic() - begin
+        check("copy of its data directory" in voter.log(), voter.tail(5))
+        voter.kill()
+    return f"told after {took:.1f} s"
+
+
+@case
 def ipv6_loopback(stage):
     """Three brokers at [::1]: members, topics and clients over IPv6."""
     with Mesh(3, stage.binary, ipv6=True) as mesh:

@@ -1,6 +1,7 @@
 """What an operator does with a mesh, and what the command line says of it."""
 
 import json
+import signal
 
 import cases
 from broker import wait_until
@@ -124,3 +125,101 @@ def a_dead_broker_is_forgotten(stage):
         writer.finish()
         check(not writer.failures, f"{writer.failures[:3]}")
         return f"roster {answer['generation']}, {answer['partitions']} partitions had a copy on it"
+
+
+@case
+def decisions_are_explained(stage):
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[1], "orders", replicas=3, min_insync_replicas=2)
+        mesh.await_topic("orders")
+        cases.publish(mesh[1], "orders", [f"{n}" for n in range(60)], partitions=6)
+        roster = ask(mesh[2], "paxos", "roster")
+        check([row["report"]["acceptor"] for row in roster["rows"]] == ["serving"] * 3, f"{roster}")
+        shown = ask(mesh[2], "paxos", "show", "topic/orders")
+        check(shown["chosen"] == shown["newest"] and shown["chosen"]["counter"] > 0, f"{shown}")
+        check({"name": "partitions", "value": "6"} in shown["fields"], f"{shown['fields']}")
+        say(mesh[2], "paxos", "show", "topic/none", code=1)
+        say(mesh[2], "paxos", "explain", "orders", code=2)
+        why = ask(mesh[2], "paxos", "explain", "orders/0")
+        check([copy["reason"] for copy in why["copies"]]
+              == ["leads", "would lead next", "would be number 2 in line"], f"{why}")
+        check(why["isServing"] and why["leaseMilliseconds"] > 0, f"{why}")
+        described = json.loads(mesh[3].cli(
+            "topic", "describe", "orders", "-b", mesh[3].bootstrap, "--data-dir", mesh[3].data,
+            "-o", "json").stdout)["topics"][0]["partitions"]
+        lags = [[(b["nodeId"], b["lag"]) for b in row["backups"]] for row in described]
+        check(lags[0] == [(2, 0), (3, 0)] and len(lags) == 6, f"{lags}")
+        # A paused backup lags, and its leader says by how much.
+        mesh[3].send_signal(signal.SIGSTOP)
+        try:
+            cases.publish(mesh[1], "orders", [f"{n}" for n in range(60, 120)], partitions=6)
+
+            def lag():
+                rows = json.loads(mesh[1].cli(
+                    "topic", "describe", "orders", "-b", mesh[1].bootstrap, "--data-dir",
+                    mesh[1].data, "-o", "json").stdout)["topics"][0]["partitions"]
+                return next(b for b in rows[0]["backups"] if b["nodeId"] == 3)
+
+            behind = wait_until(
+                lambda: (row := lag())["lag"] == 10 and not row["isInSync"] and row, 20,
+                "10 records that 3 lacks", 0.1)
+        finally:
+            mesh[3].send_signal(signal.SIGCONT)
+        mesh[1].kill()
+        mesh.await_states(1, ("dead",))
+
+        def is_led():
+            done = mesh[2].cli("paxos", "explain", "orders/0", "-o", "json", "--data-dir",
+                               mesh[2].data, check=False)
+            return done.returncode == 0 and json.loads(done.stdout)["leader"] in (2, 3)
+
+        wait_until(is_led, 20, "another leader", 0.1)
+        why = ask(mesh[2], "paxos", "explain", "orders/0")
+        check(why["leaderEpoch"] >= 1 and any(
+            "1 is preferred and not in sync" in word for word in why["reasons"]), f"{why}")
+        check(next(c for c in why["copies"] if c["nodeId"] == 1)["reason"] == "not there", f"{why}")
+        stats = ask(mesh[2], "paxos", "stats")["brokers"]
+        check(sum(row["counters"]["chosen"] for row in stats) > 0, f"{stats}")
+        ask(mesh[2], "paxos", "duels")
+        return f"lag of a paused backup: {behind['lag']} records, {behind['behindMilliseconds']} ms"
+
+
+@case
+def the_doctor_finds_what_is_wrong(stage):
+    def names(broker, code=10):
+        return [row["name"] for row in ask(broker, "doctor", code=code)["findings"]]
+
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[1], "orders", replicas=3, min_insync_replicas=2)
+        mesh.await_topic("orders")
+        text = say(mesh[2], "doctor")
+        check(text == "nothing found: 3 brokers, 3 voters, 6 partitions looked at\n", text)
+        create_replicated(mesh[1], "single", partitions=1, replicas=1)
+        create_replicated(mesh[1], "careless", partitions=1, replicas=2, min_insync_replicas=1)
+        mesh.await_topic("careless")
+        check(names(mesh[2]) == ["ONE_COPY", "MIN_ISR_1"], f"{names(mesh[2])}")
+        mesh.secret.chmod(0o640)
+        check("SECRET_MODE" in names(mesh[2]), f"{names(mesh[2])}")
+        mesh.secret.chmod(0o600)
+        mesh[3].kill()
+        mesh.await_states(3, ("dead",))
+        wait_until(lambda: "UNDER_REPLICATED" in names(mesh[1]), 20, "short copies are found", 0.1)
+        found = names(mesh[1])
+        check("NO_QUORUM_MARGIN" in found and "DEAD" in found, f"{found}")
+        mesh[2].send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: "NO_QUORUM" in names(mesh[1]), 20, "too few voters are found", 0.1)
+            worst = names(mesh[1])
+        finally:
+            mesh[2].send_signal(signal.SIGCONT)
+        check("OFFLINE" in worst or "BELOW_MIN_ISR" in worst, f"{worst}")
+        mesh[3].start()
+        await_voters(mesh, [1, 2, 3])
+        wait_until(
+            lambda: not {"UNDER_REPLICATED", "DEAD", "NO_QUORUM", "OFFLINE"} & set(names(mesh[1])),
+            30, "all is well again but what was made so", 0.2)
+        return f"well: nothing; worst: {', '.join(worst)}"

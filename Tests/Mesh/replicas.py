@@ -216,6 +216,34 @@ def a_paused_leader_is_replaced(stage):
     return f"{writer.count()} acknowledged, {count} found; longest pause {longest:.2f} s"
 
 
+def in_sync(broker, topic):
+    topics = AdminClient({"bootstrap.servers": broker.bootstrap, **QUIET}) \
+        .list_topics(topic, 5).topics[topic].partitions
+    return [sorted(row.isrs) for row in topics.values()]
+
+
+@case
+def a_silent_follower_leaves_the_set(stage):
+    """SIGSTOP of a broker while nothing is written: the first record after that waits for nobody."""
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        wait_until(lambda: len(mesh[1].info()["voters"]) == 3, 10, "three voters", 0.05)
+        create_replicated(mesh[1], "idle")
+        mesh.await_topic("idle")
+        await_in_sync(mesh, "idle")
+        # Longer than any follower may be silent: nobody falls out who is there.
+        time.sleep(3)
+        check(in_sync(mesh[1], "idle") == [[1, 2, 3]] * PARTITIONS, in_sync(mesh[1], "idle"))
+        mesh[3].send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        wait_until(lambda: in_sync(mesh[1], "idle") == [[1, 2]] * PARTITIONS, 10,
+                   "two in sync", 0.02)
+        took = time.monotonic() - begin
+        mesh[3].send_signal(signal.SIGCONT)
+        await_in_sync(mesh, "idle")
+    return f"out after {took:.2f} s"
+
+
 @case
 def groups_outlive_their_coordinator(stage):
     """The broker that coordinates a group is killed: its offsets are at the next one."""

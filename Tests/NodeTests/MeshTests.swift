@@ -183,6 +183,30 @@ import Testing
     }
 
     /// Else a blank broker with a copied `--node-id` could take the place of one that restarts.
+    /// Nobody can admit a broker without the voters: it is told so at once.
+    @Test func whoAsksWithoutAMajorityOfTheVotersHearsWhy() throws {
+        var bench = try mesh(of: 2)
+        bench.kill(1)
+        bench.run(milliseconds: 5_000)
+        for (token, node, words) in [
+            (70, 1, "voter 1, whose disk is gone,"), (71, 9, "(away: 1)"),
+        ] as [(UInt64, Int32, String)] {
+            bench.tell(
+                2,
+                .join(
+                    token: token,
+                    JoinClaim(
+                        key: MeshBench.key(node, 1), store: StoreID(high: 1, low: 1),
+                        boot: BootEpoch(1), node: NodeID(node))))
+            guard case .refused(let reason, canRetry: true)? = try broker(2, of: bench).joins[token]
+            else {
+                Issue.record("not refused")
+                return
+            }
+            #expect(reason.contains(words), "\(reason)")
+        }
+    }
+
     @Test func whoLeftOrVotesIsNeverReplaced() throws {
         var bench = try mesh(of: 3)
         bench.tell(3, .leave)

@@ -287,4 +287,61 @@ import Testing
         #expect(pair.follower.end(id) == Offset(5))
         #expect(pair.follower.log(id)?.refusal == nil)
     }
+
+    // MARK: Presence
+
+    /// Ticks of both shards, as long as the follower lives.
+    private func pass(_ milliseconds: Int64, _ pair: inout ShardPair, followerLives: Bool = true) {
+        for _ in 0..<milliseconds / Shard.tickMilliseconds {
+            pair.advance(milliseconds: Shard.tickMilliseconds)
+            if followerLives { pair.follower.handle(.tick) }
+            pair.deliver()
+            pair.leader.handle(.tick)
+        }
+    }
+
+    private func wishes(_ pair: ShardPair) -> [[NodeID]] {
+        pair.leader.effects.compactMap {
+            if case .proposeInSync(let wish) = $0 { wish.inSync.map(\.node) } else { nil }
+        }
+    }
+
+    /// It holds everything, and is paused: the next record would wait for it.
+    @Test func aFollowerThatIsSilentLeavesTheSet() {
+        var pair = ShardPair()
+        pair.produce(1, "a")
+        pair.settle()
+        pass(5_000, &pair)
+        #expect(wishes(pair).isEmpty)
+        pass(700, &pair, followerLives: false)
+        #expect(wishes(pair).isEmpty)
+        pass(700, &pair, followerLives: false)
+        #expect(wishes(pair) == [[ShardPair.leaderID]])
+        let shrunk = PartitionState.initial(placement: [copy(1), copy(2)])
+            .alterInSync(
+                to: [copy(1)], by: ShardPair.leaderID, leaderEpoch: LeaderEpoch(0),
+                expecting: .initial, minInSync: 1)
+        guard case .success(let state) = shrunk else {
+            Issue.record("\(shrunk)")
+            return
+        }
+        pair.leader.effects = []
+        pair.leader.handle(.assume(id, .leads(state, as: copy(1), minInSync: 1)))
+        pass(2_000, &pair, followerLives: false)
+        #expect(wishes(pair).isEmpty, "it is silent still")
+        pass(1_000, &pair)
+        #expect(wishes(pair).first == [ShardPair.leaderID, ShardPair.followerID])
+    }
+
+    /// What the followers said meanwhile waits to be read.
+    @Test func aLeaderThatWasPausedBlamesNobody() {
+        var pair = ShardPair()
+        pair.produce(1, "a")
+        pair.settle()
+        pass(2_000, &pair)
+        pair.advance(milliseconds: 5_000)
+        pair.leader.handle(.tick)
+        pass(1_000, &pair)
+        #expect(wishes(pair).isEmpty)
+    }
 }

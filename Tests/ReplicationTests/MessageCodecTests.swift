@@ -42,7 +42,11 @@ private typealias F = Fixture
             .recognised(5, F.id(2, 8), declined: [partition]),
             .renewLease(6, F.id(2, 8), BootEpoch(3)),
             .leaseAnswer(6, .granted(mark)), .leaseAnswer(6, .outdated), .leaseAnswer(6, .full),
-            .releaseLease(BootEpoch(3)),
+            .releaseLease(BootEpoch(3)), .inquire([partition]), .present,
+            .giveWay([LeaderWish(partition: partition, node: NodeID(2))]),
+            .holdings(
+                F.id(2, 8),
+                [Holding(partition: partition, lastEpoch: LeaderEpoch(6), end: Offset(10))]),
         ] + AttachRefusal.allCases.map { .refused(partition, session, $0) }
     }
 

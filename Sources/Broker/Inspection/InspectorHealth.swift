@@ -21,11 +21,9 @@ extension Inspector {
             longestWriteMilliseconds: times.map(\.longestMilliseconds).max() ?? 0,
             clockJumps: clock.jumps, lastClockJumpMilliseconds: clock.lastJumpMilliseconds,
             splitVersions: mesh.gossip.counters.splitVersions,
-            flush: configuration.defaults.flush.rawValue,
             links: configuration.mesh.links.rawValue,
             isReachable: configuration.mesh.listen.map { !$0.isLoopback } ?? false,
-            secrets: shell.secretNames.count, secretMode: shell.secretFile.flatMap(Self.mode),
-            servesOthers: configuration.listeners.contains { !$0.bind.isLoopback })
+            secretMode: shell.secretFile.flatMap(Self.mode))
     }
 
     /// Bytes that the file system of a directory has left for this process, and its size.

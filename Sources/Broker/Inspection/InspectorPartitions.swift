@@ -94,6 +94,7 @@ extension Inspector {
         var report = report(entry, index)
         let state = entry.partitions[Int(index)]
         report.register = PartitionRegister.key(entry.partition(index))
+        report.topicId = Self.text(entry.id.high) + Self.text(entry.id.low)
         let named = state.inSync.map { ($0, true) } + state.lastEligible.map { ($0, false) }
         report.copies = named.map { copy, isInSync in
             CopyReport(

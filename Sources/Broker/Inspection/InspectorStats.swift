@@ -78,7 +78,8 @@ extension Inspector {
     ) -> [String: UInt64] {
         [
             "chosen": proposer.chosen, "notChosen": proposer.notChosen,
-            "unknown": proposer.unknown, "rounds": proposer.rounds, "duels": proposer.duels,
+            "unknown": proposer.unknown, "held": proposer.held, "holds": proposer.holds,
+            "rounds": proposer.rounds, "duels": proposer.duels,
             "timeouts": proposer.timeouts, "readsAtOnce": proposer.readsAtOnce,
             "readsByRound": proposer.readsByRound, "acceptorRequests": acceptor?.requests ?? 0,
             "acceptorConflicts": acceptor?.conflicts ?? 0,

@@ -89,8 +89,17 @@ extension Inspector {
 
     func duels(_ mesh: Mesh) -> [DuelReport] {
         mesh.proposer.duelCounts.map {
-            DuelReport(key: $0.key, count: $0.count, lastRival: $0.lastRival.rawValue)
+            DuelReport(
+                key: $0.key, subject: subject(of: $0.key), count: $0.count,
+                lastRival: $0.lastRival.rawValue)
         }.sorted { ($1.count, $0.key) < ($0.count, $1.key) }
+    }
+
+    private func subject(of key: String) -> String? {
+        guard let partition = PartitionRegister.partition(of: key),
+            let name = reactor.view.name(of: partition.topic)
+        else { return nil }
+        return "\(name)/\(partition.index.rawValue)"
     }
 
     // MARK: Acts

@@ -21,8 +21,10 @@ public struct PartitionReport: Codable, Sendable, Equatable {
     public var copies: [CopyReport]?
     /// What the leader knows; from the leader only.
     public var led: LedReport?
-    /// The register that decides about it; only where one topic was asked for.
+    /// The register that decides about it, and its topic's id in hexadecimal digits; only where
+    /// one topic was asked for.
     public var register: String?
+    public var topicId: String?
 }
 
 /// One copy of a partition, as its register names it.

@@ -67,6 +67,8 @@ public struct FieldReport: Codable, Sendable, Equatable {
 /// How often a broker was overtaken at one register.
 public struct DuelReport: Codable, Sendable, Equatable {
     public var key: String
+    /// The partition that the register is about, as topic and number.
+    public var subject: String?
     public var count: UInt64
     public var lastRival: Int32
 }
@@ -86,13 +88,9 @@ public struct HealthReport: Codable, Sendable, Equatable {
     public var clockJumps: UInt64
     public var lastClockJumpMilliseconds: Int64?
     public var splitVersions: UInt64
-    public var flush: String
     public var links: String
     /// Whether the mesh listens where other machines reach it.
     public var isReachable: Bool
-    public var secrets: Int
     /// The mode of the secret file, in octal digits; nil where there is none to be read.
     public var secretMode: String?
-    /// Whether clients reach it from other machines: they are not authenticated.
-    public var servesOthers: Bool
 }

@@ -29,6 +29,8 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
     private var redial: Scheduled<Void>?
     /// The link by which this broker asked to be let in, and waits.
     private var asked: LinkID?
+    /// Why it was not admitted when it last asked.
+    private var refusal: String?
     private var pause: Int64 = 250
     private var isDone = false
     private var complaints = SeedComplaints()
@@ -164,8 +166,10 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
         if claim.role == .joiner, settings.expect != nil {
             return claim.admission.isValid ? .candidate : .refuse(.wrongSecret)
         }
-        guard let node = claim.nodeID, claim.role == .broker else { return .refuse(.unwelcome) }
-        return claim.admission.isValid ? .member(node) : .refuse(.wrongSecret)
+        guard claim.nodeID != nil, claim.role == .broker else { return .refuse(.unwelcome) }
+        // Not as a member, who has one link only: a mesh that looks for the broker that was at this
+        // address before would end the link by which this one waits for its answer.
+        return claim.admission.isValid ? .candidate : .refuse(.wrongSecret)
     }
 
     func linkOpened(_ peer: PeerInfo) {
@@ -238,7 +242,9 @@ final class JoinClient: MeshTransportDelegate, TrustStore {
                             clusterID: cluster, nodeID: node, hasJoined: true),
                         values: values)))
         case .refused(let reason, let canRetry):
-            events.joinRefused(reason, canRetry: canRetry)
+            // Said once, and again when it is another reason: it may be asked for a day.
+            if reason != refusal { events.joinRefused(reason, canRetry: canRetry) }
+            refusal = reason
             if canRetry {
                 transport?.closeLink(peer.link)
             } else {

@@ -78,6 +78,10 @@ final class ReplicationLinks {
         case .holdings(let replica, let holdings):
             guard replica.node == node else { return }
             reactor.post(.control(.holdings(replica, holdings)), to: 0)
+        case .present:
+            for target in reactor.shared.mailboxes.indices {
+                reactor.post(.shard(.replication(from: node, message)), to: target)
+            }
         case .giveWay(let wishes): reactor.post(.control(.giveWay(wishes)), to: 0)
         case .recognise, .recognised: return
         }

@@ -172,12 +172,34 @@ extension Mesh {
         guard early == nil else {
             return refuse(token, "the broker that was asked is still starting", canRetry: true)
         }
+        // At once, and not after all rounds were tried: whoever waits should know why.
+        if let reason = absence(for: claim) { return refuse(token, reason, canRetry: true) }
         guard admissions.count < Self.admissionsMaximum else {
             return refuse(
                 token, "the mesh has admitted \(admissions.count) brokers, the most it takes",
                 canRetry: false)
         }
         admit(token, claim, as: claim.node ?? lowestFree(), attempt: 1)
+    }
+
+    /// Whom it takes to admit a broker and who is away; nil where the voters can decide.
+    private func absence(for claim: JoinClaim) -> String? {
+        guard let roster = proposer.roster else { return nil }
+        let absent = roster.everyone.filter { voter in
+            let status = peers[voter.node]?.status
+            return voter.node != identity.node && (status == .dead || status == .left)
+        }
+        let present = roster.everyone.map(\.id).filter { id in !absent.contains { $0.id == id } }
+        guard !roster.isQuorum(present) else { return nil }
+        if let lost = absent.first(where: { $0.node == claim.node && $0.id.store != claim.store }) {
+            return "voter \(lost.node.rawValue), whose disk is gone, is needed to decide that, and "
+                + "what it had promised is gone with the disk: start it from a copy of its data "
+                + "directory, or begin a new mesh"
+        }
+        let names = absent.map { "\($0.node.rawValue)" }.joined(separator: ", ")
+        return "no majority of the voters is there to admit a broker (away: \(names)). Start them "
+            + "again with their data directories; a voter whose disk is gone has to be restored "
+            + "from a copy"
     }
 
     private func lowestFree() -> NodeID {
@@ -222,7 +244,7 @@ extension Mesh {
                     + "\(status)): choose another --node-id, leave it out, or stop that broker "
                     + "for good", canRetry: false)
         case .notChosen(let reason), .unknown(let reason):
-            refuse(token, reason, canRetry: true)
+            refuse(token, absence(for: claim) ?? reason, canRetry: true)
         // No lease is on an admission: a voter of another version may think otherwise.
         case .held: refuse(token, "the voters hold it back: ask again", canRetry: true)
         }

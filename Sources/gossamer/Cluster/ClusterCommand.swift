@@ -15,10 +15,12 @@ struct ClusterCommand: AsyncParsableCommand {
               gossamer cluster status
               gossamer cluster safe-to-stop 3 && systemctl stop gossamer     # on that machine
               gossamer cluster add-voter 4
-              gossamer cluster forget 3
+              gossamer cluster balance
+              gossamer cluster drain 3 && gossamer cluster forget 3   # once it was stopped
             """,
         subcommands: [
             ClusterInit.self, ClusterStatus.self, ClusterSafeToStop.self, ClusterVoters.self,
-            ClusterAddVoter.self, ClusterRemoveVoter.self, ClusterForget.self,
+            ClusterAddVoter.self, ClusterRemoveVoter.self, ClusterBalance.self, ClusterDrain.self,
+            ClusterForget.self,
         ])
 }

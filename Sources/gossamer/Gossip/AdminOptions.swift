@@ -76,6 +76,27 @@ struct AdminOptions: ParsableArguments {
         return first
     }
 
+    /// Whether a broker was named on the command line.
+    var isNamed: Bool { via != nil || dataDir != nil }
+
+    /// Whether a broker on this machine can be asked without anybody's naming it.
+    var isAtHand: Bool { unsafe access(directory() + "/admin.sock", R_OK) == 0 }
+
+    /// One topic's partitions as all brokers know them, each leader with its backups.
+    func askTopic(_ name: String) async throws -> [PartitionReport] {
+        var reports: [PartitionReport] = []
+        var question = InspectionQuestion(.topic, everywhere: true, key: name)
+        while true {
+            let answers = try await ask(question).answers
+            for answer in answers { reports += answer.partitions ?? [] }
+            // A broker that has heard of fewer partitions has no next one.
+            guard let next = answers.compactMap(\.nextPartition).min(),
+                UInt64(next) > question.after ?? 0
+            else { return reports }
+            question.after = UInt64(next)
+        }
+    }
+
     /// How often a live view asks: a link costs a handshake each time, the local socket nothing.
     var pollMilliseconds: Int { via == nil ? 250 : 1_000 }
 

@@ -36,6 +36,27 @@ enum TopicQueries {
         return response.topics.sorted { ($0.name ?? "") < ($1.name ?? "") }
     }
 
+    /// KIP-966's eligible replicas, where the broker tells them.
+    static func lastEligible(
+        _ names: [String], _ client: KafkaClient
+    ) async throws -> [TopicPartitionName: [Int32]] {
+        var found: [TopicPartitionName: [Int32]] = [:]
+        var request = DescribeTopicPartitionsRequest(
+            topics: names.map { DescribeTopicPartitionsRequest.Topic(name: $0) })
+        while true {
+            guard let response = try? await client.send(request) else { return found }
+            for topic in response.topics {
+                for row in topic.partitions {
+                    let key = TopicPartitionName(topic: topic.name ?? "", partition: row.index)
+                    found[key] = row.eligibleLeaderReplicas
+                }
+            }
+            guard let next = response.nextCursor else { return found }
+            request.cursor = DescribeTopicPartitionsRequest.Cursor(
+                topicName: next.topicName, partitionIndex: next.partitionIndex)
+        }
+    }
+
     /// "There is no topic x", with the nearest name that exists.
     static func missing(_ name: String, _ client: KafkaClient) async throws -> String {
         let all = try await client.metadata(topics: nil).topics.compactMap(\.name)

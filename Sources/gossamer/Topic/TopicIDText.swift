@@ -3,6 +3,14 @@ import Model
 
 /// Topic ids as Kafka's tools print them: 16 bytes in URL-safe base64 without padding.
 enum TopicIDText {
+    /// From hexadecimal digits; nil where they are none, or stand for no topic.
+    static func text(hexadecimal digits: String) -> String? {
+        guard digits.utf8.count == 32, let high = UInt64(digits.prefix(16), radix: 16),
+            let low = UInt64(digits.dropFirst(16), radix: 16)
+        else { return nil }
+        return text(TopicID(high: high, low: low))
+    }
+
     /// Nil for the id that stands for none.
     static func text(_ id: TopicID) -> String? {
         guard id != .zero else { return nil }

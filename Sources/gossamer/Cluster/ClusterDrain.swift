@@ -1,0 +1,151 @@
+import ArgumentParser
+import Broker
+import Client
+import KafkaProtocol
+
+/// `gossamer cluster drain`: a broker that shall hold nothing.
+struct ClusterDrain: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "drain",
+        abstract: "Move all leaderships and copies off a broker, then say that it can go.",
+        discussion: """
+            Another broker copies each partition first, then takes the place of this one: no
+            partition has fewer copies at any moment. Refused where a partition has a copy on every
+            other broker already. New topics are placed on it as long as it is a broker: with
+            `roles: [voter]` they are not. It votes on: gossamer cluster remove-voter. Waits for
+            the end; interrupt it, and the moves go on: run it again to wait for them.
+
+            EXAMPLES:
+              $ gossamer cluster drain 3
+              33 partitions to move
+              3 holds nothing after 4.2 s
+              gossamer cluster drain 3 --dry-run
+            """)
+
+    @Argument(help: "The broker.")
+    var node: Int32
+
+    @Flag(help: "Say what would be moved, and move nothing.")
+    var dryRun = false
+
+    @Flag(help: "Begin the moves and do not wait for their end.")
+    var noWait = false
+
+    @OptionGroup var admin: AdminOptions
+    @OptionGroup var output: OutputOptions
+
+    /// Moves that are asked for at a time.
+    private static let batch = 200
+    private static let pauseMilliseconds = 250
+
+    /// What `-o json` prints.
+    struct Answer: Encodable, Equatable {
+        /// One partition and who holds it afterwards.
+        struct Move: Encodable, Equatable {
+            let topic: String
+            let partition: Int32
+            let from: [Int32]
+            let to: [Int32]
+        }
+
+        let drained: Int32
+        let moves: [Move]
+        /// Partitions with a copy on it yet.
+        let left: Int
+        let milliseconds: Int64
+    }
+
+    func run() async throws {
+        let start = WallClock.milliseconds()
+        let picture = try await admin.askPicture()
+        guard picture.member(node) != nil else {
+            throw CommandFailure("no member \(node): see gossamer gossip members")
+        }
+        let plan = DrainPlan(of: node, in: picture)
+        if let refusal = Self.refusal(plan) { throw CommandFailure(refusal) }
+        if !dryRun {
+            if output.format == .table, !plan.moves.isEmpty {
+                Terminal.print("\(Counted.text(plan.moves.count, "partition")) to move")
+            }
+            try await picture.withClient { client in try await Self.begin(plan, client) }
+        }
+        var left = plan.moves.count
+        while left > 0, !dryRun, !noWait {
+            try await Task.sleep(for: .milliseconds(Self.pauseMilliseconds))
+            left = plan.left(in: try await admin.askPartitions())
+        }
+        let answer = Answer(
+            drained: node,
+            moves: plan.moves.map {
+                Answer.Move(
+                    topic: $0.partition.topic, partition: $0.partition.partition,
+                    from: $0.partition.replicas, to: $0.replicas)
+            }, left: left, milliseconds: WallClock.milliseconds() - start)
+        switch output.format {
+        case .json: try Terminal.printJSON(answer)
+        case .table: Terminal.print(Self.text(answer, isDry: dryRun, picture.votes(node)))
+        }
+    }
+
+    static func refusal(_ plan: DrainPlan) -> String? {
+        guard let first = plan.stuck.first else { return nil }
+        return "\(Counted.text(plan.stuck.count, "partition")) can't leave \(plan.node): no other "
+            + "broker is there that has no copy of it already (\(PartitionList.text(plan.stuck))). "
+            + "Start another broker; \(first.topic) has \(first.replicas.count) copies"
+    }
+
+    private static func begin(_ plan: DrainPlan, _ client: KafkaClient) async throws {
+        for start in stride(from: 0, to: plan.moves.count, by: batch) {
+            let part = plan.moves[start..<min(start + batch, plan.moves.count)]
+            var topics: [AlterPartitionReassignmentsRequest.Topic] = []
+            for move in part {
+                let row = AlterPartitionReassignmentsRequest.Partition(
+                    index: move.partition.partition, replicas: move.replicas)
+                if topics.last?.name == move.partition.topic {
+                    topics[topics.count - 1].partitions.append(row)
+                } else {
+                    topics.append(.init(name: move.partition.topic, partitions: [row]))
+                }
+            }
+            let response = try await client.send(
+                AlterPartitionReassignmentsRequest(topics: topics), to: .controller)
+            guard response.errorCode == .none else {
+                throw ClientError.refused(
+                    response.errorCode, subject: "moving partitions",
+                    message: response.errorMessage)
+            }
+            for topic in response.topics {
+                for row in topic.partitions where row.errorCode != .none {
+                    throw ClientError.refused(
+                        row.errorCode, subject: "moving \(topic.name)/\(row.index)",
+                        message: row.errorMessage)
+                }
+            }
+        }
+    }
+
+    static func text(_ answer: Answer, isDry: Bool, _ isVoter: Bool) -> String {
+        var lines: [String] = []
+        if isDry {
+            lines = answer.moves.map { move in
+                "\(move.topic)/\(move.partition): \(NodeList.text(move.from)) -> "
+                    + NodeList.text(move.to)
+            }
+            lines.append("\(Counted.text(answer.moves.count, "partition")) would move")
+        } else if answer.left > 0 {
+            lines.append(
+                "\(answer.drained) has copies of \(Counted.text(answer.left, "partition")) yet; "
+                    + "they are on the move")
+        } else {
+            lines.append(
+                answer.moves.isEmpty
+                    ? "\(answer.drained) holds nothing"
+                    : "\(answer.drained) holds nothing after "
+                        + Durations.milliseconds(answer.milliseconds))
+        }
+        if isVoter, !isDry {
+            lines.append("it votes yet: gossamer cluster remove-voter \(answer.drained)")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
