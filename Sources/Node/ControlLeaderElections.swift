@@ -4,6 +4,7 @@ import Replication
 
 /// An operator's request for elections that is under way.
 struct PendingElections {
+    /// One partition of it.
     struct Row {
         let partition: TopicPartition
         var outcome: ReplicaOutcome

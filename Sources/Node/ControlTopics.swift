@@ -17,7 +17,7 @@ struct PendingChange {
         case moves([TopicPartition])
         /// In-sync sets that it leaves.
         case leaving([TopicPartition])
-        /// What the leader of partitions does about their copies: the registers say what came of it.
+        /// What the leader of partitions does about their copies; the registers say the outcome.
         case tending
         case unclean(TopicPartition, StoreAnswer)
         /// An operator's moves: what is known of them, and the places of those to be decided.

@@ -21,8 +21,8 @@ struct HeldPart {
 /// leadership up, or is about to find out that it stands.
 ///
 /// Who asks for one of them waits a moment: an answer that can't say who leads would send the
-/// client off to ask, and to pause before it asks again. Bounded by time, and by the requests that clients
-/// may have under way.
+/// client off to ask, and to pause before it asks again. Bounded by time, and by the requests that
+/// clients may have under way.
 extension Shard {
     /// How long: a batch of decisions on slow disks takes less, and no client has given up by then.
     private static let holdMilliseconds: Int64 = 300
