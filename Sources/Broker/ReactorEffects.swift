@@ -22,6 +22,12 @@ extension Reactor {
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let load, let piece): read(load, piece)
         case .notice(let notice): events.report(notice)
+        case .broken(let partition, let reason):
+            let directory = PartitionOrder.directory(of: partition)
+            shared.progress.fenced(
+                "the disk did not keep what was written to \(directory) (\(reason)). Other brokers "
+                    + "have copies and go on; see to the disk, then start this one again: it "
+                    + "fetches what it lost")
         case .stopped(let clean): shared.progress.stopped(clean: clean)
         }
     }

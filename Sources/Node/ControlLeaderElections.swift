@@ -200,7 +200,7 @@ extension Control {
         uncleanElections[partition]?.isProposed = true
         let number = nextSerial()
         changes[number] = PendingChange(
-            kind: .unclean(partition, best), token: nil, names: [], outcomes: [])
+            kind: .unclean(partition), token: nil, names: [], outcomes: [])
         effects.append(
             .propose(
                 number,
@@ -216,23 +216,32 @@ extension Control {
     }
 
     mutating func uncleanDecided(
-        _ partition: TopicPartition, _ winner: StoreAnswer, _ decision: Decision?, now: Now,
-        into effects: inout [Effect]
+        _ partition: TopicPartition, _ decision: Decision?, now: Now
     ) {
         switch decision {
         case .chosen:
             uncleanElections[partition] = nil
-            let name = topics.name(of: partition.topic) ?? "?"
-            effects.append(
-                .notice(
-                    "unclean election of '\(name)' partition \(partition.index.rawValue) by an "
-                        + "operator: broker \(winner.id.node.rawValue) leads with a log up to "
-                        + "offset \(winner.end.rawValue) of epoch \(winner.lastEpoch.rawValue); "
-                        + "what others acknowledged beyond it is lost"))
         case .held(let milliseconds): electUncleanAgain(partition, after: milliseconds, now: now)
         case .refused, .notChosen, .unknown, nil:
             electUncleanAgain(partition, after: Self.inspectMilliseconds / 10, now: now)
         }
+    }
+
+    /// Said by whoever leads by it, each time that it begins to: however the election was settled.
+    func tellUnclean(
+        _ partition: TopicPartition, _ entry: TopicEntry, into effects: inout [Effect]
+    ) {
+        guard let state = entry.state(partition.index.rawValue), state.isUnclean,
+            serves(entry, partition.index.rawValue)
+        else { return }
+        if case .leads(let held, _, _) = roles[partition], held.leaderEpoch == state.leaderEpoch {
+            return
+        }
+        effects.append(
+            .notice(
+                "unclean election of '\(entry.name)' partition \(partition.index.rawValue) by an "
+                    + "operator: this broker leads under epoch \(state.leaderEpoch.rawValue); what "
+                    + "others acknowledged and it does not hold is lost"))
     }
 
     private mutating func electUncleanAgain(

@@ -12,6 +12,17 @@ public enum PartitionRole: Hashable, Sendable {
     /// Nobody leads that it knows of: it keeps what it has.
     case waits(PartitionState, as: ReplicaID)
 
+    /// Whether this broker's copy counts as one that holds all that is committed, so that it may be
+    /// elected.
+    var isCounted: Bool {
+        switch self {
+        case .alone: false
+        case .leads(let state, let copy, _), .follows(let state, let copy),
+            .waits(let state, let copy):
+            state.replicas.count > 1 && state.electable.contains(copy)
+        }
+    }
+
     /// This broker's copy, where registers name it.
     var copy: ReplicaID? {
         switch self {

@@ -159,7 +159,7 @@ extension Control {
     /// mesh was too small for what was asked.
     private func copiesWanted(_ partition: TopicPartition, _ state: PartitionState) -> Int {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }) else { return 0 }
-        return min(entry.copiesWanted, max(members.count, state.replicas.count))
+        return min(entry.copiesWanted, max(holders.count, state.replicas.count))
     }
 
     /// Whether a broker is not to be expected back: it was forgotten, or is dead for long.
@@ -197,7 +197,7 @@ extension Control {
             let count = (placed[node]?.count ?? 0) + loads[node, default: 0]
             return (shares ? 1 : 0, count, node)
         }
-        return members.filter { member in
+        return holders.filter { member in
             !held.contains(member.entry.id) && !member.isDoubted
                 && !forgotten.contains(member.entry.id)
         }.min { cost($0) < cost($1) }?.entry.id

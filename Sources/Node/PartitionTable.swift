@@ -63,6 +63,8 @@ struct ShardPartition {
     var isOpening = true
     /// A producer was refused while the log was not open.
     var refusedProducer = false
+    /// When a batch was last refused by whoever led; nil once that is long ago.
+    var lateStartsRefused: Instant?
     /// The last append failed on the disk, and that was reported.
     var writesFail = false
     /// Fetches that wait for this partition, by serial; answered ones are dropped when met.
@@ -106,52 +108,70 @@ struct ShardPartition {
     }
 }
 
-/// The partitions of a shard in fixed places, so that the hot path changes them without copying.
+/// The partitions of a shard in fixed places, so that the hot path reads and changes them without
+/// copying.
 ///
-/// A place is reused after its partition is gone. One hash per look-up.
+/// A place is reused after its partition is gone. One hash per look-up. Each partition sits in an
+/// object of its own, because reading an element of an array copies it, which for these costs
+/// dozens of reference counts. So a copy of the table shares them: it has one owner, its shard.
 struct PartitionTable {
-    private var places: [ShardPartition?] = []
+    private final class Seat {
+        var partition: ShardPartition
+
+        init(_ partition: ShardPartition) { self.partition = partition }
+    }
+
+    private var places: [Seat?] = []
     private var index: [TopicPartition: Int] = [:]
     private var free: [Int] = []
+    /// Places that hold a partition, in ascending order.
+    private(set) var occupied: [Int] = []
 
     func index(of id: TopicPartition) -> Int? { index[id] }
 
     func isOccupied(_ place: Int) -> Bool { places.indices.contains(place) && places[place] != nil }
-
-    /// Places that hold a partition, in ascending order.
-    var occupied: [Int] { places.indices.filter { places[$0] != nil } }
 
     mutating func insert(_ partition: ShardPartition) -> Int {
         precondition(index[partition.id] == nil, "a partition is opened once")
         let place: Int
         if let reused = free.popLast() {
             place = reused
-            places[place] = partition
+            places[place] = Seat(partition)
         } else {
             place = places.count
-            places.append(partition)
+            places.append(Seat(partition))
         }
         index[partition.id] = place
+        occupied.insert(place, at: rank(of: place))
         return place
     }
 
     mutating func remove(at place: Int) {
-        guard let partition = places[place] else { return }
-        index[partition.id] = nil
+        guard let seat = places[place] else { return }
+        index[seat.partition.id] = nil
+        occupied.remove(at: rank(of: place))
         places[place] = nil
         free.append(place)
     }
 
+    /// Where a place is among the occupied ones, or would be.
+    private func rank(of place: Int) -> Int {
+        var low = 0
+        var high = occupied.count
+        while low < high {
+            let middle = (low + high) / 2
+            if occupied[middle] < place { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private func seat(_ place: Int) -> Seat {
+        guard let seat = places[place] else { preconditionFailure("place \(place) is empty") }
+        return seat
+    }
+
     subscript(place: Int) -> ShardPartition {
-        get {
-            guard let partition = places[place] else {
-                preconditionFailure("place \(place) is empty")
-            }
-            return partition
-        }
-        _modify {
-            precondition(places[place] != nil, "place \(place) is empty")
-            yield &places[place]!
-        }
+        _read { yield seat(place).partition }
+        nonmutating _modify { yield &seat(place).partition }
     }
 }

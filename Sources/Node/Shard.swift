@@ -76,6 +76,9 @@ public struct Shard {
         case scanned(SlotLoad, LogRead)
         /// Something that an operator should know.
         case notice(ShardNotice)
+        /// What this copy of a partition holds is not known any more, and others have copies: the
+        /// broker has to end, and comes back as one that may have lost something.
+        case broken(TopicPartition, String)
         /// Every log is closed; `clean` where all of them were flushed.
         case stopped(clean: Bool)
     }

@@ -127,6 +127,7 @@ extension Shard {
             driveFollower(slot, .appended(end: end, lastEpoch: epoch), into: &effects)
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
         } catch {
+            if case .storage = error { reportBroken(slot, into: &effects) }
             if !partitions[slot].writesFail {
                 partitions[slot].writesFail = true
                 effects.append(.notice(.writeFailed(partitions[slot].id, "copying: \(error)")))

@@ -161,6 +161,7 @@ extension Shard {
             partitions[slot].log.failFlush(task, error)
             effects.append(.notice(.syncFailed(id, String(describing: error))))
             drive(slot, .syncFailed, into: &effects)
+            reportBroken(slot, into: &effects)
             return
         }
         partitions[slot].log.completeFlush(task)
@@ -168,6 +169,19 @@ extension Shard {
         partitions[slot].flushAgain = false
         synced(slot, into: &effects)
         if again, !partitions[slot].flushUnderWay { flush(slot, into: &effects) }
+    }
+
+    /// A log that the device failed takes no writes until it is scanned anew. Where others have
+    /// copies they are to lead, and not to count on this one (reference, section 6).
+    func reportBroken(_ slot: Int, into effects: inout [Effect]) {
+        guard partitions[slot].role.copy != nil, stopping == nil else { return }
+        switch partitions[slot].log.refusal {
+        case .flushFailed(let reason), .writeFailed(let reason):
+            effects.append(.broken(partitions[slot].id, "\(reason)"))
+        case .corrupt(let damage):
+            effects.append(.broken(partitions[slot].id, "\(damage.kind)"))
+        case .closed, nil: return
+        }
     }
 
     /// Tells leader and follower how much of the log is on the device.
@@ -189,6 +203,7 @@ extension Shard {
     mutating func maintain(now: Now, into effects: inout [Effect]) {
         reopenFailed(into: &effects)
         for slot in partitions.occupied where partitions[slot].isOpen {
+            acceptLateStarts(slot, now: now.instant)
             let id = partitions[slot].id
             let high = partitions[slot].committed
             // A follower drops what its leader drops.
@@ -264,6 +279,9 @@ extension Shard {
         switch partitions[slot].opened?.refusal {
         case .writeFailed, .flushFailed:
             // What the file holds behind the failure is not known: the next start looks.
+            stopping?.isClean = false
+        case .corrupt where partitions[slot].role.isCounted:
+            // The next start claims nothing, and fetches what is damaged.
             stopping?.isClean = false
         case .corrupt, .closed, nil: break
         }

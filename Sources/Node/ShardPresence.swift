@@ -51,8 +51,8 @@ extension Shard {
         presenceDue = now.advanced(byMilliseconds: ReplicationLimits.presenceMilliseconds)
         var leaders: OrderedSet<NodeID> = []
         for slot in partitions.occupied {
-            guard let follower = partitions[slot].follower, follower.isFollowing,
-                let leader = follower.leader
+            guard partitions[slot].follower?.isFollowing == true,
+                let leader = partitions[slot].follower?.leader
             else { continue }
             leaders.append(leader)
         }

@@ -82,8 +82,7 @@ extension Shard {
         let refusal =
             isLeased(slot) ? partitions[slot].machine.refusal(of: acknowledgement) : .notLeader
         guard refusal == nil, let epoch = partitions[slot].machine.leadership?.epoch else {
-            // What is pipelined behind it must not pass for its producer's first.
-            partitions[slot].log.refuseLateStarts()
+            refuseLateStarts(slot)
             return (ProduceResult(error: PartitionError(refusal ?? .notLeader)), .zero)
         }
         do throws(Storage.AppendError) {
@@ -107,6 +106,7 @@ extension Shard {
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
             return (result, appended.lastOffset.advanced(by: 1))
         } catch {
+            if case .storage = error { reportBroken(slot, into: &effects) }
             // Said once, not for every retry of every producer while the disk is full.
             if case .storage(let reason) = error, !partitions[slot].writesFail {
                 partitions[slot].writesFail = true
@@ -114,6 +114,26 @@ extension Shard {
             }
             return (ProduceResult(error: PartitionError(error)), .zero)
         }
+    }
+
+    /// Longer than any producer goes on trying to have a batch delivered.
+    static let lateStartMilliseconds: Int64 = 600_000
+
+    /// A batch was refused here or by another leader: for a while the one pipelined behind it must
+    /// not pass for its producer's first. Only in a log that has all its records still: elsewhere a
+    /// producer may be unknown whose batches were all removed, and it goes on where it was.
+    mutating func refuseLateStarts(_ slot: Int) {
+        guard partitions[slot].log.startOffset == .zero else { return }
+        partitions[slot].log.refuseLateStarts()
+        partitions[slot].lateStartsRefused = clock
+    }
+
+    mutating func acceptLateStarts(_ slot: Int, now: Instant) {
+        guard let since = partitions[slot].lateStartsRefused,
+            now.milliseconds(since: since) >= Self.lateStartMilliseconds
+        else { return }
+        partitions[slot].lateStartsRefused = nil
+        partitions[slot].log.acceptLateStarts()
     }
 
     /// Runs one input through a partition's machine and carries out what it says.

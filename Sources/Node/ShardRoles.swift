@@ -30,6 +30,10 @@ extension Shard {
 
     /// Makes the machines of an open partition be what its role says.
     mutating func takeOn(_ slot: Int, now: Now, into effects: inout [Effect]) {
+        // Others count on what is damaged: it must be nobody's leader, nor be elected.
+        if partitions[slot].log.isDamaged, partitions[slot].role.isCounted {
+            return reportBroken(slot, into: &effects)
+        }
         switch partitions[slot].role {
         case .alone(let leadership):
             unfollow(slot)
@@ -92,9 +96,8 @@ extension Shard {
         unfollow(slot)
         dropStreams(slot)
         partitions[slot].log.assign(epoch: state.leaderEpoch)
-        // The leader before may have refused a batch, or lost it: the one pipelined behind it must
-        // not pass for its producer's first.
-        if state.leaderEpoch > LeaderEpoch(0) { partitions[slot].log.refuseLateStarts() }
+        // The leader before may have refused a batch, or lost it.
+        if state.leaderEpoch > LeaderEpoch(0) { refuseLateStarts(slot) }
         let position = LogPosition(
             end: end(slot), synced: synced(slot), highWatermark: min(known, end(slot)))
         drive(

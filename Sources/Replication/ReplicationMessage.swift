@@ -50,8 +50,8 @@ public enum ReplicationMessage: Hashable, Sendable {
     case holdings(ReplicaID, [Holding])
     /// 15: nothing. Follower to leader: it is there, also where there is nothing to acknowledge.
     case present
-    /// 16: list of (partition, node i32). To the leader of these: an operator wants those replicas
-    /// to lead.
+    /// 16: list of (partition, node i32). To the leader of these: an operator wants them led by
+    /// that replica.
     case giveWay([LeaderWish])
 }
 

@@ -18,11 +18,16 @@ public struct EpochCache: Equatable, Sendable {
     public var latest: LeaderEpoch? { entries.last?.epoch }
 
     /// Notes that `epoch` writes from `offset` on; does nothing for the epoch that is the latest.
+    ///
+    /// An epoch that wrote nothing leaves no trace, also where the records that come after it are
+    /// of an older one: this log's broker led for a moment, and copies from a later leader what
+    /// that one had from before.
     mutating func assign(_ epoch: LeaderEpoch, at offset: Offset) {
-        if let last = entries.last, last.epoch >= epoch { return }
         guard epoch.rawValue >= 0 else { return }
-        // An epoch that wrote nothing leaves no trace.
-        while let last = entries.last, last.startOffset >= offset { entries.removeLast() }
+        while let last = entries.last, last.startOffset >= offset, last.epoch != epoch {
+            entries.removeLast()
+        }
+        if let last = entries.last, last.epoch >= epoch { return }
         entries.append(Entry(epoch: epoch, startOffset: offset))
     }
 

@@ -110,6 +110,9 @@ public struct PartitionLog: Sendable {
     /// it, and the one pipelined behind it must not pass for a producer's first.
     public mutating func refuseLateStarts() { producers.refusesLateStarts = true }
 
+    /// Nobody can have a batch from before that on its way any more.
+    public mutating func acceptLateStarts() { producers.refusesLateStarts = false }
+
     /// Notes that `epoch` leads from the log's end on, though it wrote nothing yet.
     public mutating func assign(epoch: LeaderEpoch) { epochs.assign(epoch, at: endOffset) }
 

@@ -103,13 +103,12 @@ extension MeshTransport {
     ) -> MessageDrop? {
         guard message.readableBytes <= Limits.messageBytes else { return .tooLong }
         guard let address = addresses[node] else { return .unreachable }
-        var queue = waiting[node] ?? WaitingMessages()
-        guard queue.bytes + message.readableBytes <= Limits.waitingBytes else {
-            return .queueFull
-        }
-        queue.bytes += message.readableBytes
-        queue.messages.append(.init(bytes: message, kind: kind, stream: stream))
-        waiting[node] = queue
+        let waits = waiting[node]?.bytes ?? 0
+        guard waits + message.readableBytes <= Limits.waitingBytes else { return .queueFull }
+        // In its place: a copy of the queue for every message would make it quadratic.
+        waiting[node, default: WaitingMessages()].bytes += message.readableBytes
+        waiting[node, default: WaitingMessages()].messages
+            .append(.init(bytes: message, kind: kind, stream: stream))
         connect(to: address, expecting: node)
         return nil
     }

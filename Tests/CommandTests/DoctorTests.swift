@@ -149,6 +149,18 @@ struct DoctorTests {
         #expect(names(picture) == ["UNDER_REPLICATED"], "the preferred leader is not in sync")
     }
 
+    @Test("The copies of a broker that was forgotten are to be made elsewhere")
+    func forgotten() throws {
+        var picture = try ClusterTests.picture(dead: [3])
+        picture.members.removeLast()
+        picture.roster.voters.removeLast()
+        let examination = Examination(
+            picture: picture, health: InspectionAnswers(answers: [], silent: []), rosters: [])
+        let under = examination.findings.first { $0.name == "UNDER_REPLICATED" }
+        #expect(
+            under?.action.hasPrefix("start a broker that has no copy yet: 3 is forgotten") == true)
+    }
+
     @Test("Each finding is one line that says what, why and what to do")
     func lines() throws {
         let examination = Examination(

@@ -7,7 +7,7 @@ import cases
 from broker import wait_until
 from cases import case, check
 from mesh import Mesh
-from replicas import Writer, create_replicated
+from replicas import Writer, create_replicated, verify
 from roles import await_voters
 
 
@@ -94,6 +94,7 @@ def an_operator_changes_the_voters(stage):
         # The mesh keeps three: whoever goes now has an heir.
         again = ask(mesh[1], "cluster", "remove-voter", with_three["voters"][1])
         check(len(again["voters"]) == 3 and gone in again["voters"], f"{again}")
+        await_voters(mesh, again["voters"])
         rows = {row["nodeId"]: row["vote"] for row in ask(mesh[1], "cluster", "voters")["members"]}
         check([node for node, vote in rows.items() if vote == "yes"] == again["voters"], f"{rows}")
         return f"rosters {with_four['generation']}, {with_three['generation']}, {again['generation']}"
@@ -118,6 +119,8 @@ def a_dead_broker_is_forgotten(stage):
         check(answer["voters"] == [1, 2, 4] and sorted(answer["refusedBy"]) == [1, 2, 4], f"{answer}")
         writer.await_progress()
         check(3 not in mesh[1].members(), f"{mesh[1].members()}")
+        await_status(mesh[1], lambda row: row["partitions"]["underReplicated"] == 0,
+                     "its copies elsewhere", 30)
         mesh[3].spawn()
         wait_until(lambda: not mesh[3].alive(), 20, "the end of 3, which is forgotten")
         log = mesh[3].log_since_start()
@@ -223,3 +226,86 @@ def the_doctor_finds_what_is_wrong(stage):
             lambda: not {"UNDER_REPLICATED", "DEAD", "NO_QUORUM", "OFFLINE"} & set(names(mesh[1])),
             30, "all is well again but what was made so", 0.2)
         return f"well: nothing; worst: {', '.join(worst)}"
+
+
+@case
+def a_status_takes_many_pages(stage):
+    with Mesh(1, stage.binary) as mesh:
+        mesh.start()
+        sizes = {"a": 700, "b": 1_700, "c": 3, "d": 1}
+        for name, size in sizes.items():
+            cases.create_topic(mesh[1], name, size)
+        pages, partitions, question = 0, [], {}
+        while question is not None:
+            answer = mesh[1].ask("partitions", **question)
+            partitions += [(row["topic"], row["partition"]) for row in answer["partitions"]]
+            pages += 1
+            question = {"key": answer["nextTopic"], "after": answer["nextPartition"]} \
+                if "nextTopic" in answer else None
+        wanted = [(name, index) for name, size in sizes.items() for index in range(size)]
+        check(partitions == wanted, f"{len(partitions)} of {len(wanted)}, {pages} pages")
+        status = ask(mesh[1], "cluster", "status")
+        check(status["partitions"]["total"] == len(wanted), f"{status['partitions']}")
+        check(status["brokers"][0]["leads"] == len(wanted), f"{status['brokers']}")
+        described = mesh[1].cli(
+            "topic", "describe", "b", "-b", mesh[1].bootstrap, "--data-dir", mesh[1].data, "-o",
+            "json", timeout=60)
+        rows = json.loads(described.stdout)["topics"][0]["partitions"]
+        check(len(rows) == 1_700 and all(row["backups"] == [] for row in rows), f"{len(rows)}")
+        return f"{len(wanted)} partitions in {pages} pages"
+
+
+@case
+def leaders_are_balanced_on_command(stage):
+    with Mesh(3, stage.binary, environment={"GOSSAMER_REPLICAS_BALANCE_LEADERS": "false"}) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[1], "orders", replicas=3, min_insync_replicas=2)
+        mesh.await_topic("orders")
+        mesh[2].kill()
+        await_status(mesh[1], lambda row: row["partitions"]["offline"] == 0
+                     and row["brokers"][1]["leads"] == 0, "2 leads nothing")
+        mesh[2].start()
+        await_status(mesh[1], lambda row: row["partitions"]["underReplicated"] == 0, "all in sync")
+        dry = ask(mesh[1], "cluster", "balance", "--dry-run")
+        check(dry["wanted"] == 2 and dry["moved"] == 0, f"{dry}")
+        moved = ask(mesh[1], "cluster", "balance")
+        check(moved["moved"] == 2 and not moved["failures"], f"{moved}")
+        status = await_status(
+            mesh[1], lambda row: [b["leads"] for b in row["brokers"]] == [2, 2, 2], "two each")
+        check("nothing to move" in say(mesh[1], "cluster", "balance"), "balanced")
+        return f"{moved['moved']} leaderships moved, {status['partitions']['total']} partitions"
+
+
+@case
+def a_drained_broker_holds_nothing(stage):
+    with Mesh(4, stage.binary) as mesh:
+        mesh.start()
+        create_replicated(mesh[1], "orders", replicas=3, min_insync_replicas=2)
+        create_replicated(mesh[1], "wide", partitions=1, replicas=4, min_insync_replicas=2)
+        mesh.await_topic("wide")
+        text = say(mesh[1], "cluster", "drain", "2", code=1)
+        check("1 partition can't leave 2" in text and "wide/0" in text, text)
+        cases.Administrator(mesh[1]).delete("wide")
+        wait_until(lambda: not mesh[1].has_topic("wide"), 10, "the end of the topic", 0.05)
+        writer = Writer(mesh, "orders")
+        writer.start()
+        writer.await_progress()
+        plan = ask(mesh[1], "cluster", "drain", "2", "--dry-run")
+        check(plan["left"] == len(plan["moves"]) > 0, f"{plan}")
+        done = ask(mesh[1], "cluster", "drain", "2")
+        check(done["left"] == 0 and done["moves"] == plan["moves"], f"{done}")
+        status = await_status(
+            mesh[1], lambda row: row["partitions"]["underReplicated"] == 0, "all in sync")
+        row = status["brokers"][1]
+        check((row["leads"], row["follows"]) == (0, 0), f"{row}")
+        # Nothing is missed: it may go, and be forgotten.
+        check(row["stop"]["isSafe"], f"{row}")
+        check(mesh[2].stop() == 0, "a clean stop")
+        wait_until(lambda: mesh[1].state(2) in ("left", "dead"), 20, "2 is gone", 0.05)
+        answer = ask(mesh[1], "cluster", "forget", "2", "--yes")
+        check(answer["partitions"] == 0 and 2 not in answer["voters"], f"{answer}")
+        writer.await_progress()
+        writer.finish()
+        count = verify(writer, mesh[3], "orders")
+        return f"{len(done['moves'])} partitions in {done['milliseconds']} ms, {count} records kept"

@@ -52,7 +52,29 @@ def one_fixed_centre_votes(stage):
         await_voters(mesh, [1])
         mesh[1].kill()
         mesh.await_states(1, ("dead",))
+        check(mesh[2].info()["voters"] == [1], f"{mesh[2].info()['voters']}")
+        mesh[1].start()
         cases.publish(mesh[2], "orders", [f"{n}" for n in range(30, 60)])
         got = cases.consume(mesh[3], "orders", 60)
         check(len(got) == 60, f"{len(got)} of 60")
-        return "publishing goes on with the centre dead"
+        return "the centre alone votes, also after its restart"
+
+
+@case
+def copies_are_not_rebuilt_on_a_witness(stage):
+    roles = {1: ("broker", "voter"), 2: ("broker", "voter"), 3: ("voter",), 4: ("broker",)}
+    with Mesh(4, stage.binary, environment={"GOSSAMER_REPLICAS_REBUILD_AFTER": "2s"},
+              arguments=lambda node: [word for role in roles[node] for word in ("--role", role)]
+              ) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[3], "orders", replicas=2, min_insync_replicas=1)
+        mesh.await_topic("orders")
+        cases.publish(mesh[3], "orders", [f"{n}" for n in range(60)], partitions=6)
+        mesh[1].kill()
+        wait_until(lambda: {tuple(held) for _, held in placement(mesh[3], "orders").values()}
+                   == {(2, 4)}, 30, "all copies on 2 and 4", 0.1)
+        got = cases.consume(mesh[3], "orders", 60)
+        check(len(got) == 60, f"{len(got)} of 60")
+        check(not any((mesh[3].data / "logs").glob("*/*")), "the witness holds files of topics")
+        return "the copies of 1 were made on 2 and 4"

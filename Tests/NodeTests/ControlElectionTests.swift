@@ -51,6 +51,19 @@ import Testing
         #expect(copy == copies[0])
     }
 
+    @Test func operatorsAreToldWhatACopyIsNow() throws {
+        var bench = doubting()
+        let state = try #require(bench.view?.topic(named: "t")?.state(0))
+        func standings() -> [ReplicaStanding] { copies.map { bench.control.standing(of: $0) } }
+        #expect(standings() == [.current, .doubted, .current])
+        #expect(bench.control.successors(of: state).map(\.rawValue) == [1, 3])
+        let restarted = BrokerMember(
+            entry: ControlBench.broker(3), admission: AdmissionNumber(1), epoch: LeaderEpoch(7))
+        bench.handle(.members([members(doubting: nil)[0], restarted]))
+        #expect(standings() == [.current, .away, .restarted])
+        #expect(bench.control.successors(of: state).map(\.rawValue) == [1])
+    }
+
     /// While the leader is doubted, clients are sent to the replica whose turn it is.
     @Test func clientsAreSentToTheSuccessor() throws {
         var bench = doubting()

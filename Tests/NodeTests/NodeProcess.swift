@@ -313,6 +313,7 @@ struct NodeProcess {
                 work.append(.read(shard: index, load, piece))
             }
         case .notice(let notice): notices.append(notice)
+        case .broken: break  // Nobody else has a copy here.
         case .stopped(let clean):
             stoppedShards += 1
             guard stoppedShards == Self.shardCount || !clean else { return }

@@ -41,6 +41,23 @@ import Testing
         #expect(try values(&next, two) == ["b"])
     }
 
+    @Test func aLeaderTellsWhereItIs() throws {
+        var bench = ShardBench()
+        bench.open(one)
+        bench.produce(1, [(one, bench.batch(["a", "b"]))])
+        bench.effects = []
+        bench.ask(2, [(one, .copies), (two, .copies)])
+        let answers = try #require(bench.take().answered.first?.answers)
+        guard case .copies(let copies) = answers[0], case .failed(let error) = answers[1] else {
+            Issue.record("\(answers)")
+            return
+        }
+        #expect(copies.epoch == LeaderEpoch(3) && copies.end == Offset(2))
+        #expect(copies.highWatermark == Offset(2) && copies.start == Offset(0))
+        #expect(copies.isServing && copies.followers.isEmpty)
+        #expect(error == .unknownTopicOrPartition)
+    }
+
     @Test func aLogIsClosedOnlyOnceNothingWorksOnIt() throws {
         var bench = ShardBench()
         bench.open(one, ["flush": "sync"])

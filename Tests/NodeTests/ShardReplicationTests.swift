@@ -227,6 +227,13 @@ import Testing
         pair.follower.produce(
             6, [(id, pair.follower.batch(["a"], producer: 9, sequence: 0))], .leader)
         #expect(pair.follower.effects.produced.last?.results.map(\.error) == [nil])
+        pair.follower.advance(milliseconds: Shard.lateStartMilliseconds)
+        pair.follower.handle(.maintain)
+        pair.follower.produce(
+            7, [(id, pair.follower.batch(["c"], producer: 10, sequence: 7))], .leader)
+        #expect(
+            pair.follower.effects.produced.last?.results.map(\.error) == [nil],
+            "one that was forgotten goes on where it was")
     }
 
     private func elected() -> PartitionState {
@@ -279,13 +286,43 @@ import Testing
         let path = PartitionOrder.directory(of: id) + "/00000000000000000000.log"
         let held = try #require(disk.contents(of: path))
         disk.overwrite(path, with: Array(held.dropLast(min(bytes, held.count))))
+        // Others count on it: it ends, and claims nothing at its next start.
         pair.follower = ShardBench(disk: disk)
         pair.openFollower()
-        #expect(pair.follower.log(id)?.isDamaged != false)
+        let said = pair.follower.effects.contains {
+            if case .broken(id, _) = $0 { true } else { false }
+        }
+        #expect(said)
+        pair.follower.handle(.stop)
+        pair.follower.runJobs()
+        #expect(pair.follower.effects.stopped == [false])
+        pair.follower = ShardBench(disk: disk)
+        let later = ReplicaID(
+            node: ShardPair.followerID, admission: AdmissionNumber(0), logEpoch: BootEpoch(1))
+        pair.follower.open(id, as: .follows(pair.state, as: later), clean: false)
         pair.leader.handle(.linkLost(ShardPair.followerID))
         pair.settle()
         #expect(pair.follower.end(id) == Offset(5))
         #expect(pair.follower.log(id)?.refusal == nil)
+    }
+
+    /// Pages that an fsync failed for may be gone, and the next one says nothing of them.
+    @Test(arguments: [true, false])
+    func aBrokerWhoseDiskFailsGivesWay(atLeader: Bool) {
+        var pair = ShardPair(overrides: ["flush": "sync"])
+        pair.settle()
+        if atLeader {
+            pair.leader.disk.failNextSynchronization()
+        } else {
+            pair.follower.disk.failNextSynchronization()
+        }
+        pair.produce(1, "a")
+        pair.settle()
+        func isBroken(_ bench: ShardBench) -> Bool {
+            bench.effects.contains { if case .broken(id, _) = $0 { true } else { false } }
+        }
+        #expect(isBroken(pair.leader) == atLeader)
+        #expect(isBroken(pair.follower) == !atLeader)
     }
 
     // MARK: Presence

@@ -257,6 +257,27 @@ private struct Led {
         #expect(waits == [100, 200, 400, 800])
     }
 
+    @Test func theLeaderTellsWhatEachCopyLacks() {
+        var led = Led(end: 10, watermark: 10)
+        #expect(led.machine.copies.map(\.isAttached) == [false, false])
+        _ = led.attach(2, 10)
+        _ = led.attach(3, 4)
+        _ = led.append(12)
+        _ = led.ack(2, 12)
+        _ = led.tick(100)
+        let copies = led.machine.copies
+        #expect(copies.map(\.node.rawValue) == [2, 3])
+        #expect(copies.map(\.end) == [Offset(12), Offset(4)])
+        #expect(copies.map(\.isInSync) == [true, true])
+        #expect(copies[0].behindMilliseconds == 0)
+        #expect(copies[1].behindMilliseconds > 0)
+        #expect(!led.machine.isChangingInSync)
+        _ = led.tick(2_000)
+        #expect(led.machine.isChangingInSync, "the one that is behind is to leave")
+        _ = led.handle(.resign)
+        #expect(led.machine.copies.isEmpty)
+    }
+
     @Test func aNewerEpochEndsTheLeadership() throws {
         var led = Led.level()
         _ = led.append(11)

@@ -182,6 +182,33 @@ struct RetentionTests {
         }
     }
 
+    @Test("An epoch that wrote nothing is not that of older records which are copied later")
+    func epochWithoutRecords() throws {
+        let leader = LogFixture()
+        var (source, _) = try leader.open(tail: TailCache(budgetBytes: 0))
+        for index in 0..<3 {
+            _ = try source.append(
+                leader.batch(["v\(index)"]), leaderEpoch: LeaderEpoch(2), origin: .client,
+                now: leader.now)
+        }
+        let follower = LogFixture(seed: 2)
+        var (copy, _) = try follower.open()
+        for offset in 0..<3 as Range<Int64> {
+            guard
+                case .file(let slice) = try source.read(
+                    from: Offset(offset), below: source.endOffset, maxBytes: 1, atLeastOne: true)
+            else { return }
+            // It leads for a moment, behind the first record.
+            if offset == 1 { copy.assign(epoch: LeaderEpoch(3)) }
+            _ = try copy.append(
+                try slice.read(), leaderEpoch: LeaderEpoch(4), origin: .replica,
+                now: follower.now)
+        }
+        #expect(copy.lastRecordEpoch == LeaderEpoch(2))
+        #expect(copy.endOffset(for: LeaderEpoch(2))?.endOffset == Offset(3))
+        #expect(copy.epochs == source.epochs)
+    }
+
     @Test("A replica of a compacted log has gaps, which are no damage when it is compacted no more")
     func sparseReplica() throws {
         let leader = LogFixture()

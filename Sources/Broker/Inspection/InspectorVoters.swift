@@ -21,6 +21,9 @@ extension Inspector {
             next: roster?.next.map { $0.map(VoterReport.init) },
             hasQuorum: hasQuorum(mesh), phase: "\(progress.phase)", repaired: progress.repaired,
             total: progress.total, lastOutcome: last.map { Self.text($0.outcome) },
+            wasSuperseded: last.map { last in
+                if case .superseded = last.outcome { true } else { false }
+            },
             lastOutcomeMilliseconds: last.map { now.milliseconds(since: $0.at) },
             target: settings.target,
             replaceAfterMilliseconds: settings.replaceAfterMilliseconds,

@@ -12,6 +12,8 @@ public struct RosterReport: Codable, Sendable, Equatable {
     public var total: Int
     /// What became of the last change that it drove.
     public var lastOutcome: String?
+    /// Whether that was another broker's change, which came first.
+    public var wasSuperseded: Bool?
     public var lastOutcomeMilliseconds: Int64?
     /// How many shall vote, by its configuration; nil where only an operator changes it.
     public var target: Int?

@@ -3,9 +3,8 @@ import Model
 import NIOCore
 import OrderedCollections
 import Paxos
-import Replication
 
-/// Brokers that ask to be let in: each is admitted by a decision.
+/// Who may become a member: newcomers are admitted by a decision, under an id of their own.
 extension Mesh {
     /// Admissions are for ever, and whoever has the secret can ask for any number.
     private static let admissionsMaximum = 10_000

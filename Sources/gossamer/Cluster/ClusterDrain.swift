@@ -11,9 +11,10 @@ struct ClusterDrain: AsyncParsableCommand {
         discussion: """
             Another broker copies each partition first, then takes the place of this one: no
             partition has fewer copies at any moment. Refused where a partition has a copy on every
-            other broker already. New topics are placed on it as long as it is a broker: with
-            `roles: [voter]` they are not. It votes on: gossamer cluster remove-voter. Waits for
-            the end; interrupt it, and the moves go on: run it again to wait for them.
+            other broker already. One that is dead or forgotten can be drained too: its copies are
+            made from those of the others. New topics are placed on it as long as it is a broker:
+            with `roles: [voter]` they are not. It votes on: gossamer cluster remove-voter. Waits
+            for the end; interrupt it, and the moves go on: run it again to wait for them.
 
             EXAMPLES:
               $ gossamer cluster drain 3
@@ -58,7 +59,8 @@ struct ClusterDrain: AsyncParsableCommand {
     func run() async throws {
         let start = WallClock.milliseconds()
         let picture = try await admin.askPicture()
-        guard picture.member(node) != nil else {
+        let isHolder = picture.partitions.contains { $0.replicas.contains(node) }
+        guard picture.member(node) != nil || isHolder else {
             throw CommandFailure("no member \(node): see gossamer gossip members")
         }
         let plan = DrainPlan(of: node, in: picture)

@@ -8,9 +8,9 @@ struct ClusterForget: AsyncParsableCommand {
         abstract: "Give up a broker for good: it votes no more, and its copies are made elsewhere.",
         discussion: """
             For a machine that is lost. Its admission is revoked, so that every broker refuses it;
-            its vote goes to another, where one can vote; the copies that it had are made on other
-            brokers. Its node id is free for a broker with an empty disk afterwards; its own disk
-            is worth nothing to the mesh any more, whatever is on it.
+            its vote goes to another, where one can vote. Its node id is free for a broker with an
+            empty disk afterwards; its own disk is worth nothing to the mesh any more. The copies
+            that it had are made on other brokers, as far as there are others without one.
 
             One that is alive is refused: stop it first, or drain it and then stop it. --force
             shuts out a running one, at once; records whose only copy it has are lost to the mesh.
@@ -20,7 +20,7 @@ struct ClusterForget: AsyncParsableCommand {
               $ gossamer cluster forget 3 --yes
               3 is forgotten: refused by 1, 2, 4
               roster 9: 1, 2, 4 vote
-              33 partitions had a copy on it
+              33 partitions had a copy on it, which others make anew now
             """)
 
     @Argument(help: "The broker.")
@@ -127,7 +127,7 @@ struct ClusterForget: AsyncParsableCommand {
             if !votes || WallClock.milliseconds() > end { return roster }
             if roster.next == nil, roster.phase == "idle" {
                 // Another may have begun meanwhile: its end is waited for.
-                _ = try? await admin.changeVoters(.removeVoter, node, asking: voter) { _ in }
+                _ = try? await admin.changeVoters(.removeVoter, node, asking: voter)
             }
             try await Task.sleep(for: .milliseconds(100))
         }
@@ -146,7 +146,9 @@ struct ClusterForget: AsyncParsableCommand {
             answer.voters.contains(answer.forgotten)
                 ? "it is in roster \(answer.generation) yet: see gossamer paxos roster"
                 : "roster \(answer.generation): \(NodeList.text(answer.voters)) vote")
-        lines.append("\(Counted.text(answer.partitions, "partition")) had a copy on it")
+        lines.append(
+            "\(Counted.text(answer.partitions, "partition")) had a copy on it"
+                + (answer.partitions > 0 ? ", which others make anew now" : ""))
         if answer.lost > 0 {
             lines.append("\(Counted.text(answer.lost, "partition")) have no other live copy")
         }

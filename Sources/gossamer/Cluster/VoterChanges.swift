@@ -12,37 +12,61 @@ extension AdminOptions {
     /// Registers of a large mesh are copied within seconds; who waits longer should look.
     private static let changePatienceMilliseconds: Int64 = 60_000
     private static let changePauseMilliseconds = 50
+    /// Far longer than a chosen value takes to reach every broker.
+    private static let hearingMilliseconds: Int64 = 5_000
+
+    /// Whoever was overtaken by another change asks again, on top of that one.
+    private static let changeAttempts = 5
 
     /// Has a voter change who votes, and returns once that is in effect.
     func changeVoters(
-        _ verb: InspectionQuestion.Verb, _ node: Int32? = nil, asking voter: Int32? = nil,
-        progress: (String) -> Void
+        _ verb: InspectionQuestion.Verb, _ node: Int32? = nil, asking voter: Int32? = nil
     ) async throws -> VoterChangeResult {
         let start = WallClock.milliseconds()
         let asked: Int32
         if let voter { asked = voter } else { asked = try await voterToAsk() }
-        let before = try await askRoster(asked)
-        let begun = try await ask(InspectionQuestion(verb, node: node, target: asked))
-        let wanted = begun.answers.first?.begun ?? []
-        progress("changing to \(NodeList.text(wanted.sorted())), driven by \(asked)")
-        while WallClock.milliseconds() - start < Self.changePatienceMilliseconds {
-            try await Task.sleep(for: .milliseconds(Self.changePauseMilliseconds))
-            let roster = try await askRoster(asked)
-            guard roster.phase == "idle" else { continue }
-            let voters = roster.voters.map(\.nodeId)
-            if roster.next == nil, roster.generation > before.generation || verb == .finishVoters,
-                Set(voters) == Set(wanted)
-            {
+        for _ in 1...Self.changeAttempts {
+            try await awaitNewestRoster(at: asked)
+            let begun = try await ask(InspectionQuestion(verb, node: node, target: asked))
+            let wanted = begun.answers.first?.begun ?? []
+            if let roster = try await follow(wanted, at: asked) {
                 return VoterChangeResult(
-                    generation: roster.generation, voters: voters,
+                    generation: roster.generation, voters: roster.voters.map(\.nodeId),
                     milliseconds: WallClock.milliseconds() - start)
             }
-            if let outcome = roster.lastOutcome,
-                let age = roster.lastOutcomeMilliseconds,
-                age <= WallClock.milliseconds() - start
-            {
-                throw CommandFailure("not changed: \(outcome)")
+        }
+        throw CommandFailure("other changes of the voters come first all the time: ask again later")
+    }
+
+    /// A voter that has not heard of the last change would begin on top of the one before.
+    private func awaitNewestRoster(at voter: Int32) async throws {
+        let end = WallClock.milliseconds() + Self.hearingMilliseconds
+        while WallClock.milliseconds() < end {
+            let seen = try await ask(InspectionQuestion(.roster, everywhere: true))
+            let known = seen.answers.compactMap { answer in
+                answer.roster.map { (answer.nodeId, $0.generation) }
             }
+            let own = known.first { $0.0 == voter }?.1
+            if own == known.map(\.1).max() { return }
+            try await Task.sleep(for: .milliseconds(Self.changePauseMilliseconds))
+        }
+    }
+
+    /// The roster once it is as wanted; nil where another change came first.
+    private func follow(_ wanted: [Int32], at voter: Int32) async throws -> RosterReport? {
+        let start = WallClock.milliseconds()
+        while WallClock.milliseconds() - start < Self.changePatienceMilliseconds {
+            try await Task.sleep(for: .milliseconds(Self.changePauseMilliseconds))
+            let roster = try await askRoster(voter)
+            guard roster.phase == "idle" else { continue }
+            if roster.next == nil, Set(roster.voters.map(\.nodeId)) == Set(wanted) {
+                return roster
+            }
+            guard let outcome = roster.lastOutcome, let age = roster.lastOutcomeMilliseconds,
+                age <= WallClock.milliseconds() - start
+            else { continue }
+            if roster.wasSuperseded == true { return nil }
+            throw CommandFailure("not changed: \(outcome)")
         }
         throw CommandFailure(
             "the change is not through after "
@@ -96,7 +120,7 @@ struct ClusterAddVoter: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let result = try await admin.changeVoters(.addVoter, node) { _ in }
+        let result = try await admin.changeVoters(.addVoter, node)
         try VoterText.print(result, output.format)
     }
 }
@@ -125,7 +149,7 @@ struct ClusterRemoveVoter: AsyncParsableCommand {
     func run() async throws {
         // Not by the one that goes, where another can: it would not see the end.
         let other = try? await admin.voterToAsk(except: node)
-        let result = try await admin.changeVoters(.removeVoter, node, asking: other) { _ in }
+        let result = try await admin.changeVoters(.removeVoter, node, asking: other)
         try VoterText.print(result, output.format)
     }
 }

@@ -71,6 +71,11 @@ struct Examination {
             return "wait while \(NodeList.text(missing)) copies; gossamer topic describe "
                 + "\(partitions[0].topic) shows how far it is"
         }
+        let forgotten = away.filter { picture.member($0) == nil }
+        guard forgotten.isEmpty else {
+            return "start a broker that has no copy yet: \(NodeList.text(forgotten)) is forgotten, "
+                + "and its copies are made anew where there is room"
+        }
         return Self.startOrForget(away)
     }
 
