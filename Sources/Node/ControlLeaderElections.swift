@@ -39,6 +39,9 @@ extension Control {
     /// How long copies that are there have to say what they hold; then those that said it count.
     private static let inspectMilliseconds: Int64 = 1_000
 
+    /// Between two questions to a leader that has not given way: several rounds of Paxos.
+    private static let askAgainMilliseconds: Int64 = 250
+
     /// Elections in one request; each costs a decision.
     private static let electionsMaximum = 10_000
 
@@ -52,13 +55,9 @@ extension Control {
         if election.partitions == nil {
             rows.removeAll { $0.outcome.error == .electionNotNeeded }
         }
-        var wishes: OrderedDictionary<NodeID, [LeaderWish]> = [:]
-        for row in rows where row.isOpen {
-            if election.isUnclean {
+        if election.isUnclean {
+            for row in rows where row.isOpen {
                 inspect(row.partition, now: now, into: &effects)
-            } else if let state = state(of: row.partition), let leader = state.leader {
-                wishes[leader, default: []].append(
-                    LeaderWish(partition: row.partition, node: state.replicas[0]))
             }
         }
         let deadline = now.instant.advanced(byMilliseconds: max(0, election.timeoutMilliseconds))
@@ -66,8 +65,27 @@ extension Control {
             PendingElections(
                 token: token, isUnclean: election.isUnclean, isAll: election.partitions == nil,
                 deadline: deadline, rows: rows))
-        for (leader, list) in wishes { ask(leader, for: list, now: now, into: &effects) }
+        if !election.isUnclean { askLeaders(now: now, into: &effects) }
         settleElections(now: now, into: &effects)
+    }
+
+    /// Asks those who lead what others are to lead, and again until they do: one that is in the
+    /// middle of something, or does not see the other in sync yet, lets it pass.
+    private mutating func askLeaders(now: Now, into effects: inout [Effect]) {
+        var wishes: OrderedDictionary<NodeID, [LeaderWish]> = [:]
+        for pending in elections where !pending.isUnclean {
+            for row in pending.rows where row.isOpen {
+                guard let state = state(of: row.partition), let leader = state.leader,
+                    leader != state.replicas[0]
+                else { continue }
+                wishes[leader, default: []].append(
+                    LeaderWish(partition: row.partition, node: state.replicas[0]))
+            }
+        }
+        guard !wishes.isEmpty else { return }
+        let next = now.instant.advanced(byMilliseconds: Self.askAgainMilliseconds)
+        electAgainAt = min(electAgainAt ?? next, next)
+        for (leader, list) in wishes { ask(leader, for: list, now: now, into: &effects) }
     }
 
     /// Tells a leader, which may be this broker.
@@ -263,6 +281,7 @@ extension Control {
     mutating func wakeElections(now: Now, into effects: inout [Effect]) {
         if let due = electAgainAt, due <= now.instant {
             electAgainAt = nil
+            askLeaders(now: now, into: &effects)
             for partition in Array(uncleanElections.keys) {
                 proposeUnclean(partition, now: now, into: &effects)
                 guard let election = uncleanElections[partition], !election.isProposed else {
