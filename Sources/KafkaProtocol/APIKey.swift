@@ -42,17 +42,12 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
         let name: StaticString
         let versions: ClosedRange<Int16>
         let firstFlexible: Int16
-        let isServed: Bool
 
         @inline(__always)
-        init(
-            _ name: StaticString, _ versions: ClosedRange<Int16>, flexibleFrom: Int16,
-            isServed: Bool = true
-        ) {
+        init(_ name: StaticString, _ versions: ClosedRange<Int16>, flexibleFrom: Int16) {
             self.name = name
             self.versions = versions
             firstFlexible = flexibleFrom
-            self.isServed = isServed
         }
     }
 
@@ -105,10 +100,6 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
     /// The versions that can be decoded and encoded.
     public var versions: ClosedRange<Int16> { row.versions }
 
-    /// Whether a broker answers it; the messages of the others are here ahead of their meaning, and
-    /// nobody is told of them.
-    public var isServed: Bool { row.isServed }
-
     /// The lowest version that is served; what is below it is only advertised and refused.
     public var firstServedVersion: Int16 { self == .produce ? 3 : versions.lowerBound }
 
@@ -131,7 +122,7 @@ public enum APIKey: Int16, Sendable, CaseIterable, Hashable {
 
     /// The table as an ApiVersions response carries it, in the order of the keys.
     public static let advertised: [ApiVersionsResponse.Range] =
-        allCases.filter(\.isServed).map { key in
+        allCases.map { key in
             ApiVersionsResponse.Range(
                 apiKey: key.rawValue, minVersion: key.versions.lowerBound,
                 maxVersion: key.versions.upperBound)

@@ -99,7 +99,7 @@ public final class ClusterView: Sendable {
     public let defaults: TopicDefaultsView
     private let topics: TopicTable
     /// Brokers that are suspected: others campaign for what they lead.
-    private let doubted: Set<NodeID>
+    let doubted: Set<NodeID>
 
     public convenience init(
         clusterID: String, brokers: [BrokerEntry], controller: NodeID,

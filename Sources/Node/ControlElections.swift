@@ -251,6 +251,7 @@ extension Control {
         _ partition: TopicPartition, now: Now, into effects: inout [Effect]
     ) {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }) else { return }
+        tellUnclean(partition, entry, into: &effects)
         assume(entry, partition.index.rawValue, into: &effects)
         slotMoved(partition, now: now, into: &effects)
     }

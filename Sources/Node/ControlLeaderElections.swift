@@ -39,6 +39,9 @@ extension Control {
     /// How long copies that are there have to say what they hold; then those that said it count.
     private static let inspectMilliseconds: Int64 = 1_000
 
+    /// Between two questions to a leader that has not given way: several rounds of Paxos.
+    private static let askAgainMilliseconds: Int64 = 250
+
     /// Elections in one request; each costs a decision.
     private static let electionsMaximum = 10_000
 
@@ -52,13 +55,9 @@ extension Control {
         if election.partitions == nil {
             rows.removeAll { $0.outcome.error == .electionNotNeeded }
         }
-        var wishes: OrderedDictionary<NodeID, [LeaderWish]> = [:]
-        for row in rows where row.isOpen {
-            if election.isUnclean {
+        if election.isUnclean {
+            for row in rows where row.isOpen {
                 inspect(row.partition, now: now, into: &effects)
-            } else if let state = state(of: row.partition), let leader = state.leader {
-                wishes[leader, default: []].append(
-                    LeaderWish(partition: row.partition, node: state.replicas[0]))
             }
         }
         let deadline = now.instant.advanced(byMilliseconds: max(0, election.timeoutMilliseconds))
@@ -66,8 +65,27 @@ extension Control {
             PendingElections(
                 token: token, isUnclean: election.isUnclean, isAll: election.partitions == nil,
                 deadline: deadline, rows: rows))
-        for (leader, list) in wishes { ask(leader, for: list, now: now, into: &effects) }
+        if !election.isUnclean { askLeaders(now: now, into: &effects) }
         settleElections(now: now, into: &effects)
+    }
+
+    /// Asks those who lead what others are to lead, and again until they do: one that is in the
+    /// middle of something, or does not see the other in sync yet, lets it pass.
+    private mutating func askLeaders(now: Now, into effects: inout [Effect]) {
+        var wishes: OrderedDictionary<NodeID, [LeaderWish]> = [:]
+        for pending in elections where !pending.isUnclean {
+            for row in pending.rows where row.isOpen {
+                guard let state = state(of: row.partition), let leader = state.leader,
+                    leader != state.replicas[0]
+                else { continue }
+                wishes[leader, default: []].append(
+                    LeaderWish(partition: row.partition, node: state.replicas[0]))
+            }
+        }
+        guard !wishes.isEmpty else { return }
+        let next = now.instant.advanced(byMilliseconds: Self.askAgainMilliseconds)
+        electAgainAt = min(electAgainAt ?? next, next)
+        for (leader, list) in wishes { ask(leader, for: list, now: now, into: &effects) }
     }
 
     /// Tells a leader, which may be this broker.
@@ -200,7 +218,7 @@ extension Control {
         uncleanElections[partition]?.isProposed = true
         let number = nextSerial()
         changes[number] = PendingChange(
-            kind: .unclean(partition, best), token: nil, names: [], outcomes: [])
+            kind: .unclean(partition), token: nil, names: [], outcomes: [])
         effects.append(
             .propose(
                 number,
@@ -216,23 +234,32 @@ extension Control {
     }
 
     mutating func uncleanDecided(
-        _ partition: TopicPartition, _ winner: StoreAnswer, _ decision: Decision?, now: Now,
-        into effects: inout [Effect]
+        _ partition: TopicPartition, _ decision: Decision?, now: Now
     ) {
         switch decision {
         case .chosen:
             uncleanElections[partition] = nil
-            let name = topics.name(of: partition.topic) ?? "?"
-            effects.append(
-                .notice(
-                    "unclean election of '\(name)' partition \(partition.index.rawValue) by an "
-                        + "operator: broker \(winner.id.node.rawValue) leads with a log up to "
-                        + "offset \(winner.end.rawValue) of epoch \(winner.lastEpoch.rawValue); "
-                        + "what others acknowledged beyond it is lost"))
         case .held(let milliseconds): electUncleanAgain(partition, after: milliseconds, now: now)
         case .refused, .notChosen, .unknown, nil:
             electUncleanAgain(partition, after: Self.inspectMilliseconds / 10, now: now)
         }
+    }
+
+    /// Said by whoever leads by it, each time that it begins to: however the election was settled.
+    func tellUnclean(
+        _ partition: TopicPartition, _ entry: TopicEntry, into effects: inout [Effect]
+    ) {
+        guard let state = entry.state(partition.index.rawValue), state.isUnclean,
+            serves(entry, partition.index.rawValue)
+        else { return }
+        if case .leads(let held, _, _) = roles[partition], held.leaderEpoch == state.leaderEpoch {
+            return
+        }
+        effects.append(
+            .notice(
+                "unclean election of '\(entry.name)' partition \(partition.index.rawValue) by an "
+                    + "operator: this broker leads under epoch \(state.leaderEpoch.rawValue); what "
+                    + "others acknowledged and it does not hold is lost"))
     }
 
     private mutating func electUncleanAgain(
@@ -254,6 +281,7 @@ extension Control {
     mutating func wakeElections(now: Now, into effects: inout [Effect]) {
         if let due = electAgainAt, due <= now.instant {
             electAgainAt = nil
+            askLeaders(now: now, into: &effects)
             for partition in Array(uncleanElections.keys) {
                 proposeUnclean(partition, now: now, into: &effects)
                 guard let election = uncleanElections[partition], !election.isProposed else {

@@ -66,7 +66,8 @@ extension Control {
             id: record.id, name: name,
             configuration: TopicConfiguration(
                 overrides: record.overrides, broker: defaults.configuration,
-                replicas: record.placement[0].count),
+                replicas: name == TopicName.consumerOffsets
+                    ? TopicRecord.internalCopies : record.placement[0].count),
             partitions: states, placement: record.placement)
     }
 

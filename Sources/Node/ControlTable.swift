@@ -255,9 +255,9 @@ extension Control {
             changes[number] = nil
             leavingDecided(decisions, now: now, into: &effects)
         case .tending: changes[number] = nil
-        case .unclean(let partition, let winner):
+        case .unclean(let partition):
             changes[number] = nil
-            uncleanDecided(partition, winner, decisions.first, now: now, into: &effects)
+            uncleanDecided(partition, decisions.first, now: now)
         case .reassignments(let outcomes, let places):
             changes[number] = nil
             reassignmentsDecided(outcomes, places, decisions, change.token, into: &effects)

@@ -19,7 +19,7 @@ struct PendingChange {
         case leaving([TopicPartition])
         /// What the leader of partitions does about their copies: registers say what came of it.
         case tending
-        case unclean(TopicPartition, StoreAnswer)
+        case unclean(TopicPartition)
         /// An operator's moves: what is known of them, and the places of those to be decided.
         case reassignments([ReplicaOutcome], [Int])
         /// Registers of leaderships that are read anew, and whom to tell when all are.

@@ -18,13 +18,11 @@ extension PartitionState {
 }
 
 extension ClusterView {
-    /// The copies of a partition that answer the fetches of consumers.
-    ///
-    /// The leader's alone as long as `place` sends everybody to the leader: a consumer that is sent
-    /// to a follower and back again would never read anything. With a place for followers this is
-    /// the in-sync set.
+    /// The copies of a partition that answer the fetches of consumers: those in sync, because they
+    /// hold all that is committed and learn of it within milliseconds.
     public func readableReplicas(of state: PartitionState) -> [NodeID] {
-        state.leader.map { [$0] } ?? []
+        guard state.leader != nil else { return [] }
+        return state.inSync.map(\.node).filter { !doubted.contains($0) }
     }
 
     /// The replica that a consumer in `rack` shall go to instead of this broker; nil to stay.

@@ -60,11 +60,13 @@ extension Shard {
             result.logStart = partitions[slot].log.startOffset
             return result
         }
-        if let refusal = refusal(of: part.currentLeaderEpoch, slot) {
-            return FetchResult(error: refusal)
-        }
+        let isFollower = part.readsFollowers && partitions[slot].follower != nil
+        let refusal =
+            isFollower
+            ? followerRefusal(of: part, slot) : refusal(of: part.currentLeaderEpoch, slot)
+        if let refusal { return FetchResult(error: refusal) }
         var result = FetchResult()
-        result.highWatermark = partitions[slot].machine.highWatermark
+        result.highWatermark = partitions[slot].committed
         result.logStart = partitions[slot].log.startOffset
         if part.lastFetchedEpoch > .unknown,
             let diverging = divergence(of: part, slot)
@@ -90,6 +92,22 @@ extension Shard {
         }
         if claimed == .unknown || claimed == leadership.epoch { return nil }
         return claimed < leadership.epoch ? .fencedLeaderEpoch : .unknownLeaderEpoch
+    }
+
+    /// Why a follower does not serve a consumer (KIP-392): it has lost its leader, or does not know
+    /// yet that what is asked for is committed. What it knows to be committed it always holds.
+    private func followerRefusal(of part: FetchWork.Part, _ slot: Int) -> PartitionError? {
+        guard let follower = partitions[slot].follower, follower.isFollowing else {
+            return .notLeader
+        }
+        let claimed = part.currentLeaderEpoch
+        if claimed != .unknown, claimed != follower.leaderEpoch {
+            return claimed < follower.leaderEpoch ? .fencedLeaderEpoch : .unknownLeaderEpoch
+        }
+        guard part.offset > partitions[slot].committed else { return nil }
+        // The client of a log that was longer asks the leader where it ends.
+        return part.offset > partitions[slot].log.endOffset
+            ? .offsetOutOfRange : .offsetNotAvailable
     }
 
     /// Whether nobody else can lead a partition now that this broker leads.

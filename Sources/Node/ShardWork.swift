@@ -87,11 +87,14 @@ public struct FetchWork: Sendable {
         /// The epoch of the last record that it read, for the detection of a truncation.
         public let lastFetchedEpoch: LeaderEpoch
         public let maxBytes: Int
+        /// The client takes what a follower holds too (KIP-392).
+        public let readsFollowers: Bool
 
         public init(
             partition: TopicPartition, offset: Offset, currentLeaderEpoch: LeaderEpoch,
-            lastFetchedEpoch: LeaderEpoch, maxBytes: Int
+            lastFetchedEpoch: LeaderEpoch, maxBytes: Int, readsFollowers: Bool = false
         ) {
+            self.readsFollowers = readsFollowers
             self.partition = partition
             self.offset = offset
             self.currentLeaderEpoch = currentLeaderEpoch

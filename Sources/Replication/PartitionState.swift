@@ -50,9 +50,10 @@ public struct PartitionState: Hashable, Sendable {
     /// last eligible ones.
     public var electable: [ReplicaID] { inSync + lastEligible }
 
-    /// What `min.insync.replicas` means here: never more than there are replicas, as in Kafka.
+    /// What `min.insync.replicas` means here: never more than there are replicas, but for those
+    /// that a move has only begun to add.
     public func effectiveMinInSync(_ configured: Int) -> Int {
-        max(1, min(configured, replicas.count))
+        max(1, min(configured, replicas.count - adding.count))
     }
 
     /// The copy that leads.

@@ -1,5 +1,6 @@
 """Leaderships that move on purpose: brokers stop in order, and clients hardly notice."""
 
+import json
 import shutil
 import signal
 import time
@@ -7,9 +8,11 @@ import time
 import cases
 from broker import wait_until
 from cases import QUIET, case, check
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from leaders import ask
 from mesh import Mesh
+from metadata import racked
 from replicas import Writer, await_in_sync, create_replicated, leaders, verify
 
 from kafka.protocol.admin import (
@@ -301,3 +304,56 @@ def offsets_grow_with_the_mesh(stage):
         got = cases.consume(mesh[2], "work", 1, group="team", deadline=30)
         check(got == ["d"], f"the group went on with {got}")
     return "a group of a mesh of one goes on behind its commit, without that broker"
+
+
+@case
+def consumers_read_from_the_nearest_replica(stage):
+    """A consumer with a rack fetches from the follower there; it goes on when that one dies."""
+    with racked(stage) as mesh:
+        mesh.start()
+        wait_until(lambda: len(mesh[1].info()["voters"]) == 3, 10, "three voters", 0.05)
+        create_replicated(mesh[1], "near", 1)
+        mesh.await_topic("near")
+        await_in_sync(mesh, "near")
+        leader, follower = described(mesh[1], "near")[0][0][:2]
+        fetches = {}
+
+        def count(text):
+            for row in json.loads(text)["brokers"].values():
+                if row["nodeid"] > 0:
+                    fetches[row["nodeid"]] = row["req"].get("Fetch", 0)
+
+        consumer = Consumer({
+            "bootstrap.servers": ",".join(broker.bootstrap for broker in mesh),
+            "client.rack": "abc"[follower - 1], "group.id": "unused", "enable.auto.commit": False,
+            "auto.offset.reset": "earliest", "statistics.interval.ms": 50, "stats_cb": count,
+            "fetch.wait.max.ms": 50, **QUIET})
+        consumer.assign([TopicPartition("near", 0, 0)])
+        values, delays = [], []
+
+        def read(number):
+            cases.publish(mesh[leader], "near", [str(number)], 1)
+            begun = time.monotonic()
+            while not values or values[-1] != str(number):
+                check(time.monotonic() - begun < 20, f"{number} not read, {values[-3:]}")
+                message = consumer.poll(0.2)
+                if message is not None and not message.error():
+                    values.append(message.value().decode())
+            delays.append(time.monotonic() - begun)
+
+        for number in range(30):
+            read(number)
+        wait_until(lambda: consumer.poll(0.05) or fetches.get(follower, 0) > 20, 10,
+                   "fetches at the follower", 0)
+        at_leader = fetches.get(leader, 0)
+        check(at_leader < 10, f"fetches {fetches}: leader {leader}, follower {follower}")
+        # One for each record, one for each 50 ms without any: it waits for records as a leader does.
+        check(fetches[follower] < 400, f"{fetches[follower]} fetches for 30 records")
+        mesh[follower].kill()
+        for number in range(30, 40):
+            read(number)
+        consumer.close()
+        check(values == [str(number) for number in range(40)], f"read {values}")
+        typical = sorted(delays[:30])[15]
+    return (f"{fetches[follower]} fetches at the follower, {at_leader} at the leader; "
+            f"{1000 * typical:.0f} ms from acknowledged to read; 10 more after its death")

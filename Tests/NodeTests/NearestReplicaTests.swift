@@ -44,19 +44,28 @@ import Testing
                 == NodeID(1))
     }
 
-    /// As long as followers answer no fetch, nobody is sent to one.
-    @Test func nobodyIsSentWhereNobodyAnswers() {
-        let view = ClusterView(
+    private func view(doubted: Set<NodeID> = []) -> ClusterView {
+        ClusterView(
             clusterID: "c",
             brokers: Self.racks.sorted { $0.key < $1.key }
                 .map { BrokerEntry(id: $0.key, rack: $0.value, endpoints: []) },
             controller: NodeID(1),
             defaults: TopicDefaultsView(
                 partitions: 1, replicas: 1, autoCreateTopics: false, configuration: [:]),
-            topics: [])
-        #expect(view.readableReplicas(of: Self.state) == [NodeID(1)])
-        for rack in ["", "a", "b"] {
+            sharing: TopicTable(), doubted: doubted)
+    }
+
+    @Test func theLeaderSendsAConsumerToTheReplicaOfItsRack() {
+        let view = view()
+        #expect(view.readableReplicas(of: Self.state) == [1, 2, 3, 5].map { NodeID($0) })
+        #expect(view.preferredReplica(of: Self.state, for: "b") == NodeID(2))
+        for rack in ["", "a", "c"] {
             #expect(view.preferredReplica(of: Self.state, for: rack) == nil)
         }
+    }
+
+    @Test func nobodyIsSentToOneThatIsDoubted() {
+        let view = view(doubted: [NodeID(2)])
+        #expect(view.preferredReplica(of: Self.state, for: "b") == NodeID(3))
     }
 }

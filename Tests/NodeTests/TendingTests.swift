@@ -61,6 +61,21 @@ import Testing
         #expect(errors(mesh.replies[2]) == [], "all, of which none needs it")
     }
 
+    @Test func aLeaderThatCouldNotGiveWayIsAskedAgain() {
+        var mesh = mesh([[1, 2, 3]])
+        mesh.kill(1)
+        mesh.run(milliseconds: 500)
+        mesh.revive(1)
+        mesh.setInSync(to: [1, 2, 3])
+        mesh.tell(2, .leased(until: nil))
+        mesh.tell(3, .request(token: 1, .electLeaders(election([("t", 0)]))))
+        mesh.run(milliseconds: 100)
+        #expect(mesh.serving() == [2] && mesh.replies[1] == nil)
+        mesh.tell(2, .leased(until: Instant(nanoseconds: .max)))
+        mesh.run(milliseconds: 500)
+        #expect(mesh.serving() == [1] && errors(mesh.replies[1]) == [nil])
+    }
+
     @Test func onlyOneThatIsInSyncIsPreferred() {
         var mesh = mesh([[1, 2, 3]])
         mesh.kill(1)

@@ -43,6 +43,7 @@ private typealias F = Fixture
             .renewLease(6, F.id(2, 8), BootEpoch(3)),
             .leaseAnswer(6, .granted(mark)), .leaseAnswer(6, .outdated), .leaseAnswer(6, .full),
             .releaseLease(BootEpoch(3)), .inquire([partition]), .present,
+            .giveWay([LeaderWish(partition: partition, node: NodeID(2))]),
             .holdings(
                 F.id(2, 8),
                 [Holding(partition: partition, lastEpoch: LeaderEpoch(6), end: Offset(10))]),

@@ -132,6 +132,38 @@ private typealias F = Fixture
         #expect(small.inSync == [F.id(2)] && small.lastEligible == [F.id(1)], "KIP-966")
     }
 
+    @Test func copiesThatAreOnlyBegunAreNotWaitedFor() throws {
+        let one = PartitionState.initial(placement: [F.id(1)])
+        #expect(one.effectiveMinInSync(2) == 1)
+        let growing = try one.reassign(
+            to: [1, 2, 3].map { NodeID($0) }, expecting: .initial
+        ).get()
+        #expect(growing.effectiveMinInSync(2) == 1)
+        let grown = try growing.alterInSync(
+            to: [F.id(1), F.id(2), F.id(3)], by: NodeID(1), leaderEpoch: one.leaderEpoch,
+            expecting: growing.partitionEpoch, minInSync: 2
+        ).get()
+        let done = try grown.completeReassignment(
+            expecting: grown.partitionEpoch, minInSync: 2
+        ).get()
+        #expect(done.effectiveMinInSync(2) == 2 && done.adding.isEmpty)
+    }
+
+    @Test func aMoveTakesThePlaceOfAnother() throws {
+        func nodes(_ list: Int32...) -> [NodeID] { list.map { NodeID($0) } }
+        let state = try F.state().reassign(to: nodes(1, 4, 5), expecting: .initial).get()
+        #expect(state.replicas == nodes(1, 4, 5, 2, 3) && state.adding == nodes(4, 5))
+        let next = try state.reassign(to: nodes(1, 4, 6), expecting: state.partitionEpoch).get()
+        #expect(next.replicas == nodes(1, 4, 6, 2, 3), "5 held nothing that counts")
+        #expect(next.adding == nodes(4, 6) && next.removing == nodes(2, 3))
+        let refused = next.reassign(to: nodes(1, 4, 6), expecting: next.partitionEpoch)
+        #expect(refused == .failure(.alreadyDone))
+        let back = try next.cancelReassignment(
+            expecting: next.partitionEpoch, minInSync: 2
+        ).get()
+        #expect(back.replicas == nodes(1, 2, 3) && back.removing.isEmpty)
+    }
+
     @Test func onlyTheStateThatWasSeenIsChanged() {
         let state = F.state()
         let refusal = PartitionState.Outcome.failure(.changed(.initial))

@@ -14,6 +14,8 @@ final class FetchAssembly {
         let wish: FetchRequest.Partition
         /// Nil where the broker has no such partition.
         let partition: TopicPartition?
+        /// Another broker leads it, and this one's copy may be read.
+        let isFollowed: Bool
         /// Where the consumer shall read instead; it gets no records here.
         let preferred: NodeID?
         var result: FetchResult

@@ -69,17 +69,31 @@ extension Reactor {
         var shares = Array(repeating: [Int](), count: shared.mailboxes.count)
         for (key, wish) in wishes {
             let place = view.place(key)
-            let partition = place.own
+            let partition = place.own ?? followed(key, place, version: exchange.version)
             if let partition { shares[shardIndex(of: partition)].append(entries.count) }
             entries.append(
                 FetchAssembly.Entry(
                     key: key, wish: wish, partition: partition,
+                    isFollowed: place.own == nil && partition != nil,
                     preferred: preferredReplica(of: key, for: request.rackID),
-                    result: FetchResult(error: place.refusal)))
+                    result: FetchResult(error: partition == nil ? place.refusal : nil)))
         }
         return FetchAssembly(
             exchange, request, sessionID: sessionID, isIncremental: isIncremental,
             entries: entries, shares: shares, now: now.instant)
+    }
+
+    /// The first version whose clients follow the leader's word to read elsewhere.
+    private static let firstVersionOfFollowers: Int16 = 11
+
+    /// A partition that this broker copies, and may be read from here (KIP-392).
+    private func followed(
+        _ key: FetchKey, _ place: PartitionPlace, version: Int16
+    ) -> TopicPartition? {
+        guard version >= Self.firstVersionOfFollowers, case .elsewhere(let state) = place,
+            view.readableReplicas(of: state).contains(view.controller)
+        else { return nil }
+        return view.topic(key.topic)?.partition(key.index)
     }
 
     /// The replica nearer to the consumer than this one, which leads; nil nearly always (KIP-392).
@@ -131,7 +145,8 @@ extension Reactor {
             partition: partition, offset: Offset(entry.wish.fetchOffset),
             currentLeaderEpoch: LeaderEpoch(entry.wish.currentLeaderEpoch),
             lastFetchedEpoch: LeaderEpoch(entry.wish.lastFetchedEpoch),
-            maxBytes: Int(max(0, entry.wish.partitionMaxBytes)))
+            maxBytes: Int(max(0, entry.wish.partitionMaxBytes)),
+            readsFollowers: entry.isFollowed)
     }
 
     private func take(_ answer: Answer, from shard: Int, for assembly: FetchAssembly) {

@@ -9,7 +9,7 @@ extension Reactor {
     /// - Throws: where the bytes are not the request that they claim to be; the connection is
     ///   closed, because its stream can't be trusted any more.
     func route(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
-        guard let api = exchange.header.supported, api.isServed else {
+        guard let api = exchange.header.supported else {
             try routeUnsupported(exchange)
             return
         }

@@ -107,7 +107,7 @@ extension Mesh {
         }
     }
 
-    private static func decision(
+    static func decision(
         _ proposal: RegisterProposal, _ outcome: Outcome
     ) -> Decision {
         switch outcome {
