@@ -263,7 +263,7 @@ extension Control {
             reassignmentsDecided(outcomes, places, decisions, change.token, into: &effects)
         case .agreement(let partition):
             changes[number] = nil
-            reviewLeader(of: partition, now: now)
+            agreed(partition, now: now)
         case .elections(let partitions, let before):
             changes[number] = nil
             electionsDecided(

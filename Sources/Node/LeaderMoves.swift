@@ -51,6 +51,17 @@ extension Control {
         if wasLed { assume(entry, partition.index.rawValue, into: &effects) }
     }
 
+    /// Gives away what this broker serves no more, a moment later: it yielded, and nobody took it.
+    mutating func giveAway(
+        _ partition: TopicPartition, _ state: PartitionState, to successor: NodeID, now: Now
+    ) {
+        guard moves[partition] == nil else { return }
+        moves[partition] = LeaderMove(
+            successor: successor, epoch: state.leaderEpoch, leaves: false, hasStoodDown: true)
+        let moment = now.instant.advanced(byMilliseconds: Self.moveAgainMilliseconds)
+        movesAgainAt = min(movesAgainAt ?? moment, moment)
+    }
+
     /// The shard serves it no more.
     mutating func moverStoodDown(_ partition: TopicPartition, into effects: inout [Effect]) {
         moves[partition]?.hasStoodDown = true
@@ -114,6 +125,12 @@ extension Control {
             }
             moves[partition]?.isProposed = false
             endMoveWhereDecided(partition)
+            // Under it lies an election that deposes this broker: that one is agreed to.
+            if case .held = decision, handover == nil, moves.removeValue(forKey: partition) != nil,
+                let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
+            {
+                agree(partition, entry, into: &effects)
+            }
             isOpen = isOpen || moves[partition] != nil
         }
         if isOpen {

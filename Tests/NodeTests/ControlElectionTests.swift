@@ -64,6 +64,39 @@ import Testing
         #expect(bench.control.successors(of: state).map(\.rawValue) == [1])
     }
 
+    /// A leader that gave way to an election that never was tells nobody by that: whoever is first
+    /// in line sees a leader, and it may not elect itself before that one. So it gives it away.
+    @Test func whoGaveWayForNothingGivesTheLeadershipAway() throws {
+        var bench = doubting()
+        bench.settle()
+        bench.handle(.members(members(doubting: nil)))
+        func wish(_ inSync: [ReplicaID], _ serial: UInt64) throws {
+            let state = try #require(bench.view?.topic(named: "t")?.state(0))
+            bench.handle(
+                .proposeInSync(
+                    InSyncWish(
+                        partition: partition, state: state, inSync: inSync, serial: serial)))
+            bench.pass(milliseconds: 1)
+        }
+        try wish([copies[1], copies[0], copies[2]], 1)
+        bench.settle()
+        try wish([copies[1], copies[0]], 2)
+        guard case .propose(let number, _)? = bench.writes.first else {
+            Issue.record("no proposal")
+            return
+        }
+        bench.writes = []
+        bench.handle(.decided(number, [.held(milliseconds: 5)]))
+        bench.handle(.stoodDown(partition, LeaderEpoch(1)))
+        bench.settle()
+        let between = try #require(bench.view?.topic(named: "t")?.state(0))
+        #expect(between.leader == NodeID(1) && between.inSync.count == 3)
+        bench.pass(milliseconds: 50)
+        bench.settle()
+        let state = try #require(bench.view?.topic(named: "t")?.state(0))
+        #expect(state.leader == NodeID(2) && state.leaderEpoch == LeaderEpoch(2))
+    }
+
     /// While the leader is doubted, clients are sent to the replica whose turn it is.
     @Test func clientsAreSentToTheSuccessor() throws {
         var bench = doubting()
