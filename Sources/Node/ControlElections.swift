@@ -60,7 +60,14 @@ extension Control {
         let eligible = state.eligible(among: electionMembers(state))
         if eligible.isEmpty { return reviewLost(partition, state, now: now) }
         inquiries[partition] = nil
-        guard let rank = eligible.firstIndex(of: own) else {
+        let rank = eligible.firstIndex(of: own)
+        // Whoever is before it sees a leader and does not campaign: this broker stopped, and nobody
+        // else knows.
+        if rank != 0, hasYielded(partition, state) {
+            endCampaign(partition, .refuted, now: now)
+            return giveAway(partition, state, to: eligible[0].node, now: now)
+        }
+        guard let rank else {
             endCampaign(partition, .refuted, now: now)
             return
         }

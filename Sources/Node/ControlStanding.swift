@@ -41,18 +41,6 @@ extension Control {
         agree(partition, entry, into: &effects)
     }
 
-    /// The rival's election that lay in the way is chosen by now, and somebody leads; or there was
-    /// none. Then nobody else knows that this broker has stopped: it gives the leadership to the
-    /// first replica that may be elected, and is elected anew where it is the first itself.
-    mutating func agreed(_ partition: TopicPartition, now: Now) {
-        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
-            let state = entry.state(partition.index.rawValue), hasYielded(partition, state),
-            let first = state.eligible(among: electionMembers(state)).first,
-            first.node != identity.broker.id, handover == nil
-        else { return reviewLeader(of: partition, now: now) }
-        giveAway(partition, state, to: first.node, now: now)
-    }
-
     mutating func agree(
         _ partition: TopicPartition, _ entry: TopicEntry, into effects: inout [Effect]
     ) {

@@ -263,7 +263,7 @@ extension Control {
             reassignmentsDecided(outcomes, places, decisions, change.token, into: &effects)
         case .agreement(let partition):
             changes[number] = nil
-            agreed(partition, now: now)
+            reviewLeader(of: partition, now: now)
         case .elections(let partitions, let before):
             changes[number] = nil
             electionsDecided(

@@ -53,12 +53,14 @@ extension Control {
 
     /// Gives away what this broker serves no more, a moment later: it yielded, and nobody took it.
     mutating func giveAway(
-        _ partition: TopicPartition, _ state: PartitionState, to successor: NodeID, now: Now
+        _ partition: TopicPartition, _ state: PartitionState, to successor: NodeID, now: Instant
     ) {
-        guard moves[partition] == nil else { return }
+        guard moves[partition] == nil, !yielding.contains(partition), handover == nil else {
+            return
+        }
         moves[partition] = LeaderMove(
             successor: successor, epoch: state.leaderEpoch, leaves: false, hasStoodDown: true)
-        let moment = now.instant.advanced(byMilliseconds: Self.moveAgainMilliseconds)
+        let moment = now.advanced(byMilliseconds: Self.moveAgainMilliseconds)
         movesAgainAt = min(movesAgainAt ?? moment, moment)
     }
 
