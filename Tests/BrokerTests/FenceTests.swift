@@ -1,5 +1,6 @@
 import Model
 import Testing
+import Transport
 
 @testable import Broker
 
@@ -20,6 +21,21 @@ import Testing
         let twice = words(of: [2, 2, 3, 4], others: 4)
         #expect(twice.words == [false, false, true, false])
         #expect(twice.isClosed)
+    }
+
+    @Test("Who says that the id is another's may not have heard who was let in")
+    func hearsay() {
+        func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
+        var fence = Fence()
+        let believed = [0, 9_999, 10_000].map {
+            fence.believes(.duplicateNodeID, of: NodeID(2), now: at($0))
+        }
+        #expect(believed == [false, false, true])
+        fence.welcomed(by: NodeID(2))
+        let later = fence.believes(.duplicateNodeID, of: NodeID(2), now: at(20_000))
+        #expect(!later)
+        let revoked = fence.believes(.revoked, of: NodeID(3), now: at(0))
+        #expect(revoked, "that is a decision which the member knows")
     }
 
     @Test("The only other member is enough")

@@ -15,6 +15,27 @@ struct Fence {
 
     private static let witnessesNeeded = 2
 
+    /// When each member first said that this broker's id is another's.
+    private var doubts: [NodeID: Instant] = [:]
+
+    /// How long that may be because the member has not heard yet who was let in: gossip takes
+    /// less than a second, and anti-entropy after a lost message five.
+    private static let hearsayMilliseconds: Int64 = 10_000
+
+    /// Whether a member's word is to be believed. One that says that the id is another's may be
+    /// behind the decision that gave it to this broker, so it has to say it again later.
+    mutating func believes(_ refusal: HandshakeRefusal, of member: NodeID, now: Instant) -> Bool {
+        guard refusal == .duplicateNodeID else { return true }
+        guard let first = doubts[member] else {
+            doubts[member] = now
+            return false
+        }
+        return now.milliseconds(since: first) >= Self.hearsayMilliseconds
+    }
+
+    /// A member takes this broker for what it is: whatever it said before was hearsay.
+    mutating func welcomed(by member: NodeID) { doubts[member] = nil }
+
     /// True when this is the word that was missing.
     mutating func close(by witness: NodeID, others: Int) -> Bool {
         witnesses.insert(witness)
@@ -70,7 +91,9 @@ extension MeshShell {
 
     /// A member says why it does not take this broker.
     func witness(_ refusal: HandshakeRefusal, by node: NodeID) {
-        guard let reason = Fence.reason(refusal) else { return }
+        guard let reason = Fence.reason(refusal),
+            fence.believes(refusal, of: node, now: reactor.now.instant)
+        else { return }
         // Those that are down can't say anything: with one of three away the other's word is
         // enough, or both of two twins would serve on.
         let others = reactor.plane?.mesh.peers.values.count {

@@ -155,6 +155,7 @@ final class MeshShell: MeshTransportDelegate {
         if peer.isInitiator { complaints.reached(peer.address) }
         guard let node = peer.node else { return }
         untried[node] = nil
+        fence.welcomed(by: node)
         replication.linkOpened(peer.link, with: node)
         tell(
             .linkOpened(
