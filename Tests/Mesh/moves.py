@@ -25,7 +25,7 @@ PAUSE_BOUND = 0.5
 
 
 PREFERRED, UNCLEAN = 0, 1
-NOT_NEEDED, NO_REASSIGNMENT = 84, 85
+TIMED_OUT, NOT_NEEDED, NO_REASSIGNMENT = 7, 84, 85
 
 
 def started(stage, count=3, **settings):
@@ -57,8 +57,18 @@ def elect(broker, kind, topic, *partitions):
             for topic in answer.replica_election_results for part in topic.partition_result}
 
 
-def reassign(broker, topic, moves):
-    """Asks for {partition: replicas, or None to call it off}; {partition: error code}"""
+def reassign(broker, topic, moves, deadline=20):
+    """Asks for {partition: replicas, or None to call it off}; {partition: error code}
+
+    As admin clients do, again where the partition changed in the middle of it."""
+    until = time.monotonic() + deadline
+    while True:
+        found = reassign_once(broker, topic, moves)
+        if TIMED_OUT not in found.values() or time.monotonic() > until:
+            return found
+
+
+def reassign_once(broker, topic, moves):
     row = AlterPartitionReassignmentsRequest.ReassignableTopic
     answer = ask(broker, AlterPartitionReassignmentsRequest(
         timeout_ms=10_000, allow_replication_factor_change=True, topics=[row(
