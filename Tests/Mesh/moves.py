@@ -234,7 +234,10 @@ def a_partition_moves(stage):
         writer.await_progress(2_000)
         check(reassign(mesh[4], "safe", {0: None}) == {0: NO_REASSIGNMENT}, "nothing to call off")
         held = described(mesh[1], "safe")[0][0]
-        new = [node for node in range(1, 6) if node not in held]
+        # One of them is killed, and a replica of before: not two of the three voters.
+        voters = mesh[1].info()["voters"]
+        new = sorted((node for node in range(1, 6) if node not in held),
+                     key=lambda node: (node in voters, node))
         target = [*new, held[0]]
         mesh[new[0]].kill()
         check(reassign(mesh[held[1]], "safe", {0: target}) == {0: 0}, "not taken")
