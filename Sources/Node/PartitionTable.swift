@@ -63,6 +63,8 @@ struct ShardPartition {
     var isOpening = true
     /// A producer was refused while the log was not open.
     var refusedProducer = false
+    /// When a batch was last refused because of who leads, who is in sync, or the disk.
+    var refusedAt: Instant?
     /// When a batch was last refused by whoever led; nil once that is long ago.
     var lateStartsRefused: Instant?
     /// The last append failed on the disk, and that was reported.

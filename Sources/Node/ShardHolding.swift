@@ -80,6 +80,7 @@ extension Shard {
         for part in late {
             if part.records != nil, let slot = openSlot(part.partition) {
                 // What is pipelined behind it must not pass for its producer's first.
+                refuseLateStarts(slot)
                 partitions[slot].log.refuseLateStarts()
             }
             settleProduce(part.serial, into: &effects)

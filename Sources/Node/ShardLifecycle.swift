@@ -105,7 +105,7 @@ extension Shard {
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
-            if partitions[slot].refusedProducer { partitions[slot].log.refuseLateStarts() }
+            if partitions[slot].refusedProducer { refuseLateStarts(slot) }
             // The topic may have been altered while its log was being opened.
             partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
             // Opening ended after a stop was asked for: it is closed like the rest.

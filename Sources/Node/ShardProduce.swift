@@ -106,7 +106,13 @@ extension Shard {
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
             return (result, appended.lastOffset.advanced(by: 1))
         } catch {
-            if case .storage = error { reportBroken(slot, into: &effects) }
+            if case .outOfOrderSequence = error, awaitsRetry(slot) {
+                return (ProduceResult(error: .notLeader), .zero)
+            }
+            if case .storage = error {
+                partitions[slot].refusedAt = clock
+                reportBroken(slot, into: &effects)
+            }
             // Said once, not for every retry of every producer while the disk is full.
             if case .storage(let reason) = error, !partitions[slot].writesFail {
                 partitions[slot].writesFail = true
@@ -123,9 +129,26 @@ extension Shard {
     /// not pass for its producer's first. Only in a log that has all its records still: elsewhere a
     /// producer may be unknown whose batches were all removed, and it goes on where it was.
     mutating func refuseLateStarts(_ slot: Int) {
+        partitions[slot].refusedAt = clock
         guard partitions[slot].log.startOffset == .zero else { return }
         partitions[slot].log.refuseLateStarts()
         partitions[slot].lateStartsRefused = clock
+    }
+
+    /// How long a batch that was refused may be on its way back: a client asks who leads, pauses for
+    /// at most a second by default, and tries again; it may have to do so some times.
+    private static let retryMilliseconds: Int64 = 30_000
+
+    /// Whether the gap before a batch is of this broker's making: the batches before it were
+    /// refused, and come again.
+    ///
+    /// Then it is refused as they were. At OUT_OF_ORDER_SEQUENCE a producer takes a new epoch and
+    /// sends everything again that it has no answer to, under sequences which nobody can compare:
+    /// what had been written under the old epoch and was answered with an error would be there
+    /// twice.
+    private func awaitsRetry(_ slot: Int) -> Bool {
+        guard let since = partitions[slot].refusedAt else { return false }
+        return clock.milliseconds(since: since) < Self.retryMilliseconds
     }
 
     mutating func acceptLateStarts(_ slot: Int, now: Instant) {

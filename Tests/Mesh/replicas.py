@@ -142,11 +142,13 @@ def leaders(broker, topic):
 
 
 def await_in_sync(mesh, topic, copies=3, deadline=30):
-    def full():
-        topics = AdminClient({"bootstrap.servers": mesh.running()[0].bootstrap, **QUIET}) \
+    """Every running broker says so: one that has just started tells what it knew when it ended."""
+    def full(broker):
+        topics = AdminClient({"bootstrap.servers": broker.bootstrap, **QUIET}) \
             .list_topics(topic, 5).topics[topic].partitions
         return all(len(row.isrs) == copies and row.leader > 0 for row in topics.values())
-    wait_until(full, deadline, f"{copies} copies in sync everywhere", 0.05)
+    wait_until(lambda: all(full(broker) for broker in mesh.running()),
+               deadline, f"{copies} copies in sync everywhere", 0.05)
 
 
 @case

@@ -71,6 +71,36 @@ import Testing
         #expect(bench.take().produced.isEmpty, "answered once")
     }
 
+    /// At OUT_OF_ORDER_SEQUENCE a producer sends what was written and not acknowledged again under
+    /// another epoch, where nothing knows it for a duplicate.
+    @Test func whatIsPipelinedBehindARefusedBatchIsRefusedAlike() {
+        var bench = leading()
+        let batches = (0..<3).map { bench.batch(["\($0)"], producer: 9, sequence: Int32($0)) }
+        bench.produce(1, [(one, batches[0])])
+        bench.handle(.assume(one, .waits(mine, as: own)))
+        bench.produce(2, [(one, batches[1])])
+        bench.advance(milliseconds: 200)
+        bench.produce(3, [(one, batches[2])])
+        bench.advance(milliseconds: 100)
+        bench.handle(.wake)
+        #expect(bench.take().produced.map(\.results[0].error) == [.notLeader, .notLeader])
+        let next = PartitionState.initial(placement: [own], epoch: LeaderEpoch(6))
+        bench.handle(.lease(until: bench.deadline(10_000)))
+        bench.handle(.assume(one, .leads(next, as: own, minInSync: 1)))
+        #expect(bench.take().produced.map(\.results[0].error) == [.notLeader])
+        for (token, batch) in batches.enumerated() {
+            bench.produce(UInt64(4 + token), [(one, batch)])
+        }
+        let produced = bench.take().produced
+        #expect(produced.map(\.results[0].error) == [nil, nil, nil])
+        #expect(produced.map(\.results[0].base) == [Offset(0), Offset(1), Offset(2)])
+        // A gap that no refusal explains is the producer's own.
+        bench.advance(milliseconds: 30_000)
+        bench.handle(.lease(until: bench.deadline(10_000)))
+        bench.produce(9, [(one, bench.batch(["x"], producer: 9, sequence: 7))])
+        #expect(bench.take().produced.map(\.results[0].error) == [.outOfOrderSequence])
+    }
+
     @Test func itStoodDownOnceForEachLeadership() {
         var bench = leading()
         bench.handle(.assume(one, .waits(mine, as: own)))

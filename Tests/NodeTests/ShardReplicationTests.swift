@@ -223,7 +223,7 @@ import Testing
         pair.follower.produce(
             5, [(id, pair.follower.batch(["b"], producer: 9, sequence: 3))], .leader)
         #expect(
-            pair.follower.effects.produced.last?.results.map(\.error) == [.outOfOrderSequence])
+            pair.follower.effects.produced.last?.results.map(\.error) == [.notLeader])
         pair.follower.produce(
             6, [(id, pair.follower.batch(["a"], producer: 9, sequence: 0))], .leader)
         #expect(pair.follower.effects.produced.last?.results.map(\.error) == [nil])

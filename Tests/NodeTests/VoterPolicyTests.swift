@@ -115,11 +115,17 @@ struct VoterPolicyTests {
     @Test("A wiped voter is replaced by itself with its new store")
     func wiped() {
         let sites = [candidate(1), candidate(2), candidate(3, store: 100), candidate(4)]
-        let next = VoterPolicy().wish(
-            for: roster([1, 2, 3]), sites, lastChange: now.advanced(byMilliseconds: -60_000),
-            now: now)
-        #expect(next?.contains(voter(3, store: 100)) == true)
-        #expect(next?.count == 3)
+        // At once: until then another lost disk would be one too many.
+        for last in [nil, now, now.advanced(byMilliseconds: -60_000)] {
+            let next = VoterPolicy().wish(
+                for: roster([1, 2, 3]), sites, lastChange: last, now: now)
+            #expect(next?.contains(voter(3, store: 100)) == true)
+            #expect(next?.count == 3)
+        }
+        let ill = sites.dropLast(2) + [candidate(3, .doubtful, store: 100), candidate(4)]
+        #expect(
+            VoterPolicy().wish(for: roster([1, 2, 3]), Array(ill), lastChange: now, now: now)
+                == nil)
     }
 
     private func asked(

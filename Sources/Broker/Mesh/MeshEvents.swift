@@ -39,7 +39,8 @@ extension BrokerEvents {
                 ])
         case .rosterProgress: break  // For who watches: the end is what a log needs.
         case .rosterChanged(let outcome):
-            logger.notice("a change of who votes ended", metadata: ["outcome": "\(outcome)"])
+            logger.notice(
+                "a change of who votes ended", metadata: ["outcome": "\(outcome.summary)"])
         }
     }
 
@@ -91,5 +92,23 @@ extension BrokerEvents {
         case .malformedAdmission(let key):
             logger.error("an admission can't be read", metadata: ["key": "\(key)"])
         }
+    }
+}
+
+extension RosterOutcome {
+    /// For a line of a log.
+    fileprivate var summary: String {
+        switch self {
+        case .settled(let roster): "settled: \(Self.voters(of: roster))"
+        case .superseded(let roster): "another change came first: \(Self.voters(of: roster))"
+        case .impossible: "impossible: no voters, too many, or two on one broker"
+        case .unreachable: "unreachable: too few of the voters to be answered, nothing was begun"
+        case .damaged: "damaged: the register holds no roster that can be read"
+        }
+    }
+
+    private static func voters(of roster: Roster) -> String {
+        let nodes = roster.voters.map { "\($0.node.rawValue)" }.joined(separator: ", ")
+        return "voters \(nodes), generation \(roster.generation.rawValue)"
     }
 }

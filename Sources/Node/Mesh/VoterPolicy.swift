@@ -63,8 +63,26 @@ struct VoterPolicy {
                 roster, known, to: target, isRested: isRested || roster.voters.count == 1)
                 ?? (isRested ? exchange(roster, states, known) : nil)
         }
-        guard isRested, healthy * 2 > roster.voters.count else { return nil }
-        return replacement(roster, states, known, now: now)
+        guard healthy * 2 > roster.voters.count else { return nil }
+        if let restored = restoration(roster, states, known) { return restored }
+        return isRested ? replacement(roster, states, known, now: now) : nil
+    }
+
+    /// A voter's disk is gone and its broker is there again with a new one.
+    ///
+    /// Without a pause, unlike other changes: until then the mesh has one voter fewer than it
+    /// seems, and the next disk may be the one too many. It can't go back and forth, because each
+    /// such change takes an admission of its own.
+    private func restoration(
+        _ roster: Roster, _ states: [Candidate?], _ known: [Candidate]
+    ) -> [Voter]? {
+        let gone = roster.voters.indices.first { index in
+            states[index] == nil
+                && spares(known, beside: []).contains {
+                    $0.voter.node == roster.voters[index].node
+                }
+        }
+        return gone.flatMap { replace($0, of: roster, known) }
     }
 
     /// Only while all voters are well: a change that begins with a sick one may not end.
