@@ -83,7 +83,12 @@ let package = Package(
                 "Model", "Gossip", "Paxos", "Storage", "Replication", "Coordination", nioCore,
                 deque, heap, ordered, trees,
             ]),
-        module("Simulation", ["Model", "Storage", "Gossip", nioCore, heap]),
+        module(
+            "Simulation",
+            [
+                "Model", "Storage", "Gossip", "Paxos", "Replication", "Coordination", "Node",
+                nioCore, heap,
+            ]),
         module(
             "Broker",
             [

@@ -245,10 +245,10 @@ extension Control {
     }
 
     mutating func confirmNews(now: Now, into effects: inout [Effect]) {
-        guard !unconfirmed.isEmpty, confirmAgainAt.map({ $0 <= now.instant }) ?? true else {
-            return
-        }
+        guard confirmAgainAt.map({ $0 <= now.instant }) ?? true else { return }
+        // Also where nothing is left to find out: the moment would be asked for again for ever.
         confirmAgainAt = nil
+        guard !unconfirmed.isEmpty else { return }
         let partitions = Array(unconfirmed)
         unconfirmed = []
         for batch in Self.batches(of: partitions) { confirm(Array(batch), nil, into: &effects) }

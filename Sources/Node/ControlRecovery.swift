@@ -15,10 +15,13 @@ extension Control {
         _ partition: TopicPartition, _ state: PartitionState, now: Instant
     ) {
         guard state.electable.contains(where: { $0.node == identity.broker.id }) else { return }
-        if inquiries[partition] == nil {
-            inquiries[partition] = []
-            inquireAt = min(inquireAt ?? now, now)
+        let answers = inquiries[partition] ?? []
+        inquiries[partition] = answers
+        // Those of whom an older state, or an older life of theirs, wanted no answer too.
+        let isMissing = state.electable.contains { member in
+            !answers.contains { $0.id == copies[member.node] }
         }
+        if isMissing, inquireAt == nil { inquireAt = now }
         guard isWinner(partition, state) else { return }
         openCampaign(partition, state, rank: 0, now: now)
     }

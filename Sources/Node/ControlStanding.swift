@@ -21,9 +21,13 @@ extension Control {
             let state = entry.state(partition.index.rawValue),
             state.leader == identity.broker.id, !hasYielded(partition, state)
         else { return }
-        let wasLed = confirmed[partition] == state.leaderEpoch
+        // At the end of a handover everything stands down, and the lease is given back.
+        guard handover?.isEnding != true else { return }
         yielded[partition] = state.leaderEpoch
-        guard wasLed else { return agree(partition, entry, into: &effects) }
+        // A shard that was told before that it leads no more does not say so again.
+        guard case .leads = roles[partition] else {
+            return agree(partition, entry, into: &effects)
+        }
         yielding.insert(partition)
         assume(entry, partition.index.rawValue, into: &effects)
     }

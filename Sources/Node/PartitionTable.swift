@@ -55,7 +55,8 @@ struct ShardPartition {
     var sessions: UInt32 = 0
     /// What the log is waiting to be cut to, until nothing works on it.
     var cut: LogCut?
-    /// A reading of this slot for its coordinator that came while the log was not at hand.
+    /// A reading of this slot for its coordinator that came while the log was not at hand, or
+    /// before all of it was committed.
     var scanWaiting: (load: SlotLoad, from: Offset)?
     /// Nil until the disk thread has opened it, and for ever where it could not.
     var opened: PartitionLog?

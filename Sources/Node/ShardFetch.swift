@@ -127,6 +127,7 @@ extension Shard {
     mutating func serveWaitingConsumers(now: Now, into effects: inout [Effect]) {
         guard !advanced.isEmpty else { return }
         for slot in advanced where partitions.isOccupied(slot) {
+            if partitions[slot].scanWaiting != nil { resumeScan(slot, into: &effects) }
             let bytes = partitions[slot].unannouncedBytes
             partitions[slot].unannouncedBytes = 0
             let watchers = partitions[slot].watchers

@@ -135,8 +135,8 @@ extension Shard {
         partitions[slot].lateStartsRefused = clock
     }
 
-    /// How long a batch that was refused may be on its way back: a client asks who leads, pauses for
-    /// at most a second by default, and tries again; it may have to do so some times.
+    /// How long a batch that was refused may be on its way back: a client asks who leads, pauses
+    /// for at most a second by default, and tries again; it may have to do so some times.
     private static let retryMilliseconds: Int64 = 30_000
 
     /// Whether the gap before a batch is of this broker's making: the batches before it were

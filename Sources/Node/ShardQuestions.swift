@@ -217,9 +217,10 @@ extension Shard {
     /// Names the next piece of a slot's bytes; the shell reads it on a disk thread and asks for the
     /// piece behind it.
     ///
-    /// Up to the log's end and not to the high watermark: after an unclean start of a log that is
-    /// synced the watermark lies behind until the first sync, and a coordinator that began without
-    /// those records would answer that there are no offsets.
+    /// Up to the log's end, and the end is told once all of it is committed: a new leader may hold
+    /// what its predecessor wrote and acknowledged to nobody, and may hold committed records that
+    /// it does not know to be so. A coordinator that began without the one or with the other would
+    /// tell a group an offset that it takes back.
     mutating func scan(_ load: SlotLoad, from offset: Offset, into effects: inout [Effect]) {
         let id = load.partition
         guard let slot = partitions.index(of: id) else { return }
@@ -228,9 +229,15 @@ extension Shard {
             return
         }
         let next = max(offset, partitions[slot].log.startOffset)
+        let end = partitions[slot].log.endOffset
+        guard next < end || partitions[slot].committed >= end else {
+            partitions[slot].scanWaiting = (load, offset)
+            if partitions[slot].log.flushedOffset < end { flush(slot, into: &effects) }
+            return
+        }
         do throws(ReadError) {
             let piece = try partitions[slot].log.read(
-                from: next, below: partitions[slot].log.endOffset,
+                from: next, below: end,
                 maxBytes: Self.scanPieceBytes, atLeastOne: true)
             effects.append(.scanned(load, piece))
         } catch {
@@ -238,7 +245,7 @@ extension Shard {
         }
     }
 
-    /// The log is back: whoever waits to read it goes on.
+    /// The log is back, or more of it is committed: whoever waits to read it goes on.
     mutating func resumeScan(_ slot: Int, into effects: inout [Effect]) {
         guard let (load, offset) = partitions[slot].scanWaiting else { return }
         partitions[slot].scanWaiting = nil

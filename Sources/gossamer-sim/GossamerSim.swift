@@ -11,5 +11,5 @@ struct GossamerSim: ParsableCommand {
               gossamer-sim gossip
               gossamer-sim gossip --table lifeguard --seed 7 -o json
             """,
-        subcommands: [GossipTables.self])
+        subcommands: [GossipTables.self, MeshRuns.self])
 }

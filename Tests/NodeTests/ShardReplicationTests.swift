@@ -261,19 +261,6 @@ import Testing
         #expect(said, "its log was being opened")
     }
 
-    /// A coordinator asks for its slot while the log is at a disk thread.
-    @Test func aLogThatIsAwayIsReadWhenItIsBack() {
-        var bench = ShardBench()
-        bench.handle(.open(ShardBench.order(id)))
-        let load = SlotLoad(partition: id, number: 4)
-        bench.handle(.scan(load, from: .zero))
-        bench.runJobs()
-        let scanned = bench.effects.compactMap {
-            if case .scanned(let load, _) = $0 { load } else { nil }
-        }
-        #expect(scanned == [load])
-    }
-
     /// Its leader has what a replica's disk lost, so it cuts there and copies on.
     @Test(arguments: [1, 40, 10_000])
     func aDamagedReplicaFetchesWhatItLost(bytes: Int) throws {

@@ -1,0 +1,66 @@
+public import Model
+
+/// What one run of a whole mesh is like: drawn from its seed, so that a thousand seeds are a
+/// thousand different meshes (swarm testing).
+public struct MeshOptions: Hashable, Sendable {
+    /// How many brokers there are; each holds partitions, and three of them vote.
+    public var brokers: Int
+    public var partitions: Int32
+    /// `flush: sync` lets any number of machines lose their power at once.
+    public var isSynced: Bool
+    /// How long faults are made, in milliseconds of virtual time.
+    public var faultsMilliseconds: Int64
+    /// Between two faults, at most.
+    public var faultPauseMilliseconds: Int64
+    public var network: NetworkFaults
+    /// Faults that may be drawn, each as often as it is in here.
+    public var faults: [MeshFault.Kind]
+
+    /// How long a mesh may take to be whole again once nothing is wrong any more.
+    public static let convergenceMilliseconds: Int64 = 120_000
+
+    public init(seed: UInt64) {
+        var dice = SeededGenerator(seed: seed ^ 0x0971_0A5)
+        brokers = [3, 3, 3, 4, 5, 5, 7][Int.random(in: 0..<7, using: &dice)]
+        partitions = Int32.random(in: 1...4, using: &dice)
+        isSynced = Bool.random(using: &dice)
+        faultsMilliseconds = Int64.random(in: 5_000...30_000, using: &dice)
+        faultPauseMilliseconds = [300, 1_000, 3_000][Int.random(in: 0..<3, using: &dice)]
+        network = NetworkFaults(
+            delayMicroseconds: 50...[300, 2_000, 20_000][Int.random(in: 0..<3, using: &dice)],
+            datagramLoss: [0, 0.01, 0.1][Int.random(in: 0..<3, using: &dice)],
+            datagramDuplication: [0, 0.01][Int.random(in: 0..<2, using: &dice)])
+        // A run has some kinds only, so that each is met without the others too.
+        faults = MeshFault.Kind.allCases.filter { _ in Int.random(in: 0..<3, using: &dice) > 0 }
+        if faults.isEmpty { faults = [.kill] }
+    }
+}
+
+/// Something that is done to a mesh, and for how long.
+public struct MeshFault: Hashable, Sendable {
+    /// What is done.
+    public enum Kind: String, CaseIterable, Hashable, Sendable {
+        /// The process ends; its page cache stays.
+        case kill
+        /// The machine ends: what was not synced is gone.
+        case powerLoss
+        /// As `powerLoss`, between any two operations of the disk.
+        case tornPower
+        case stop
+        case pause
+        case cut
+        case oneWayCut
+        case datagramHole
+        case slowDisk
+        case fullDisk
+        case wipe
+        case allKilled
+        case lossyNetwork
+    }
+
+    public let kind: Kind
+    /// The index of the broker that it is done to.
+    public let victim: Int
+    public let at: Instant
+    public let milliseconds: Int64
+}

@@ -1,0 +1,27 @@
+/// What a run did: one that did too little proves nothing.
+public struct MeshCounts: Hashable, Sendable {
+    public var events = 0
+    public var faults = 0
+    public var kinds: [String: Int] = [:]
+    public var starts = 0
+    public var deaths = 0
+    public var elections = 0
+    public var replicated = 0
+    public var acknowledged = 0
+    public var consumed = 0
+    public var commits = 0
+    public var retries = 0
+    public var epochBumps = 0
+}
+
+/// What came of one run.
+public struct MeshVerdict: Hashable, Sendable {
+    public let seed: UInt64
+    /// The first promise that was broken; nil where none was.
+    public let violation: String?
+    public let counts: MeshCounts
+    /// Equal for two runs of one seed.
+    public let hash: UInt64
+    /// Virtual time.
+    public let milliseconds: Int64
+}

@@ -1,0 +1,166 @@
+import Model
+import Node
+import Paxos
+
+/// What goes wrong, and how it is mended.
+///
+/// Anything that loses no data may happen at any time, in any number: safety depends on none of it.
+/// What loses data is kept to what the mesh promises to survive: one at a time, while it is whole;
+/// power losses of topics that are synced before they are acknowledged are none of these.
+extension MeshWorld {
+    func nextFault() {
+        guard now < faultsEnd, violation == nil else { return }
+        schedule(.nextFault, afterMicroseconds: draw(20...options.faultPauseMilliseconds) * 1_000)
+        let kind = options.faults[Int(draw(0...Int64(options.faults.count - 1)))]
+        let fault = MeshFault(
+            kind: kind, victim: Int(draw(0...Int64(options.brokers - 1))), at: now,
+            milliseconds: draw(10...[300, 2_000, 6_000][Int(draw(0...2))]))
+        guard mayHappen(fault) else { return }
+        begin(fault)
+    }
+
+    private func mayHappen(_ fault: MeshFault) -> Bool {
+        let site = sites[fault.victim]
+        if isDiskLost, isWhole { isDiskLost = false }
+        // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
+        if isDiskLost, [.kill, .powerLoss, .tornPower, .allKilled, .fullDisk].contains(fault.kind) {
+            return false
+        }
+        switch fault.kind {
+        case .kill, .stop: return site.life != nil
+        case .powerLoss, .tornPower: return site.life != nil && (options.isSynced || isQuiet)
+        case .wipe: return site.life != nil && isQuiet
+        case .pause: return site.life != nil && !site.isPaused
+        case .allKilled, .cut, .oneWayCut, .datagramHole, .slowDisk, .lossyNetwork: return true
+        case .fullDisk: return options.isSynced && site.life != nil
+        }
+    }
+
+    /// Nothing is wrong: the mesh can take what loses a disk.
+    private var isQuiet: Bool {
+        activeFaults.isEmpty && isWhole
+            && sites.allSatisfy { site in
+                site.life?.plane.mesh.proposer.roster.map { roster in
+                    roster.next == nil && roster.voters.count >= 3
+                        && roster.voters.allSatisfy { voter in
+                            sites.contains { $0.store == voter.store }
+                        }
+                } == true
+            }
+    }
+
+    private func begin(_ fault: MeshFault) {
+        let site = sites[fault.victim]
+        let end = fault.at.advanced(byMilliseconds: fault.milliseconds)
+        note(
+            UInt64(fault.victim) << 8 | 19,
+            "FAULT \(fault.kind.rawValue) \(site.node) for \(fault.milliseconds) ms")
+        counts.faults += 1
+        counts.kinds[fault.kind.rawValue, default: 0] += 1
+        activeFaults.append(fault)
+        timeline.schedule(.endFault(fault), at: end)
+        switch fault.kind {
+        case .kill: take(down: site, until: end) { self.kill(site, withMachine: false) }
+        case .powerLoss:
+            take(down: site, until: end) {
+                self.kill(site, withMachine: true)
+                site.disk.restart()
+            }
+        case .tornPower:
+            site.mayRunAt = end
+            site.disk.cutPower(afterOperations: Int(draw(1...60)))
+        case .stop:
+            site.mayRunAt = end
+            stopInOrder(site)
+        case .pause: site.isPaused = true
+        case .cut:
+            for other in sites where other.index != site.index {
+                cut(.all, from: site.index, to: other.index)
+                cut(.all, from: other.index, to: site.index)
+            }
+        case .oneWayCut:
+            for other in sites where other.index != site.index && chance(0.7) {
+                cut(.all, from: other.index, to: site.index)
+            }
+        case .datagramHole:
+            for other in sites where other.index != site.index {
+                cut(.datagrams, from: other.index, to: site.index)
+            }
+        case .slowDisk: site.slowness = draw(5...200)
+        case .fullDisk: site.disk.setCapacity(0)
+        case .wipe:
+            isDiskLost = true
+            take(down: site, until: end) {
+                self.kill(site, withMachine: true)
+                site.wipe(seed: self.random.next())
+            }
+        case .allKilled:
+            for site in sites {
+                take(down: site, until: end) { self.kill(site, withMachine: false) }
+            }
+        case .lossyNetwork: network.faults.datagramLoss = 0.4
+        }
+    }
+
+    private func take(down site: BrokerSite, until end: Instant, _ how: () -> Void) {
+        guard site.life != nil else { return }
+        site.mayRunAt = end
+        how()
+        startLater(site)
+    }
+
+    func end(_ fault: MeshFault) {
+        guard let place = activeFaults.firstIndex(of: fault) else { return }
+        activeFaults.remove(at: place)
+        let site = sites[fault.victim]
+        note(UInt64(fault.victim) << 8 | 20, "mended: \(fault.kind.rawValue) \(site.node)")
+        switch fault.kind {
+        case .kill, .powerLoss, .stop, .wipe, .allKilled, .tornPower: break
+        case .pause: resume(site)
+        case .cut, .oneWayCut, .datagramHole: mendCuts()
+        case .slowDisk: site.slowness = 1
+        case .fullDisk: site.disk.setCapacity(.max)
+        case .lossyNetwork: network.faults.datagramLoss = options.network.datagramLoss
+        }
+    }
+
+    private func resume(_ site: BrokerSite) {
+        guard site.isPaused else { return }
+        site.isPaused = false
+        let backlog = site.backlog
+        site.backlog = []
+        for event in backlog { timeline.schedule(event, at: now) }
+    }
+
+    /// Cuts that no fault is left to hold.
+    private func mendCuts() {
+        let held = Set(
+            activeFaults.filter {
+                [.cut, .oneWayCut, .datagramHole].contains($0.kind)
+            }.map(\.victim))
+        for from in sites.indices {
+            for to in sites.indices where from != to && !held.contains(from) && !held.contains(to) {
+                if network.isCut(.datagrams, from: from, to: to)
+                    || network.isCut(.streams, from: from, to: to)
+                {
+                    mend(from: from, to: to)
+                }
+            }
+        }
+    }
+
+    /// Everything is mended and everybody runs.
+    func heal() {
+        note(21, "HEALED")
+        for fault in activeFaults { end(fault) }
+        network.faults = .lan
+        for site in sites {
+            resume(site)
+            site.slowness = 1
+            site.disk.setCapacity(.max)
+            site.mayRunAt = now
+            if site.life == nil { timeline.schedule(.start(site: site.index), at: now) }
+        }
+        isHealed = true
+    }
+}

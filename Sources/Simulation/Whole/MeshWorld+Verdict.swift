@@ -1,0 +1,107 @@
+import Gossip
+import Model
+import Node
+import Paxos
+import Replication
+
+/// Whether the mesh is whole, and whether it holds what it promised.
+extension MeshWorld {
+    /// A partition as any broker knows it.
+    func topicPartition(_ index: Int32) -> TopicPartition? {
+        for site in sites {
+            if let entry = site.life?.view?.topic(named: BrokerLife.topic) {
+                return entry.partition(index)
+            }
+        }
+        return nil
+    }
+
+    /// All brokers run, know the same, and every partition has all its copies in sync.
+    var isWhole: Bool {
+        guard sites.allSatisfy({ $0.life?.isReady == true && !$0.isPaused }) else { return false }
+        let roots = Set(sites.compactMap { $0.life?.plane.mesh.gossip.tableRoot })
+        guard roots.count == 1 else { return false }
+        return sites.allSatisfy { site in
+            guard let view = site.life?.view, view.brokers.count == sites.count,
+                view.topic(named: BrokerLife.topic) != nil
+            else { return false }
+            return view.sortedNames.allSatisfy { name in
+                view.topic(named: name).map { hasAllCopies($0, view) } ?? false
+            }
+        }
+    }
+
+    private func hasAllCopies(_ entry: TopicEntry, _ view: ClusterView) -> Bool {
+        entry.partitions.allSatisfy { state in
+            state.replicas.count == min(3, sites.count) && state.leader != nil
+                && state.inSync.count == state.replicas.count
+                && state.inSync.allSatisfy { copy in
+                    view.broker(copy.node) != nil
+                }
+        }
+    }
+
+    /// Reads every copy of every partition whole, and compares it with what clients were told.
+    func verify() {
+        var readers: [(partition: Int32, replica: Int?, reader: SimulatedConsumer)] = []
+        for partition in 0..<options.partitions {
+            guard let view = sites[0].life?.view,
+                let state = view.topic(named: BrokerLife.topic)?.state(partition)
+            else { return fail("the topic is gone") }
+            for replica in [nil] + state.replicas.map({ Int($0.rawValue) - 1 }) {
+                let reader = SimulatedConsumer(
+                    index: clients.count, partition: partition, replica: replica)
+                readers.append((partition, replica, reader))
+                add(reader)
+            }
+        }
+        let end = now.advanced(byMilliseconds: 30_000)
+        while violation == nil, !readers.allSatisfy(\.reader.isDone) {
+            guard now < end else { return fail("the logs can't be read: \(state)") }
+            advance(to: now.advanced(byMilliseconds: 50))
+        }
+        for (partition, replica, reader) in readers where violation == nil {
+            let whose = replica.map { "broker \($0 + 1)'s copy" } ?? "the leader's log"
+            check(reader.values, of: partition, whose)
+        }
+        guard violation == nil else { return }
+        note(UInt64(counts.acknowledged) << 8 | 40)
+    }
+
+    private func check(_ values: [String], of partition: Int32, _ whose: String) {
+        let place = "partition \(partition), \(whose)"
+        for case let producer as SimulatedProducer in clients where producer.partition == partition
+        {
+            var last = -1
+            for value in values {
+                guard let number = Int(value.split(separator: ":").last ?? "") else { continue }
+                guard number > last else {
+                    return fail(
+                        "\(place): record \(number) follows \(last): "
+                            + (number == last ? "it is there twice" : "out of order or twice"))
+                }
+                last = number
+            }
+            for (number, offset) in producer.acknowledged.sorted(by: { $0.key < $1.key }) {
+                let value = producer.value(number)
+                guard offset >= 0 else {
+                    guard values.contains(value) else {
+                        return fail("\(place): \(value) was acknowledged and is not there")
+                    }
+                    continue
+                }
+                guard Int(offset) < values.count, values[Int(offset)] == value else {
+                    let there =
+                        Int(offset) < values.count ? values[Int(offset)] : "nothing"
+                    return fail(
+                        "\(place): \(value) was acknowledged at \(offset), where \(there) is")
+                }
+            }
+        }
+        guard let id = topicPartition(partition) else { return fail("the topic is gone") }
+        for (offset, value) in (checks.seen[id] ?? [:]).sorted(by: { $0.key < $1.key })
+        where Int(offset) >= values.count || values[Int(offset)] != value {
+            return fail("\(place): a consumer saw \(value) at \(offset), and it is not there")
+        }
+    }
+}

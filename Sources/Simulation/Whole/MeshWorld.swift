@@ -1,0 +1,237 @@
+import Gossip
+import Model
+import NIOCore
+import Node
+import Paxos
+import Replication
+import Storage
+
+/// A whole mesh under virtual time: machines, disks, a network, clients and what goes wrong.
+///
+/// Runs the same composition as a real broker, one event after the other, each of them drawn from
+/// the seed; a run is its seed and nothing else. First faults come and go; then all is well, and
+/// the mesh has to become whole, answer every client, and hold what it promised. What a run did is
+/// folded into a number, so that two runs of one seed are seen to be the same.
+///
+/// One thread; whoever made it owns it. Costs about a second for each minute of virtual time.
+public final class MeshWorld {
+    /// What happens at one moment.
+    enum Event {
+        case post(site: Int, life: Int, loop: Int, BrokerLife.Post)
+        case job(site: Int, life: Int, shard: Int, DiskJob)
+        case slotRead(site: Int, life: Int, shard: Int, SlotLoad, LogRead)
+        case table(site: Int, life: Int)
+        case promise(site: Int, life: Int)
+        case timer(site: Int, life: Int, Int, UInt64)
+        case tick(site: Int, life: Int)
+        case maintain(site: Int, life: Int)
+        case datagram(from: Int, to: Int, session: MeshSession, ByteBuffer)
+        case stream(from: Int, to: Int, link: UInt64, MeshWire)
+        case dialled(from: Int, to: Int, life: Int, address: MeshAddress?)
+        case dialFailed(from: Int, to: Int, life: Int, address: MeshAddress?, LinkFailure)
+        case closed(site: Int, life: Int, peer: Int, link: UInt64)
+        case joinAsked(from: Int, to: Int, boot: BootEpoch)
+        case joinAnswered(site: Int, JoinAnswer?)
+        case start(site: Int)
+        case endFault(MeshFault)
+        case nextFault
+        case client(Int)
+        case answer(client: Int, token: UInt64, MeshAnswer)
+        case lost(client: Int, site: Int, life: Int)
+    }
+
+    public let seed: UInt64
+    public let options: MeshOptions
+    var timeline = Timeline<Event>()
+    var network: SimulatedNetwork
+    var random: SeededGenerator
+    let sites: [BrokerSite]
+    /// Open links by pair, the lower index first.
+    var links: [MeshPair: MeshLink] = [:]
+    var lastLink: UInt64 = 0
+    /// When the last post from one loop to another arrives, so that they stay in order.
+    var lastPosts: [Int: Int64] = [:]
+    var clients: [any MeshClient] = []
+    /// Who asked for a join, by the member's token.
+    var joins: [UInt64: Int] = [:]
+    var lastToken: UInt64 = 0
+    var checks = MeshChecks()
+    var counts = MeshCounts()
+    var activeFaults: [MeshFault] = []
+    var faultsEnd = Instant(nanoseconds: .max)
+    var isHealed = false
+    /// A disk was wiped, and its copies are not whole again.
+    var isDiskLost = false
+    public internal(set) var violation: String?
+    /// What happened, newest last; kept where somebody wants to read it.
+    public var trace: [String]?
+    private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+
+    static let cluster = "simulated-cluster-0001"
+
+    public init(seed: UInt64, options: MeshOptions? = nil, traced: Bool = false) {
+        self.seed = seed
+        let options = options ?? MeshOptions(seed: seed)
+        self.options = options
+        random = SeededGenerator(seed: seed)
+        network = SimulatedNetwork(
+            endpoints: options.brokers, faults: .lan, seed: random.next())
+        var sites: [BrokerSite] = []
+        for index in 0..<options.brokers {
+            sites.append(BrokerSite(index: index, seed: random.next()))
+        }
+        self.sites = sites
+        trace = traced ? [] : nil
+    }
+
+    var now: Instant { timeline.now }
+
+    /// Every machine's clock: virtual time from a moment of the past.
+    var clock: Now {
+        Now(
+            instant: now.advanced(byMilliseconds: 1_000),
+            wall: Timestamp(milliseconds: 1_700_000_000_000 + now.nanoseconds / 1_000_000))
+    }
+
+    func schedule(_ event: Event, afterMicroseconds delay: Int64) {
+        timeline.schedule(event, at: Instant(nanoseconds: now.nanoseconds + delay * 1_000))
+    }
+
+    func draw(_ range: ClosedRange<Int64>) -> Int64 { Int64.random(in: range, using: &random) }
+
+    func chance(_ part: Double) -> Bool { Double.random(in: 0..<1, using: &random) < part }
+
+    /// Folds something into the run's number; `what` is made for a reader only.
+    func note(_ word: UInt64, _ what: @autoclosure () -> String? = nil) {
+        hash = (hash ^ word) &* 0x0000_0100_0000_01B3  // wraps: a hash
+        hash = (hash ^ UInt64(bitPattern: now.nanoseconds)) &* 0x0000_0100_0000_01B3
+        guard trace != nil, let what = what() else { return }
+        let milliseconds = Double(now.nanoseconds) / 1_000_000
+        trace?.append("\(milliseconds) \(what)")
+    }
+
+    func fail(_ reason: String) {
+        guard violation == nil else { return }
+        note(1, "VIOLATION: \(reason)")
+        violation = reason
+    }
+
+    // MARK: Running
+
+    /// The whole run.
+    public func run() -> MeshVerdict {
+        for site in sites { timeline.schedule(.start(site: site.index), at: now) }
+        until("the mesh forms", milliseconds: 30_000) { self.isFormed }
+        beginClients()
+        until("the topic is there", milliseconds: 30_000) { self.isWhole }
+        network.faults = options.network
+        faultsEnd = now.advanced(byMilliseconds: options.faultsMilliseconds)
+        timeline.schedule(.nextFault, at: now)
+        advance(to: faultsEnd)
+        heal()
+        until("the mesh is whole again", milliseconds: MeshOptions.convergenceMilliseconds) {
+            self.isWhole && self.clients.allSatisfy(\.isDone)
+        }
+        if violation == nil { verify() }
+        return MeshVerdict(
+            seed: seed, violation: violation, counts: counts, hash: hash,
+            milliseconds: now.nanoseconds / 1_000_000)
+    }
+
+    private func until(_ what: String, milliseconds: Int64, _ holds: () -> Bool) {
+        let end = now.advanced(byMilliseconds: milliseconds)
+        while violation == nil {
+            if holds() { return }
+            guard now < end else { return fail("\(what): not within \(milliseconds) ms. \(state)") }
+            advance(to: min(end, now.advanced(byMilliseconds: 100)))
+        }
+    }
+
+    func advance(to limit: Instant) {
+        while violation == nil, let event = timeline.next(until: limit) { handle(event) }
+    }
+
+    /// Whether all brokers run, and three vote.
+    private var isFormed: Bool {
+        sites.allSatisfy { $0.life?.isReady == true }
+            && sites.allSatisfy { site in
+                site.life?.plane.mesh.proposer.roster.map {
+                    $0.voters.count >= 3 && $0.next == nil
+                } == true
+            }
+    }
+
+    // MARK: Events
+
+    /// More than any run needs: one that goes on and on at one moment is found out.
+    private static let eventsMaximum = 10_000_000
+
+    private func handle(_ event: Event) {
+        counts.events += 1
+        guard counts.events < Self.eventsMaximum else {
+            return fail("no end after \(counts.events) events. \(state)")
+        }
+        if let (index, life) = Self.place(of: event) {
+            let site = sites[index]
+            guard site.lives == life, site.life != nil else { return }
+            if site.isPaused { return site.backlog.append(event) }
+        }
+        switch event {
+        case .post(let site, _, let loop, let post): deliver(post, to: loop, of: sites[site])
+        case .job(let site, _, let shard, let job): run(job, shard, sites[site])
+        case .slotRead(let site, _, let shard, let load, let piece):
+            read(load, piece, shard, sites[site])
+        case .table(let site, _): writeTable(sites[site])
+        case .promise(let site, _): writePromise(sites[site])
+        case .timer(let site, _, let timer, let number): wake(timer, number, sites[site])
+        case .tick(let site, _): tick(sites[site])
+        case .maintain(let site, _): maintain(sites[site])
+        case .datagram(let from, let to, let session, let bytes):
+            arrive(datagram: bytes, session, from: from, to: to)
+        case .stream(let from, let to, let link, let wire):
+            arrive(wire, on: link, from: from, to: to)
+        case .dialled(let from, let to, _, let address): answerDial(from, to, address)
+        case .dialFailed(let from, let to, _, let address, let failure):
+            dialFailed(from, to, address, failure)
+        case .closed(let site, _, let peer, let link): linkClosed(sites[site], peer, link)
+        case .joinAsked(let from, let to, let boot): joinAsked(from, to, boot)
+        case .joinAnswered(let site, let answer): joinAnswered(sites[site], answer)
+        case .start(let site): start(sites[site])
+        case .endFault(let fault): end(fault)
+        case .nextFault: nextFault()
+        case .client(let index): clients[index].act(in: self)
+        case .answer(let client, let token, let answer):
+            clients[client].hear(token, answer, in: self)
+        case .lost(let client, let site, let life):
+            clients[client].lost(site: site, life: life, in: self)
+        }
+    }
+
+    /// The process that an event is for, where it is for one.
+    private static func place(of event: Event) -> (site: Int, life: Int)? {
+        switch event {
+        case .post(let site, let life, _, _), .job(let site, let life, _, _),
+            .slotRead(let site, let life, _, _, _), .table(let site, let life),
+            .promise(let site, let life), .timer(let site, let life, _, _),
+            .tick(let site, let life), .maintain(let site, let life),
+            .closed(let site, let life, _, _):
+            (site, life)
+        case .dialled(let from, _, let life, _): (from, life)
+        case .dialFailed(let from, _, let life, _, _): (from, life)
+        default: nil
+        }
+    }
+
+    /// In one line, for the report of a failure.
+    var state: String {
+        sites.map { site in
+            guard let life = site.life else { return "\(site.node.rawValue): down" }
+            let mesh = life.plane.mesh
+            let voters = mesh.proposer.roster?.voters.map { "\($0.node.rawValue)" } ?? []
+            return "\(site.node.rawValue): \(life.isReady ? "ready" : "starting")"
+                + " voters \(voters.joined(separator: ","))"
+                + " lease \(mesh.leaseHolder.isHeld(at: clock.instant))"
+                + " isolated \(mesh.isIsolated)"
+        }.joined(separator: "; ") + "; clients " + clients.map(\.summary).joined(separator: ", ")
+    }
+}
