@@ -1,0 +1,185 @@
+"""Topics that end: nobody serves them after the answer, and nothing of them stays."""
+
+import threading
+import time
+
+import cases
+import leaders
+import wire
+from broker import wait_until
+from cases import QUIET, Administrator, case, check
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from kafka.protocol.producer import ProduceRequest, ProduceResponse
+from mesh import Mesh
+from networks import Network
+from operating import ask
+from replicas import await_in_sync, create_replicated
+from roles import await_voters
+
+
+def registers(broker):
+    """How many registers this voter, and how many keys its table, holds."""
+    voter = ask(broker, "paxos", "stats")
+    table = ask(broker, "gossip", "stats")
+    return voter, table
+
+
+def count(row, *names):
+    """The first of these fields, wherever in the answer it is."""
+    if isinstance(row, dict):
+        for name in names:
+            if name in row and isinstance(row[name], int):
+                return row[name]
+        row = list(row.values())
+    if isinstance(row, list):
+        for item in row:
+            found = count(item, *names)
+            if found is not None:
+                return found
+    return None
+
+
+@case
+def registers_of_deleted_topics_go(stage):
+    """200 topics of 10 partitions are made and deleted: voters and tables are as before."""
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        admin = Administrator(mesh[1])
+        before = [[count(row, "registers", "keys", "entries", "tableEntries", "values")
+                   for row in registers(mesh[n])] for n in (1, 2, 3)]
+        check(all(None not in row for row in before), f"{before}: {registers(mesh[1])}")
+        names = [f"t{n}" for n in range(200)]
+        for name in names:
+            create_replicated(mesh[1], name, partitions=10, replicas=3)
+        mesh.await_topic(names[-1])
+        full = count(registers(mesh[1])[0], "registers")
+        begin = time.monotonic()
+        for name in names:
+            Administrator(mesh[2]).delete(name)
+        took = time.monotonic() - begin
+
+        def now():
+            return [[count(row, "registers", "keys", "entries", "tableEntries", "values")
+                     for row in registers(mesh[n])] for n in (1, 2, 3)]
+
+        last = [None]
+
+        def swept():
+            last[0] = now()
+            return all(one <= other + 3 for row, old in zip(last[0], before)
+                       for one, other in zip(row, old))
+
+        wait_until(swept, 90, "the registers to go", 1)
+        gone = time.monotonic() - begin
+        admin.create("t0", 1)
+        mesh.await_topic("t0")
+    return (f"voter 1: {before[0][0]} registers, {full} with 200 topics, {last[0][0][0]} after; "
+            f"deleted in {took:.1f} s, swept after {gone:.0f} s")
+
+
+def produce_to_leader(broker, topic_id):
+    """One record with acks=1, by the topic's id; the error code."""
+    topic = ProduceRequest.TopicProduceData
+    answer = leaders.ask(broker, ProduceRequest(
+        transactional_id=None, acks=1, timeout_ms=1_000, topic_data=[topic(
+            topic_id=topic_id, partition_data=[topic.PartitionProduceData(
+                index=0, records=wire.batch([b"late"]))])]), ProduceResponse, 13)
+    return answer.responses[0].partition_responses[0].error_code
+
+
+class Prober(threading.Thread):
+    """Writes to one broker as fast as it answers; when each answer was an acknowledgement."""
+
+    def __init__(self, broker, topic_id):
+        super().__init__(daemon=True)
+        self.broker, self.topic_id = broker, topic_id
+        self.acknowledged, self.stopped = [], threading.Event()
+
+    def run(self):
+        while not self.stopped.is_set():
+            try:
+                if produce_to_leader(self.broker, self.topic_id) == 0:
+                    self.acknowledged.append(time.monotonic())
+            except (OSError, cases.Failure):
+                pass
+            time.sleep(0.002)
+
+    def stop(self):
+        self.stopped.set()
+        self.join(10)
+
+
+@case
+def a_leader_that_is_cut_off_never_acknowledges_a_deleted_topic(stage):
+    """Cut off from the others and not from its client: nothing is acknowledged after the delete."""
+    with Network(3) as network, network.mesh(stage) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[1], "doomed", partitions=1, replicas=3, min_insync_replicas=1)
+        mesh.await_topic("doomed")
+        leader = cases.metadata(mesh[2])[1]["doomed"][0][0]
+        others = [node for node in (1, 2, 3) if node != leader]
+        prober = Prober(mesh[leader], leaders.topic_ids(mesh[leader])["doomed"])
+        prober.start()
+        wait_until(lambda: len(prober.acknowledged) > 50, 20, "its client to be served")
+        for other in others:
+            network.drop_from(leader, other)
+            network.drop_from(other, leader)
+        begin = time.monotonic()
+        Administrator(mesh[others[0]]).delete("doomed")
+        answered = time.monotonic()
+        create_replicated(mesh[others[1]], "doomed", partitions=1, replicas=2)
+        time.sleep(3)
+        network.heal()
+        mesh.await_agreement()
+        time.sleep(3)
+        prober.stop()
+        until = sum(1 for at in prober.acknowledged if begin < at <= answered)
+        late = [at - answered for at in prober.acknowledged if at > answered]
+        check(not late, f"{len(late)} acknowledged after the answer, the last {late[-1:]} s later")
+        check(until > 0, "it was served while it had its lease")
+        ids = {node: leaders.topic_ids(mesh[node])["doomed"] for node in (1, 2, 3)}
+        check(len(set(ids.values())) == 1, f"one topic of that name: {ids}")
+        check(prober.topic_id not in ids.values(), "and another one than before")
+        cases.publish(mesh[leader], "doomed", ["new"], 1)
+    return (f"deleted {answered - begin:.2f} s after the cut; {until} acknowledged until then, "
+            "none later")
+
+
+@case
+def a_leader_killed_after_deleting_records_leaves_its_start(stage):
+    """DeleteRecords answers, the leader is killed at once: whoever leads next begins there too."""
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[1], "trimmed", partitions=1, replicas=3, min_insync_replicas=2)
+        mesh.await_topic("trimmed")
+        cases.publish(mesh[1], "trimmed", [f"v{n}" for n in range(20)], 1)
+        starts = []
+        for before in (5, 9, 14):
+            leader = cases.metadata(mesh.running()[0])[1]["trimmed"][0][0]
+            client = AdminClient({"bootstrap.servers": mesh[leader].bootstrap, **QUIET})
+            place = TopicPartition("trimmed", 0, before)
+            low = client.delete_records([place])[place].result(20).low_watermark
+            mesh[leader].kill()
+            check(low == before, f"the low watermark {low}")
+
+            def next_leader():
+                for broker in mesh.running():
+                    now = cases.metadata(broker)[1]["trimmed"][0][0]
+                    if now in (-1, leader):
+                        return False
+                return now
+
+            now = wait_until(next_leader, 20, "another leader", 0.05)
+            consumer = Consumer({"bootstrap.servers": mesh[now].bootstrap, "group.id": "g", **QUIET})
+            starts.append(consumer.get_watermark_offsets(TopicPartition("trimmed", 0), 20)[0])
+            consumer.close()
+            check(starts[-1] == before, f"{starts} after a deletion before {before}")
+            mesh[leader].start()
+            mesh.await_agreement()
+            await_in_sync(mesh, "trimmed")
+    return f"the log starts at {starts} after each kill"
+
