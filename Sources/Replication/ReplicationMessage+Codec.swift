@@ -75,6 +75,14 @@ extension ReplicationMessage {
                 wire.write(element.partition)
                 wire.write(element.node.rawValue)
             }
+        case .stopTopics, .stoppedTopics, .trimmed: writeEnds(into: &wire)
+        }
+        buffer = wire.buffer
+    }
+
+    /// What is said of the ends of topics and of the beginnings of logs.
+    private func writeEnds(into wire: inout ReplicationWriter) {
+        switch self {
         case .stopTopics(let claims):
             wire.write(claims) { wire, element in
                 wire.write(element.id)
@@ -89,8 +97,8 @@ extension ReplicationMessage {
                 wire.write(element.leaderEpoch.rawValue)
                 wire.write(element.start.rawValue)
             }
+        default: return
         }
-        buffer = wire.buffer
     }
 
     private var kind: UInt8 {
@@ -188,6 +196,15 @@ extension ReplicationMessage {
                 try wire.list { wire throws(ReplicationCodecError) in
                     LeaderWish(partition: try wire.partition(), node: try wire.node())
                 })
+        case 20...22: return try readEnds(kind, &wire)
+        default: throw .unknownKind(kind)
+        }
+    }
+
+    private static func readEnds(
+        _ kind: UInt8, _ wire: inout ReplicationReader
+    ) throws(ReplicationCodecError) -> ReplicationMessage {
+        switch kind {
         case 20:
             return .stopTopics(
                 try wire.list { wire throws(ReplicationCodecError) in

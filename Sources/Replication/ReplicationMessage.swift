@@ -53,8 +53,8 @@ public enum ReplicationMessage: Hashable, Sendable {
     /// 16: list of (partition, node i32). To the leader of these: an operator wants them led by
     /// that replica.
     case giveWay([LeaderWish])
-    /// 20: list of (topic id 16 bytes, name u16 + bytes). These topics are deleted: say when nothing
-    /// of them is served any more.
+    /// 20: list of (topic id 16 bytes, name u16 + bytes). These topics are deleted: say when
+    /// nothing of them is served any more.
     case stopTopics([TopicClaim])
     /// 21: list of topic ids. The answer: none of these is served or copied by the sender.
     case stoppedTopics([TopicID])

@@ -60,7 +60,8 @@ import Testing
 
     @Test func aFollowerThatIsSilentMakesItTimeOut() {
         var pair = pair(timeout: 200)
-        pair.leader.advance(milliseconds: 199)
+        // Five have passed.
+        pair.leader.advance(milliseconds: 194)
         pair.leader.handle(.wake)
         #expect(answer(pair) == nil)
         pair.leader.advance(milliseconds: 1)

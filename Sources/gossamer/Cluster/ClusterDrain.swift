@@ -14,9 +14,9 @@ struct ClusterDrain: AsyncParsableCommand {
             other broker already. One that is dead or forgotten can be drained too: its copies are
             made from those of the others. New topics are placed on it as long as it is a broker:
             with `roles: [voter]` they are not. It votes on: gossamer cluster remove-voter. Waits
-            for the end; interrupt it, and the moves go on: run it again to wait for them. A move that is
-            refused is asked for again for a while and the others go on; what can't be moved is
-            listed at the end, with exit code 1.
+            for the end; interrupt it, and the moves go on: run it again to wait for them. A move
+            that is refused is asked for again for a while, and the others go on; what can't be
+            moved is listed at the end, with exit code 1.
 
             EXAMPLES:
               $ gossamer cluster drain 3
