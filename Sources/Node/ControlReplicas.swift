@@ -67,7 +67,7 @@ extension Control {
             id: record.id, name: name,
             configuration: TopicConfiguration(
                 overrides: record.overrides, broker: defaults.configuration,
-                replicas: isGrowing ? TopicRecord.copiesByDefault : record.placement[0].count),
+                replicas: isGrowing ? TopicRecord.copiesByDefault : Int(record.copies)),
             partitions: states, placement: record.placement, copies: record.copies)
     }
 

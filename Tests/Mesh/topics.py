@@ -1,5 +1,6 @@
 """Topics that end: nobody serves them after the answer, and nothing of them stays."""
 
+import shutil
 import threading
 import time
 
@@ -171,3 +172,44 @@ def a_leader_killed_after_deleting_records_leaves_its_start(stage):
             await_in_sync(mesh, "trimmed")
     return f"the log starts at {starts} after each kill"
 
+
+
+@case
+def topics_grow_with_the_mesh(stage):
+    """Made by a mesh of one: three copies once there are three brokers, unless somebody chose."""
+    with Mesh(3, stage.binary) as mesh:
+        mesh.found()
+        mesh[1].start()
+        create_replicated(mesh[1], "default", partitions=4, replicas=-1)
+        create_replicated(mesh[1], "single", partitions=4, replicas=1)
+        for name in ("default", "single"):
+            cases.publish(mesh[1], name, [f"v{n}" for n in range(40)], 4)
+        begin = time.monotonic()
+        mesh.start()
+        await_in_sync(mesh, "default", deadline=60)
+        took = time.monotonic() - begin
+        await_in_sync(mesh, "single", copies=1)
+        mesh[1].kill()
+        got = sorted(cases.consume(mesh[2], "default", 40, deadline=30))
+        check(got == sorted(f"v{n}" for n in range(40)), f"{len(got)} records without broker 1")
+    return f"three copies of each partition {took:.1f} s after two brokers joined"
+
+
+@case
+def a_copy_that_lost_its_logs_leads_nothing(stage):
+    """All stopped in order, the leader's logs removed: the others hold everything, so they lead."""
+    with Mesh(3, stage.binary) as mesh:
+        mesh.start()
+        await_voters(mesh, [1, 2, 3])
+        create_replicated(mesh[1], "kept", partitions=3, replicas=3, min_insync_replicas=2)
+        mesh.await_topic("kept")
+        values = [f"v{n}" for n in range(60)]
+        cases.publish(mesh[1], "kept", values, 3)
+        await_in_sync(mesh, "kept")
+        check(set(mesh.stop()) == {0}, "an orderly stop")
+        shutil.rmtree(mesh[1].data / "logs")
+        mesh.start()
+        await_in_sync(mesh, "kept", deadline=60)
+        got = sorted(cases.consume(mesh[1], "kept", 60, deadline=30))
+        check(got == sorted(values), f"{len(got)} records of 60")
+    return "60 of 60 records, and three copies in sync again"
