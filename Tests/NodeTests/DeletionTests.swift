@@ -171,6 +171,38 @@ import Testing
         #expect(mesh.closed[1]?.count == 2)
     }
 
+    /// Somebody who had not heard of the end had a register decided: it is buried again.
+    @Test func whatIsWrittenLateIsBuriedAgain() throws {
+        var bench = ControlBench()
+        bench.create(["t"])
+        bench.settle()
+        let id = try #require(bench.view?.topic(named: "t")?.id)
+        bench.request(2, .deleteTopics(["t"]))
+        bench.settle()
+        let partition = TopicPartition(topic: id, index: PartitionIndex(0))
+        let key = PartitionRegister.key(partition)
+        let state = PartitionState.initial(placement: [ControlMesh.copy(1), ControlMesh.copy(2)])
+        bench.handle(.learned([bench.registers.put(key, state.encoded())]))
+        bench.settle()
+        #expect(bench.registers.value(of: key) == nil)
+        // Of a topic that it never heard of it knows nothing: that one may be about to come.
+        let other = TopicPartition(topic: TopicID(high: 5, low: 5), index: PartitionIndex(0))
+        let value = bench.registers.put(PartitionRegister.key(other), state.encoded())
+        bench.handle(.learned([value]))
+        #expect(bench.writes.isEmpty)
+    }
+
+    /// The registers of its partitions go before its name is free.
+    @Test func theRegistersOfPartitionsGoWithTheTopic() {
+        var mesh = mesh()
+        mesh.setInSync(0, to: [1, 2])
+        let key = PartitionRegister.key(ControlMesh.partition())
+        #expect(mesh.registers.value(of: key) != nil)
+        delete(&mesh, at: 3, token: 1)
+        mesh.run(milliseconds: 100)
+        #expect(mesh.registers.value(of: key) == nil && record(mesh) == nil)
+    }
+
     /// It hears of the topic's end before it hears of the topic.
     @Test func whoeverHasNotHeardOfATopicReadsBeforeItSpeaks() {
         var bench = ControlBench(node: 2)
