@@ -141,7 +141,6 @@ public final class BrokerServer: Sendable {
         for mailbox in shared.mailboxes { try? await mailbox.drainConnections().get() }
         for mailbox in shared.mailboxes { mailbox.post(.shard(.stop)) }
         let clean = (try? await shared.progress.whenStopped.get()) ?? false
-        if clean { store.markClean() }
         shared.events.stopped(clean: clean)
         for mailbox in shared.mailboxes { try? await mailbox.closeMesh().get() }
         for mailbox in shared.mailboxes { mailbox.detach() }
@@ -149,6 +148,8 @@ public final class BrokerServer: Sendable {
         try? await shared.maintenanceThread.shutdownGracefully()
         await shared.tables.stop()
         await shared.registers.stop()
+        // Last of all: the mark says what the logs are, so nobody may remove one any more.
+        if clean { store.markClean() }
         try? await group.shutdownGracefully()
     }
 

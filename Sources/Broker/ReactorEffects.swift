@@ -18,6 +18,7 @@ extension Reactor {
         case .stoodDown(let partition, let epoch):
             post(.control(.stoodDown(partition, epoch)), to: 0)
         case .proposeInSync(let wish): post(.control(.proposeInSync(wish)), to: 0)
+        case .closed(let partition): post(.control(.closed(partition)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let load, let piece): read(load, piece)
@@ -64,6 +65,10 @@ extension Reactor {
             preconditionFailure("these stay within the control plane")
         case .askToGiveWay(let node, let wishes):
             mesh?.replication.send(.giveWay(wishes), to: node)
+        case .askToStop(let node, let claims):
+            mesh?.replication.send(.stopTopics(claims), to: node)
+        case .tellStopped(let node, let topics):
+            mesh?.replication.send(.stoppedTopics(topics), to: node)
         case .inquire(let node, let partitions):
             mesh?.replication.send(.inquire(partitions), to: node)
         case .lease(let until):

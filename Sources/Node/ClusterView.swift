@@ -41,10 +41,12 @@ public struct TopicEntry: Sendable {
     public internal(set) var partitions: PartitionStates
     /// Where the partitions were put when they were made, as the topic's record has it.
     let placement: [[ReplicaID]]
+    /// How many copies were asked for; -1 where nobody asked.
+    let copies: Int16
 
     init(
         id: TopicID, name: String, configuration: TopicConfiguration,
-        partitions: PartitionStates, placement: [[ReplicaID]]
+        partitions: PartitionStates, placement: [[ReplicaID]], copies: Int16
     ) {
         precondition(!partitions.isEmpty, "a topic has a partition")
         precondition(partitions.count == placement.count, "each partition was put somewhere")
@@ -53,6 +55,7 @@ public struct TopicEntry: Sendable {
         self.configuration = configuration
         self.partitions = partitions
         self.placement = placement
+        self.copies = copies
     }
 
     /// Costs a comparison of two numbers for each partition.
@@ -68,8 +71,10 @@ public struct TopicEntry: Sendable {
         return nodes.sorted()
     }
 
-    /// How many copies each partition is meant to have.
-    var copiesWanted: Int { isInternal ? TopicRecord.internalCopies : placement[0].count }
+    /// How many copies each partition is meant to have, once there are so many brokers.
+    var copiesWanted: Int {
+        isInternal || copies == -1 ? TopicRecord.copiesByDefault : Int(copies)
+    }
 
     /// Internal topics are the broker's own: clients read them and don't write them.
     public var isInternal: Bool { name == TopicName.consumerOffsets }

@@ -29,6 +29,11 @@ public struct Control {
         /// A slot's log was read to its end.
         case slotEnd(SlotLoad)
         case appended(UInt64, ProduceResult)
+        /// A shard has let go of a partition of which it was told to.
+        case closed(TopicPartition)
+        /// A broker asks to be told when this one serves these topics no more.
+        case stop([TopicClaim], for: NodeID)
+        case stopped([TopicID], by: NodeID)
         /// The leader of a partition, which this broker is, wants this in-sync set decided; made on
         /// top of this state.
         case proposeInSync(InSyncWish)
@@ -65,6 +70,9 @@ public struct Control {
         case handedOver(HandoverReport)
         /// Ask the leader of these partitions to give way.
         case askToGiveWay(NodeID, [LeaderWish])
+        /// Ask a broker to say when it serves these topics no more.
+        case askToStop(NodeID, [TopicClaim])
+        case tellStopped(NodeID, [TopicID])
         /// Ask a broker, which may be this one, what its store holds of these.
         case inquire(NodeID, [TopicPartition])
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
@@ -179,6 +187,20 @@ public struct Control {
     var changes: [UInt64: PendingChange] = [:]
     /// Deleted partitions whose erasure is being written, by number.
     var erasures: [UInt64: [TopicPartition]] = [:]
+    /// Partitions of deleted topics that the shards were not heard to have let go of, by topic.
+    var closing: [TopicID: Set<TopicPartition>] = [:]
+    /// Topics that are being deleted, by name, as they were.
+    var deletions: [String: TopicEntry] = [:]
+    /// Deletions that this broker brings to their end.
+    var stops: OrderedDictionary<TopicID, TopicStop> = [:]
+    /// Who wants to hear that this broker serves a topic no more.
+    var stopAskers: [TopicID: Set<NodeID>] = [:]
+    /// Moves that are asked for again, because their partitions changed in the middle.
+    var reassignments: [ReassignmentRound] = []
+    /// Topics that went of late, oldest first.
+    var lately: OrderedSet<TopicID> = []
+    /// When deletions are looked at that nobody brought to their end.
+    var orphansAt: Instant?
     /// Requests that wait for a read of registers.
     var lookups = Lookups()
     /// What is known of the brokers, this one first.
@@ -239,6 +261,10 @@ public struct Control {
         case .slotEnd(let load):
             let epoch = slotEpoch(load.partition)
             self.load(load, .loaded(epoch: epoch), now: now, into: &effects)
+        case .closed(let partition): closed(partition, now: now, into: &effects)
+        case .stop(let claims, let node): stop(claims, for: node, into: &effects)
+        case .stopped(let topics, let node):
+            hear(stopped: topics, by: node, now: now, into: &effects)
         case .appended(let number, let result): appended(number, result, now: now, into: &effects)
         case .proposeInSync(let wish): gather(wish, now: now, into: &effects)
         case .stoodDown(let partition, let epoch):
@@ -250,7 +276,7 @@ public struct Control {
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)
             effects.append(.lease(until: until))
-        case .confirmLeaderships(let serial): confirmLeaderships(serial, into: &effects)
+        case .confirmLeaderships(let serial): readTopics(serial, into: &effects)
         case .holdings(let copy, let holdings):
             hear(holdings, of: copy, now: now, into: &effects)
         case .wake:
@@ -263,6 +289,8 @@ public struct Control {
             lookAtHandover(now: now, into: &effects)
             tend(now: now, into: &effects)
             wakeElections(now: now, into: &effects)
+            lookAtStops(now: now, into: &effects)
+            reassignAgain(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)
         announceWake(into: &effects)
@@ -279,7 +307,7 @@ public struct Control {
         switch request {
         case .createTopics(let wanted, let validateOnly):
             createTopics(wanted, validateOnly, token, into: &effects)
-        case .deleteTopics(let names): deleteTopics(names, token, into: &effects)
+        case .deleteTopics(let names): deleteTopics(names, token, now: now, into: &effects)
         case .createPartitions(let wanted, let validateOnly):
             createPartitions(wanted, validateOnly, token, into: &effects)
         case .alterTopics(let wanted, let validateOnly):

@@ -247,7 +247,8 @@ extension Control {
     mutating func announceWake(into effects: inout [Effect]) {
         let others = [
             campaignWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt, handover?.lookAt,
-            tendAt, electionsWake,
+            tendAt, electionsWake, stopsWake,
+            reassignments.map(\.dueAt).min(),
         ].compactMap { $0 }
         let moments = slots.compactMap(\.wakeAt) + others
         guard let first = moments.min() else { return }

@@ -3,17 +3,18 @@ import Replication
 
 /// Where new partitions go.
 extension Control {
-    /// Copies of each partition where nobody says: three, or as many as there are brokers.
-    private static let replicasWanted = 3
-
     /// The brokers that partitions are placed on.
     var holders: [BrokerMember] { members.filter(\.holdsPartitions) }
 
     /// How many copies are meant; -1 asks for the default.
     func replicas(of asked: Int16) -> Int {
-        if asked != -1 { return Int(asked) }
-        if defaults.replicas != -1 { return Int(defaults.replicas) }
-        return min(Self.replicasWanted, holders.count)
+        let wanted = copies(of: asked)
+        return wanted == -1 ? min(TopicRecord.copiesByDefault, holders.count) : Int(wanted)
+    }
+
+    /// What a topic's record says of it: -1 where neither the client nor this broker says how many.
+    func copies(of asked: Int16) -> Int16 {
+        asked == -1 ? defaults.replicas : asked
     }
 
     /// Spreads partitions over the brokers that are there, those that lead least first. `loads`

@@ -2,6 +2,26 @@ import Model
 import OrderedCollections
 import Replication
 
+/// A request to move partitions, on its way.
+struct ReassignmentRound {
+    let token: UInt64
+    let allowsFactorChange: Bool
+    let wishes: [ReassignmentWish]
+    var outcomes: [ReplicaOutcome]
+    /// Those that are to be decided still.
+    var places: [Int] = []
+    var attempts = 0
+    /// When they are asked for again.
+    var dueAt = Instant(nanoseconds: 0)
+
+    init(token: UInt64, allowsFactorChange: Bool, wishes: [ReassignmentWish]) {
+        self.token = token
+        self.allowsFactorChange = allowsFactorChange
+        self.wishes = wishes
+        outcomes = wishes.map { ReplicaOutcome(topic: $0.topic, index: $0.index) }
+    }
+}
+
 /// Partitions that operators move to other brokers, and moves that they call off.
 ///
 /// Any broker has the beginning decided; it is in the register from then on, so it survives every
@@ -10,34 +30,54 @@ extension Control {
     /// Partitions in one request: each costs a decision.
     private static let reassignmentsMaximum = 10_000
 
+    /// Between two times that a partition is asked for which changed in the middle, or whose leader
+    /// has to go first; and how often: well within the patience of a client.
+    private static let againMilliseconds: Int64 = 100
+    private static let attemptsMaximum = 50
+
     mutating func reassign(
         _ wishes: [ReassignmentWish], allowsFactorChange: Bool, _ token: UInt64, now: Now,
         into effects: inout [Effect]
     ) {
-        var outcomes: [ReplicaOutcome] = []
-        var places: [Int] = []
+        let wishes = Array(wishes.prefix(Self.reassignmentsMaximum))
+        var round = ReassignmentRound(
+            token: token, allowsFactorChange: allowsFactorChange, wishes: wishes)
+        var named: Set<String> = []
+        for place in wishes.indices {
+            let wish = wishes[place]
+            guard named.insert("\(wish.topic)/\(wish.index)").inserted else {
+                round.outcomes[place].error = .invalidAssignment
+                round.outcomes[place].message = "the request names this partition twice"
+                continue
+            }
+            round.places.append(place)
+        }
+        propose(round, now: now, into: &effects)
+    }
+
+    /// Has those of a request decided that are not yet, by what is known of them now.
+    private mutating func propose(
+        _ asked: ReassignmentRound, now: Now, into effects: inout [Effect]
+    ) {
+        var round = asked
         var proposals: [RegisterProposal] = []
-        var named: Set<TopicPartition> = []
         var ways: OrderedDictionary<NodeID, [LeaderWish]> = [:]
-        for wish in wishes.prefix(Self.reassignmentsMaximum) {
-            var outcome = ReplicaOutcome(topic: wish.topic, index: wish.index)
-            defer { outcomes.append(outcome) }
+        round.places = []
+        for place in asked.places {
+            let wish = round.wishes[place]
+            round.outcomes[place].error = nil
+            round.outcomes[place].message = nil
             guard let entry = topics[wish.topic], let state = entry.state(wish.index),
                 let initial = initial(of: entry.partition(wish.index), entry)
             else {
-                outcome.error = .unknown
-                outcome.message = "no partition \(wish.index) of '\(wish.topic)'"
+                round.outcomes[place].error = .unknown
+                round.outcomes[place].message = "no partition \(wish.index) of '\(wish.topic)'"
                 continue
             }
             let partition = entry.partition(wish.index)
-            if let (error, message) = refusal(of: wish, state, allowsFactorChange) {
-                outcome.error = error
-                outcome.message = message
-                continue
-            }
-            guard named.insert(partition).inserted else {
-                outcome.error = .invalidAssignment
-                outcome.message = "the request names this partition twice"
+            if let (error, message) = refusal(of: wish, state, round.allowsFactorChange) {
+                round.outcomes[place].error = error
+                round.outcomes[place].message = message
                 continue
             }
             let target = wish.target?.map { NodeID($0) }
@@ -45,7 +85,7 @@ extension Control {
                 ways[leader, default: []].append(
                     LeaderWish(partition: partition, node: heir(state, target) ?? leader))
             }
-            places.append(outcomes.count)
+            round.places.append(place)
             proposals.append(
                 RegisterProposal(
                     key: PartitionRegister.key(partition),
@@ -57,12 +97,13 @@ extension Control {
         }
         for (leader, list) in ways { ask(leader, for: list, now: now, into: &effects) }
         guard !proposals.isEmpty else {
-            effects.append(.reply(token: token, .partitions(outcomes)))
+            effects.append(.reply(token: round.token, .partitions(round.outcomes)))
             return
         }
+        round.attempts += 1
         let number = nextSerial()
         changes[number] = PendingChange(
-            kind: .reassignments(outcomes, places), token: token, names: [], outcomes: [])
+            kind: .reassignments(round), token: round.token, names: [], outcomes: [])
         effects.append(.propose(number, proposals))
     }
 
@@ -98,17 +139,38 @@ extension Control {
     }
 
     mutating func reassignmentsDecided(
-        _ outcomes: [ReplicaOutcome], _ places: [Int], _ decisions: [Decision],
-        _ token: UInt64?, into effects: inout [Effect]
+        _ decided: ReassignmentRound, _ decisions: [Decision], now: Now,
+        into effects: inout [Effect]
     ) {
-        var outcomes = outcomes
-        for (place, decision) in zip(places, decisions) {
+        var round = decided
+        round.places = []
+        for (place, decision) in zip(decided.places, decisions) {
             let refused = Self.refusal(in: decision)
-            outcomes[place].error = refused?.0
-            outcomes[place].message = refused?.1
+            round.outcomes[place].error = refused?.0
+            round.outcomes[place].message = refused?.1
+            if Self.isWorthAnother(decision) { round.places.append(place) }
         }
-        guard let token else { return }
-        effects.append(.reply(token: token, .partitions(outcomes)))
+        guard !round.places.isEmpty, round.attempts < Self.attemptsMaximum else {
+            effects.append(.reply(token: round.token, .partitions(round.outcomes)))
+            return
+        }
+        round.dueAt = now.instant.advanced(byMilliseconds: Self.againMilliseconds)
+        reassignments.append(round)
+    }
+
+    mutating func reassignAgain(now: Now, into effects: inout [Effect]) {
+        guard reassignments.contains(where: { $0.dueAt <= now.instant }) else { return }
+        let due = reassignments.filter { $0.dueAt <= now.instant }
+        reassignments.removeAll { $0.dueAt <= now.instant }
+        for round in due { propose(round, now: now, into: &effects) }
+    }
+
+    /// Nothing is wrong with the wish: the partition was changed by somebody else meanwhile.
+    private static func isWorthAnother(_ decision: Decision) -> Bool {
+        switch decision {
+        case .refused(.partition(.changed), _), .refused(.partition(.isLeader), _), .held: true
+        case .chosen, .refused, .notChosen, .unknown: false
+        }
     }
 
     private static func refusal(in decision: Decision) -> (ReplicaOutcomeError, String)? {

@@ -62,13 +62,13 @@ extension Control {
                 states.append(state)
             }
         }
+        let isGrowing = name == TopicName.consumerOffsets || record.copies == -1
         return TopicEntry(
             id: record.id, name: name,
             configuration: TopicConfiguration(
                 overrides: record.overrides, broker: defaults.configuration,
-                replicas: name == TopicName.consumerOffsets
-                    ? TopicRecord.internalCopies : record.placement[0].count),
-            partitions: states, placement: record.placement)
+                replicas: isGrowing ? TopicRecord.copiesByDefault : Int(record.copies)),
+            partitions: states, placement: record.placement, copies: record.copies)
     }
 
     /// Whether it leads, as far as is found to stand: then it coordinates what the slot holds.
@@ -204,7 +204,7 @@ extension Control {
 
     /// Registers that are proposed together: what one message of Paxos holds. The answer comes when
     /// all of them are decided, so one that is fought for holds up no more than these.
-    private static let registersTogether = 256
+    static let registersTogether = 256
 
     /// Lists of so many.
     static func batches<Item>(of items: [Item]) -> [ArraySlice<Item>] {

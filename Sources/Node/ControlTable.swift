@@ -26,7 +26,12 @@ extension Control {
                 continue
             }
             do throws(TopicRecord.DecodeError) {
-                put(entry(name: name, try TopicRecord(decoding: bytes)))
+                let record = try TopicRecord(decoding: bytes)
+                if record.deletion == nil {
+                    put(entry(name: name, record))
+                } else {
+                    _ = noteDeletion(record, named: name, now: nil)
+                }
             } catch {
                 start.failures.append("\(value.key): \(error)")
             }
@@ -94,18 +99,28 @@ extension Control {
         for value in values {
             if let partition = PartitionRegister.partition(of: value.key) {
                 if let failure = note(partition: value) { effects.append(.notice(failure)) }
-                guard let name = topics.name(of: partition.topic) else { continue }
+                guard let name = topics.name(of: partition.topic) else {
+                    buryLate(partition, value, into: &effects)
+                    continue
+                }
                 touched[name, default: []].append(partition.index.rawValue)
                 continue
             }
             guard let name = Self.topicName(of: value.key) else { continue }
             isChanged = true
             guard let bytes = value.value else {
+                deletions[name] = nil
                 if let old = take(name) { gone.append(old) }
                 continue
             }
             do throws(TopicRecord.DecodeError) {
-                let next = entry(name: name, try TopicRecord(decoding: bytes))
+                let record = try TopicRecord(decoding: bytes)
+                guard record.deletion == nil else {
+                    gone += noteDeletion(record, named: name, now: now)
+                    continue
+                }
+                deletions[name] = nil
+                let next = entry(name: name, record)
                 let old = put(next)
                 if let old, old.id != next.id { gone.append(old) }
                 adopt(next, after: old?.id == next.id ? old : nil, now: now, into: &effects)
@@ -151,6 +166,7 @@ extension Control {
     private mutating func release(
         _ entry: TopicEntry, now: Now, into effects: inout [Effect]
     ) {
+        noteGone(entry.id)
         if entry.isInternal { dropSlots(now: now, into: &effects) }
         forgetOffsets(of: [entry.name], now: now, into: &effects)
         if let opening = openings.removeValue(forKey: entry.id), let change = opening.change {
@@ -162,6 +178,7 @@ extension Control {
         guard !own.isEmpty else { return }
         let number = nextSerial()
         erasures[number] = own.map { entry.partition($0) }
+        closing[entry.id] = Set(own.map { entry.partition($0) })
         effects.append(
             .persist(
                 number,
@@ -220,6 +237,7 @@ extension Control {
         reviewLeaders(now: now)
         campaign(now: now, into: &effects)
         noteAllUntended(now: now)
+        noteOrphans(now: now)
         if members.count == 1 { abandonHandover(now: now, into: &effects) }
         effects.append(.publish(view()))
         answerCoordinatorWaiters(into: &effects)
@@ -258,9 +276,9 @@ extension Control {
         case .unclean(let partition):
             changes[number] = nil
             uncleanDecided(partition, decisions.first, now: now)
-        case .reassignments(let outcomes, let places):
+        case .reassignments(let round):
             changes[number] = nil
-            reassignmentsDecided(outcomes, places, decisions, change.token, into: &effects)
+            reassignmentsDecided(round, decisions, now: now, into: &effects)
         case .agreement(let partition):
             changes[number] = nil
             reviewLeader(of: partition, now: now)
@@ -273,31 +291,60 @@ extension Control {
             confirmed(
                 partitions, decisions, serial, isFresh: before == confirmations, now: now,
                 into: &effects)
+        case .stop(let id, let frees):
+            changes[number] = nil
+            stopDecided(id, frees: frees, decisions.first, now: now, into: &effects)
+        case .burial(let id):
+            changes[number] = nil
+            burialDecided(id, decisions, now: now, into: &effects)
+        case .successor(let change, let place):
+            changes[number] = nil
+            successorDecided(change, place, decisions.first, now: now, into: &effects)
+        case .claims(let claims, let node):
+            changes[number] = nil
+            claimsRead(claims, for: node, decisions, into: &effects)
+        case .standing(let serial):
+            changes[number] = nil
+            topicsRead(serial, decisions, into: &effects)
         case .topics:
-            let places = change.outcomes.indices.filter { change.outcomes[$0].error == nil }
-            for (place, decision) in zip(places, decisions) {
-                conclude(place, of: number, decision)
+            for (place, decision) in zip(change.places, decisions) {
+                conclude(place, of: number, decision, now: now, into: &effects)
             }
+            changes[number]?.openings -= 1
             finishChange(number, into: &effects)
         }
     }
 
-    private static func isSettled(_ decision: Decision) -> Bool {
+    static func isSettled(_ decision: Decision) -> Bool {
         switch decision {
         case .chosen, .refused: true
         case .notChosen, .unknown, .held: false
         }
     }
 
-    private mutating func conclude(_ place: Int, of number: UInt64, _ decision: Decision) {
-        guard let outcome = changes[number]?.outcomes[place] else { return }
+    mutating func conclude(
+        _ place: Int, of number: UInt64, _ decision: Decision, now: Now,
+        into effects: inout [Effect]
+    ) {
+        guard let change = changes[number] else { return }
+        let outcome = change.outcomes[place]
         switch decision {
         case .chosen(let value):
-            guard value.value != nil, let entry = topics[outcome.name] else { return }
+            guard value.value != nil else { return }
+            if deletions[outcome.name] != nil, change.records[place] == nil {
+                let waiter = TopicStop.Waiter(change: number, place: place)
+                return awaitEnd(of: outcome.name, waiter, now: now, into: &effects)
+            }
+            guard let entry = topics[outcome.name] else { return }
             changes[number]?.outcomes[place].entry = entry
             guard openings[entry.id] != nil else { return }
             openings[entry.id]?.change = number
             changes[number]?.openings += 1
+        case .refused(.deleted, _)
+        where change.records[place] != nil && deletions[outcome.name] != nil:
+            let waiter = TopicStop.Waiter(
+                change: number, place: place, successor: change.records[place])
+            awaitEnd(of: outcome.name, waiter, now: now, into: &effects)
         case .refused(let refusal, _):
             let (error, message) = Self.explain(refusal, outcome.name)
             changes[number]?.outcomes[place].error = error
@@ -317,6 +364,7 @@ extension Control {
     ) -> (TopicError, String) {
         switch refusal {
         case .exists: (.alreadyExists, "topic '\(name)' already exists")
+        case .deleted: (.timedOut, "'\(name)' is being deleted: ask again")
         case .absent: (.unknown, "no topic '\(name)'")
         case .notGrowing(let count):
             (.invalidPartitions, "'\(name)' has \(count) partitions meanwhile: ask again")
@@ -338,36 +386,11 @@ extension Control {
     }
 
     /// Answers once no partition of any topic of the change is still being opened here.
-    private mutating func finishChange(_ number: UInt64, into effects: inout [Effect]) {
+    mutating func finishChange(_ number: UInt64, into effects: inout [Effect]) {
         guard let change = changes[number], change.openings == 0 else { return }
         changes[number] = nil
         for name in change.names { reserved.remove(name) }
         reply(change.outcomes, to: change.token, into: &effects)
         answerCoordinatorWaiters(into: &effects)
-    }
-
-    func reply(
-        _ outcomes: [TopicOutcome], to token: UInt64?, into effects: inout [Effect]
-    ) {
-        guard let token else { return }
-        effects.append(.reply(token: token, .topics(outcomes)))
-    }
-
-    /// Reads the registers of topics that this broker has not heard of: a miss is settled by a
-    /// linearizable read, so that no client sees a topic vanish between two brokers.
-    mutating func lookUp(_ names: [String], _ token: UInt64, into effects: inout [Effect]) {
-        let missing = names.filter { topics[$0] == nil && TopicName.refusal(of: $0) == nil }
-        guard !missing.isEmpty, lookups.add(token, missing) else {
-            effects.append(.reply(token: token, .lookedUp(isComplete: missing.isEmpty)))
-            return
-        }
-        readWhatIsMissing(into: &effects)
-    }
-
-    private mutating func readWhatIsMissing(into effects: inout [Effect]) {
-        let number = serial + 1
-        guard let names = lookups.begin(number) else { return }
-        serial = number
-        effects.append(.read(number, names.map(Self.key)))
     }
 }

@@ -163,7 +163,7 @@ extension Control {
     }
 
     /// Whether a broker is not to be expected back: it was forgotten, or is dead for long.
-    private func isGone(_ node: NodeID, now: Now) -> Bool {
+    func isGone(_ node: NodeID, now: Now) -> Bool {
         if forgotten.contains(node) { return true }
         guard !isPresent(node), let since = absentSince[node] else { return false }
         return now.instant.milliseconds(since: since)

@@ -20,8 +20,18 @@ struct PendingChange {
         /// What the leader of partitions does about their copies: registers say what came of it.
         case tending
         case unclean(TopicPartition)
-        /// An operator's moves: what is known of them, and the places of those to be decided.
-        case reassignments([ReplicaOutcome], [Int])
+        /// A step of a deletion, and whether it is the last.
+        case stop(TopicID, frees: Bool)
+        /// The registers of a deleted topic's partitions.
+        case burial(TopicID)
+        /// What is made in the place of a deleted topic, for that change.
+        case successor(UInt64, Int)
+        /// Topics of which another broker asked whether this one serves them.
+        case claims([TopicClaim], NodeID)
+        /// Registers of topics, read before it is found out what this broker leads.
+        case standing(UInt64)
+        /// An operator's moves.
+        case reassignments(ReassignmentRound)
         /// Registers of leaderships that are read anew, and whom to tell when all are.
         case confirmation([TopicPartition], UInt64?, after: UInt64)
     }
@@ -33,8 +43,12 @@ struct PendingChange {
     /// Partitions that it adds, to be counted as held.
     var partitions = 0
     var outcomes: [TopicOutcome]
-    /// Topics of it whose partitions are still being opened here.
+    /// Topics of it whose partitions are still being opened here, or that wait for a deletion.
     var openings = 0
+    /// The outcomes that the proposals are about, in their order.
+    var places: [Int] = []
+    /// What is to be made, by place.
+    var records: [Int: TopicRecord] = [:]
 }
 
 extension Control {
@@ -66,7 +80,8 @@ extension Control {
                 continue
             }
             let record = TopicRecord(
-                id: .random(using: &generator), placement: placement, overrides: topic.overrides)
+                id: .random(using: &generator), placement: placement, overrides: topic.overrides,
+                copies: topic.assignments.isEmpty ? copies(of: topic.replicas) : nil)
             request.partitions += placement.count
             request.collisions.insert(TopicName.collisionKey(of: topic.name))
             outcomes.append(TopicOutcome(name: topic.name, entry: entry(name: topic.name, record)))
@@ -163,12 +178,19 @@ extension Control {
     }
 
     mutating func deleteTopics(
-        _ names: [String], _ token: UInt64, into effects: inout [Effect]
+        _ names: [String], _ token: UInt64, now: Now, into effects: inout [Effect]
     ) {
         var outcomes: [TopicOutcome] = []
         var proposals: [RegisterProposal] = []
         var named: Set<String> = []
+        // Whoever asks again waits for what the first request began.
+        var awaited: [(name: String, place: Int)] = []
         for name in names {
+            if deletions[name] != nil, !reserved.contains(name), named.insert(name).inserted {
+                awaited.append((name, outcomes.count))
+                outcomes.append(TopicOutcome(name: name))
+                continue
+            }
             guard let entry = topics[name], !reserved.contains(name),
                 named.insert(name).inserted
             else {
@@ -180,11 +202,17 @@ extension Control {
             proposals.append(
                 RegisterProposal(key: Self.key(name), operation: .deleteTopic(entry.id)))
         }
-        guard !proposals.isEmpty else {
+        guard !proposals.isEmpty || !awaited.isEmpty else {
             reply(outcomes, to: token, into: &effects)
             return
         }
-        propose(proposals, token, outcomes, into: &effects)
+        let number = propose(
+            proposals, token, outcomes, waiting: awaited.map(\.place), into: &effects)
+        for (name, place) in awaited {
+            awaitEnd(
+                of: name, TopicStop.Waiter(change: number, place: place), now: now,
+                into: &effects)
+        }
     }
 
     mutating func createPartitions(
@@ -219,7 +247,7 @@ extension Control {
                 wish.assignments.isEmpty
                 ? place(
                     first: Int(held), count: Int(wish.count - held),
-                    replicas: entry.placement[0].count, &loads)
+                    replicas: replicas(of: entry), &loads)
                 : identify(wish.assignments)
             next.placement += placement
             outcomes.append(
@@ -283,7 +311,8 @@ extension Control {
                 let next = TopicEntry(
                     id: entry.id, name: name,
                     configuration: try change.applied(to: entry.configuration),
-                    partitions: entry.partitions, placement: entry.placement)
+                    partitions: entry.partitions, placement: entry.placement,
+                    copies: entry.copies)
                 outcomes.append(TopicOutcome(name: name, entry: next))
                 proposals.append(
                     RegisterProposal(
@@ -313,21 +342,47 @@ extension Control {
         key.hasPrefix(topicPrefix) ? String(key.dropFirst(topicPrefix.count)) : nil
     }
 
+    func reply(
+        _ outcomes: [TopicOutcome], to token: UInt64?, into effects: inout [Effect]
+    ) {
+        guard let token else { return }
+        effects.append(.reply(token: token, .topics(outcomes)))
+    }
+
     func record(of entry: TopicEntry) -> TopicRecord {
         TopicRecord(
             id: entry.id, placement: entry.placement,
-            overrides: entry.configuration.overrides)
+            overrides: entry.configuration.overrides, copies: entry.copies)
     }
 
+    /// How many copies new partitions of a topic begin with.
+    private func replicas(of entry: TopicEntry) -> Int {
+        entry.copies == -1 ? min(entry.copiesWanted, holders.count) : entry.placement[0].count
+    }
+
+    /// - Parameter waiting: places of outcomes that no proposal is about.
+    @discardableResult
     private mutating func propose(
         _ proposals: [RegisterProposal], adding partitions: Int = 0, _ token: UInt64?,
-        _ outcomes: [TopicOutcome], into effects: inout [Effect]
-    ) {
+        _ outcomes: [TopicOutcome], waiting: [Int] = [], into effects: inout [Effect]
+    ) -> UInt64 {
         let number = nextSerial()
         let names = proposals.compactMap { Self.topicName(of: $0.key) }
         for name in names { reserved.insert(name) }
-        changes[number] = PendingChange(
+        var change = PendingChange(
             kind: .topics, token: token, names: names, partitions: partitions, outcomes: outcomes)
-        effects.append(.propose(number, proposals))
+        change.places = outcomes.indices.filter {
+            outcomes[$0].error == nil && !waiting.contains($0)
+        }
+        for (place, proposal) in zip(change.places, proposals) {
+            if case .createTopic(let record) = proposal.operation {
+                change.records[place] = record
+            }
+        }
+        // What it waits for besides must not answer it before its proposals are decided.
+        change.openings = proposals.isEmpty ? 0 : 1
+        changes[number] = change
+        if !proposals.isEmpty { effects.append(.propose(number, proposals)) }
+        return number
     }
 }

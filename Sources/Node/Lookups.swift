@@ -79,3 +79,23 @@ struct Lookups {
         }
     }
 }
+
+extension Control {
+    /// Reads the registers of topics that this broker has not heard of: a miss is settled by a
+    /// linearizable read, so that no client sees a topic vanish between two brokers.
+    mutating func lookUp(_ names: [String], _ token: UInt64, into effects: inout [Effect]) {
+        let missing = names.filter { topics[$0] == nil && TopicName.refusal(of: $0) == nil }
+        guard !missing.isEmpty, lookups.add(token, missing) else {
+            effects.append(.reply(token: token, .lookedUp(isComplete: missing.isEmpty)))
+            return
+        }
+        readWhatIsMissing(into: &effects)
+    }
+
+    mutating func readWhatIsMissing(into effects: inout [Effect]) {
+        let number = serial + 1
+        guard let names = lookups.begin(number) else { return }
+        serial = number
+        effects.append(.read(number, names.map(Self.key)))
+    }
+}

@@ -80,6 +80,12 @@ struct ShardPartition {
     var flushAgain = false
     /// Deletions asked for while another one or a compaction runs; bounded by the requests.
     var deletionsWaiting: [DeletionWish] = []
+    /// Deletions that are durable here and not on every copy in sync; bounded by the requests.
+    var trimsWaiting: [TrimWait] = []
+    /// Up to where each copy has durably dropped its records, as it said under this epoch.
+    var trimmed: [ReplicaID: Offset] = [:]
+    /// What this copy has told its leader of its own, and in which session.
+    var trimTold: (session: UInt32, start: Offset)?
 
     var isOpen: Bool { opened != nil }
 

@@ -9,8 +9,14 @@ public import Replication
 public enum RegisterOperation: Hashable, Sendable {
     /// The name must be free.
     case createTopic(TopicRecord)
-    /// Only while the topic is still the one with this id.
+    /// Only while the topic is still the one with this id. The name is not free yet: leaders may
+    /// serve the topic still.
     case deleteTopic(TopicID)
+    /// Chosen once no lease that voters granted to these copies can be valid any more: they are
+    /// the brokers that did not say that they stopped.
+    case outlive(TopicID, [ReplicaID])
+    /// Nobody serves the deleted topic any more: its name is free.
+    case freeName(TopicID)
     /// Adds partitions behind the first `from`, which must be all that there are.
     case growTopic(TopicID, from: Int32, placement: [[ReplicaID]])
     case alterTopic(TopicID, ConfigurationChange, defaults: [String: String])
@@ -20,6 +26,9 @@ public enum RegisterOperation: Hashable, Sendable {
     case begin(ByteBuffer)
     case member(MemberOperation)
     case partition(PartitionChange)
+    /// Takes the register of a partition away whose topic is deleted.
+    case bury
+    case raiseFloor(Ballot)
     /// Changes nothing, and has a majority of the voters promise: what it finds is chosen, and
     /// nothing before it can still be.
     case confirm
@@ -35,8 +44,23 @@ public enum RegisterOperation: Hashable, Sendable {
     public func applied(to current: ByteBuffer?) -> Verdict {
         switch self {
         case .createTopic(let record):
-            current == nil ? .write(record.encoded()) : .refuse(.exists)
-        case .deleteTopic(let id): Self.topic(id, in: current) { _ in .write(nil) }
+            current == nil
+                ? .write(record.encoded()) : .refuse(Self.isDeleted(current) ? .deleted : .exists)
+        case .deleteTopic(let id):
+            Self.topic(id, in: current) { record in
+                var next = record
+                next.deletion = TopicDeletion()
+                // Nobody needs them any more, and the record must not outgrow its bound.
+                next.overrides = [:]
+                return .write(next.encoded())
+            }
+        case .outlive(let id, let copies):
+            Self.deletedTopic(id, in: current) { record in
+                var next = record
+                next.deletion = TopicDeletion(unheard: copies)
+                return .write(next.encoded())
+            }
+        case .freeName(let id): Self.deletedTopic(id, in: current) { _ in .write(nil) }
         case .growTopic(let id, let from, let placement):
             Self.topic(id, in: current) { record in
                 guard record.partitions == from else {
@@ -61,6 +85,10 @@ public enum RegisterOperation: Hashable, Sendable {
         case .begin(let value): current == nil ? .write(value) : .refuse(.exists)
         case .member(let operation): operation.applied(to: current)
         case .partition(let change): Self.changed(change, current)
+        case .bury: current == nil ? .refuse(.absent) : .write(nil)
+        case .raiseFloor(let ballot):
+            current.flatMap(FloorRegister.ballot).map { $0 >= ballot } == true
+                ? .refuse(.exists) : .write(FloorRegister.encoded(ballot))
         case .confirm: .refuse(.confirmed)
         }
     }
@@ -94,13 +122,29 @@ public enum RegisterOperation: Hashable, Sendable {
     ) -> Verdict {
         guard let current else { return .refuse(.absent) }
         guard let record = try? TopicRecord(decoding: current) else { return .refuse(.unreadable) }
+        guard record.deletion == nil else { return .refuse(.absent) }
         return record.id == id ? change(record) : .refuse(.absent)
+    }
+
+    private static func deletedTopic(
+        _ id: TopicID, in current: ByteBuffer?, then change: (TopicRecord) -> Verdict
+    ) -> Verdict {
+        guard let current else { return .refuse(.absent) }
+        guard let record = try? TopicRecord(decoding: current) else { return .refuse(.unreadable) }
+        guard record.id == id, record.deletion != nil else { return .refuse(.absent) }
+        return change(record)
+    }
+
+    private static func isDeleted(_ current: ByteBuffer?) -> Bool {
+        current.flatMap { try? TopicRecord(decoding: $0) }?.deletion != nil
     }
 }
 
 /// Why a register stayed as it was.
 public enum RegisterRefusal: Hashable, Sendable {
     case exists
+    /// The name belongs to a topic that is being deleted.
+    case deleted
     case absent
     /// Partitions only grow; this many there are.
     case notGrowing(Int32)

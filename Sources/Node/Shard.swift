@@ -70,6 +70,8 @@ public struct Shard {
         case proposeInSync(InSyncWish)
         /// This broker led a partition under that epoch and serves it no more.
         case stoodDown(TopicPartition, LeaderEpoch)
+        /// Nothing of a partition is served or copied here any more.
+        case closed(TopicPartition)
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
@@ -120,6 +122,8 @@ public struct Shard {
     var throttled: [Int] = []
     /// Partitions that owe their leader an acknowledgement.
     var acknowledging: [Int] = []
+    /// Partitions whose leader has not heard where their logs durably begin.
+    var trimming: [Int] = []
     /// Partitions whose followers have not heard of the newest watermark.
     var moved: [Int] = []
     var progressDue: Instant?
@@ -197,12 +201,13 @@ public struct Shard {
 
     /// Whether a turn left something to send.
     public var hasToSend: Bool {
-        !streaming.isEmpty || !acknowledging.isEmpty || !eased.isEmpty
+        !streaming.isEmpty || !acknowledging.isEmpty || !eased.isEmpty || !trimming.isEmpty
     }
 
     private mutating func endTurn(into effects: inout [Effect]) {
         sendToFollowers(into: &effects)
         sendAcknowledgements(into: &effects)
+        tellTrimmed(into: &effects)
     }
 
     mutating func nextSerial() -> UInt64 {
@@ -228,6 +233,7 @@ public struct Shard {
                 && partitions[Int(deadline.serial)].followerWake == deadline.at
         case .progress: progressDue == deadline.at
         case .held: held.contains { $0.serial == deadline.serial }
+        case .trim: questionnaires[deadline.serial] != nil
         }
     }
 
@@ -242,6 +248,7 @@ public struct Shard {
             case .follower: wakeFollower(Int(first.serial), now: now, into: &effects)
             case .progress: tellProgress(into: &effects)
             case .held: expireHeld(into: &effects)
+            case .trim: expireTrims(into: &effects)
             }
         }
     }
@@ -259,7 +266,7 @@ public struct InSyncWish: Sendable {
 /// When a pending request has to be answered at the latest.
 struct Deadline: Comparable {
     /// Which map holds the request.
-    enum Kind { case produce, fetch, follower, progress, held }
+    enum Kind { case produce, fetch, follower, progress, held, trim }
 
     let at: Instant
     let serial: UInt64

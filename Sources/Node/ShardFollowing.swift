@@ -61,6 +61,7 @@ extension Shard {
             }
             driveFollower(
                 slot, .attached(session, agreement, progress, ownEnd: ownEnd), into: &effects)
+            noteTrimmed(slot)
         case .refused(let id, let session, let reason):
             guard let slot = followedSlot(id, from) else { return }
             driveFollower(slot, .refused(session, reason), into: &effects)
@@ -134,21 +135,6 @@ extension Shard {
             }
             driveFollower(slot, .appendFailed, into: &effects)
         }
-    }
-
-    /// Drops what the leader dropped.
-    private mutating func trim(_ slot: Int, before offset: Offset, into effects: inout [Effect]) {
-        guard let task = partitions[slot].log.deleteRecords(before: offset) else { return }
-        run(.delete(partitions[slot].id, task, []), slot, into: &effects)
-    }
-
-    /// What a deletion or a compaction was in the way of.
-    mutating func resumeTrim(_ slot: Int, into effects: inout [Effect]) {
-        guard partitions[slot].isOpen, stopping == nil,
-            let start = partitions[slot].follower?.position.logStart,
-            start > partitions[slot].log.startOffset
-        else { return }
-        trim(slot, before: start, into: &effects)
     }
 
     // MARK: Cutting

@@ -31,6 +31,7 @@ extension Shard {
     }
 
     mutating func close(_ id: TopicPartition, delete: Bool, into effects: inout [Effect]) {
+        defer { effects.append(.closed(id)) }
         guard let slot = partitions.index(of: id) else {
             reopening[id] = nil
             return

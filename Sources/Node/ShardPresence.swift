@@ -16,6 +16,7 @@ extension Shard {
                 drive(slot, .followerSilent(node, since: since), into: &effects)
             }
             drive(slot, .tick(now.instant), into: &effects)
+            if !partitions[slot].trimsWaiting.isEmpty { settleTrims(slot, into: &effects) }
         }
         tellPresence(now: now.instant, into: &effects)
     }

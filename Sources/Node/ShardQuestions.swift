@@ -21,16 +21,9 @@ struct Questionnaire {
     var answers: [PartitionAnswer] = []
 }
 
-/// A DeleteRecords of one partition and the place of its answer.
-public struct DeletionWish: Sendable {
-    let serial: UInt64
-    let place: Int
-    let before: Int64
-}
-
 extension Shard {
     /// Answers questions from indexes and the page cache; where records are deleted, only once
-    /// the new start of the log is durable.
+    /// the new start of the log is durable here and on every copy that is in sync.
     mutating func ask(
         _ questions: [(TopicPartition, PartitionQuestion)], token: UInt64, now: Now,
         into effects: inout [Effect]
@@ -38,10 +31,12 @@ extension Shard {
         let serial = nextSerial()
         questionnaires[serial] = Questionnaire(token: token, remaining: 1)
         for (place, (id, question)) in questions.enumerated() {
-            if case .delete(let before) = question {
+            if case .delete(let before, let patience) = question {
                 questionnaires[serial]?.answers.append(.failed(.timedOut))
                 questionnaires[serial]?.remaining += 1
-                let wish = DeletionWish(serial: serial, place: place, before: before)
+                let wish = DeletionWish(
+                    serial: serial, place: place, before: before,
+                    deadline: clock.advanced(byMilliseconds: max(0, patience)))
                 delete(wish, in: id, into: &effects)
             } else {
                 let answer = answer(question, about: id, now: now)
@@ -52,7 +47,7 @@ extension Shard {
     }
 
     /// One answer fewer to wait for; replies at the last.
-    private mutating func settleQuestionnaire(_ serial: UInt64, into effects: inout [Effect]) {
+    mutating func settleQuestionnaire(_ serial: UInt64, into effects: inout [Effect]) {
         questionnaires[serial]?.remaining -= 1
         guard let asked = questionnaires[serial], asked.remaining == 0 else { return }
         questionnaires[serial] = nil
@@ -137,81 +132,6 @@ extension Shard {
                 return .failed(PartitionError(error))
             }
         }
-    }
-
-    /// DeleteRecords never passes the high watermark: what is not committed can't be dropped. One
-    /// deletion at a time runs in a log; another waits for it.
-    private mutating func delete(
-        _ wish: DeletionWish, in id: TopicPartition, into effects: inout [Effect]
-    ) {
-        guard let slot = partitions.index(of: id) else {
-            return answer(wish, .failed(.unknownTopicOrPartition), into: &effects)
-        }
-        guard partitions[slot].isOpen else {
-            return answer(wish, .failed(partitions[slot].unavailability), into: &effects)
-        }
-        if let error = refusal(of: .unknown, slot) {
-            return answer(wish, .failed(error), into: &effects)
-        }
-        let high = partitions[slot].machine.highWatermark
-        guard wish.before >= -1, wish.before <= high.rawValue else {
-            return answer(wish, .failed(.offsetOutOfRange), into: &effects)
-        }
-        guard partitions[slot].configuration.isDeleted else {
-            return answer(wish, .failed(.policyViolation), into: &effects)
-        }
-        let target = wish.before == -1 ? high : Offset(wish.before)
-        guard target > partitions[slot].log.durableStart else {
-            let start = partitions[slot].log.startOffset
-            return answer(wish, .deleted(lowWatermark: start), into: &effects)
-        }
-        guard let task = partitions[slot].log.deleteRecords(before: target) else {
-            partitions[slot].deletionsWaiting.append(wish)
-            return
-        }
-        run(.delete(id, task, [wish]), slot, into: &effects)
-    }
-
-    private mutating func answer(
-        _ wish: DeletionWish, _ answer: PartitionAnswer, into effects: inout [Effect]
-    ) {
-        questionnaires[wish.serial]?.answers[wish.place] = answer
-        settleQuestionnaire(wish.serial, into: &effects)
-    }
-
-    /// A deletion ran, for a request or for retention: those that waited for it go on.
-    mutating func deleted(
-        _ id: TopicPartition, _ task: DeletionTask, _ wishes: [DeletionWish], _ error: DiskError?,
-        into effects: inout [Effect]
-    ) {
-        for wish in wishes {
-            answer(
-                wish, error == nil ? .deleted(lowWatermark: task.startOffset) : .failed(.storage),
-                into: &effects)
-        }
-        if let error { effects.append(.notice(.maintenanceFailed(id, "deleting: \(error)"))) }
-        guard let slot = partitions.index(of: id), partitions[slot].isOpen else { return }
-        defer { endJob(slot, into: &effects) }
-        if let error {
-            partitions[slot].log.failDeletion(task, error)
-        } else {
-            partitions[slot].log.completeDeletion(task)
-            if !partitions[slot].streams.isEmpty { moved.append(slot) }
-        }
-        resumeDeletions(slot, into: &effects)
-    }
-
-    mutating func resumeDeletions(_ slot: Int, into effects: inout [Effect]) {
-        let waiting = partitions[slot].deletionsWaiting
-        partitions[slot].deletionsWaiting = []
-        for wish in waiting { delete(wish, in: partitions[slot].id, into: &effects) }
-    }
-
-    /// Refuses the deletions that wait at a partition that is being closed.
-    mutating func dismissDeletions(of slot: Int, into effects: inout [Effect]) {
-        let waiting = partitions[slot].deletionsWaiting
-        partitions[slot].deletionsWaiting = []
-        for wish in waiting { answer(wish, .failed(.notLeader), into: &effects) }
     }
 
     /// Names the next piece of a slot's bytes; the shell reads it on a disk thread and asks for the

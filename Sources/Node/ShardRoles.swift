@@ -90,11 +90,13 @@ extension Shard {
         {
             dropStreams(slot) { !state.replicas.contains($0) }
             drive(slot, .minInSyncChanged(minInSync), into: &effects)
-            return drive(slot, .stateChanged(state), into: &effects)
+            drive(slot, .stateChanged(state), into: &effects)
+            return settleTrims(slot, into: &effects)
         }
         let known = partitions[slot].committed
         unfollow(slot)
         dropStreams(slot)
+        dismissDeletions(of: slot, into: &effects)
         partitions[slot].log.assign(epoch: state.leaderEpoch)
         // The leader before may have refused a batch, or lost it.
         if state.leaderEpoch > LeaderEpoch(0) { refuseLateStarts(slot) }

@@ -24,6 +24,9 @@ extension Shard {
         case .acknowledged(let replica, let ends):
             guard replica.node == from else { return }
             for entry in ends { acknowledged(entry, replica, into: &effects) }
+        case .trimmed(let replica, let starts):
+            guard replica.node == from else { return }
+            for entry in starts { trimmed(entry, replica, into: &effects) }
         case .detach(let id, let epoch):
             guard let slot = openSlot(id), partitions[slot].machine.leadership?.epoch == epoch
             else { return }

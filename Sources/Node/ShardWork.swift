@@ -143,8 +143,9 @@ public enum PartitionQuestion: Sendable {
     case size
     /// What its leader knows of the copies.
     case copies
-    /// DeleteRecords: -1 means up to the high watermark.
-    case delete(before: Int64)
+    /// DeleteRecords: -1 means up to the high watermark. Copies that are in sync are waited for as
+    /// long as that.
+    case delete(before: Int64, timeoutMilliseconds: Int64 = 30_000)
 }
 
 /// The answer to a `PartitionQuestion`.

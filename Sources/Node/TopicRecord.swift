@@ -3,10 +3,26 @@ public import NIOCore
 import OrderedCollections
 public import Replication
 
+/// How far the deletion of a topic is: decided, and the name not yet free.
+///
+/// The topic's register holds it until no leader of that id can serve any more, so that whoever
+/// wants the name next knows what to wait for, also where the broker that deleted has died.
+public struct TopicDeletion: Hashable, Sendable {
+    /// Copies whose broker did not say that it stopped. No voter accepts a record that names one
+    /// while a lease that it granted to it may be valid (reference, section 12).
+    public var unheard: [ReplicaID]
+
+    public init(unheard: [ReplicaID] = []) { self.unheard = unheard }
+}
+
 /// The value of the register `topic/<name>`: what was decided about one topic.
 ///
-///     version u8 = 3
+///     version u8 = 4
 ///     topic id            16 bytes
+///     copies i16          of each partition; -1: as many as there are brokers, up to three
+///     life u8             0: there; 1: being deleted
+///     unheard             where it is being deleted: u16, each: node i32, admission u32,
+///                         log epoch u64
 ///     configurations      u16, each: name u16 + bytes, value u16 + bytes, ascending by name
 ///     brokers             u16, each: node i32, admission u32, log epoch u64
 ///     partitions          i32
@@ -15,7 +31,8 @@ public import Replication
 ///
 /// Integers are big-endian. A cycle says that as many partitions in a row have these replicas in
 /// turn, in placement order: partitions are spread in turns, so a large topic stays small. Version
-/// 2 had no brokers and named node ids, in cycles of length 1 that was not written; version 1 had
+/// 3 had no copies and no life: such a topic wants as many copies as it was placed with. Version 2
+/// had no brokers and named node ids, in cycles of length 1 that was not written; version 1 had
 /// the partitions before the configurations and no placement: all of it was on the one broker
 /// there was. What they hold is in one copy each, which no election has to compare with anything:
 /// its admission and log epoch are 0.
@@ -25,12 +42,23 @@ public struct TopicRecord: Hashable, Sendable {
     /// it was chosen: later changes are in the partition's own register.
     public var placement: [[ReplicaID]]
     public var overrides: [String: String]
+    /// How many copies of each partition were asked for; -1 where nobody asked: then there are
+    /// more of them as brokers join.
+    public var copies: Int16
+    /// Its deletion, which is decided and not over: leaders may serve it still.
+    public var deletion: TopicDeletion?
 
-    public init(id: TopicID, placement: [[ReplicaID]], overrides: [String: String]) {
+    /// - Parameter copies: as many as it is placed with where nothing is said.
+    public init(
+        id: TopicID, placement: [[ReplicaID]], overrides: [String: String], copies: Int16? = nil,
+        deletion: TopicDeletion? = nil
+    ) {
         precondition(!placement.isEmpty, "a topic has a partition")
         self.id = id
         self.placement = placement
         self.overrides = overrides
+        self.copies = copies ?? Int16(clamping: placement[0].count)
+        self.deletion = deletion
     }
 
     public var partitions: Int32 { Int32(clamping: placement.count) }
@@ -42,9 +70,10 @@ public struct TopicRecord: Hashable, Sendable {
         case outOfRange(String)
     }
 
-    /// Copies of the broker's own topics, once there are so many brokers: they hold the offsets of
-    /// all groups, whatever the defaults of clients' topics are.
-    static let internalCopies = 3
+    /// Copies where nobody said how many, once there are so many brokers: two failures of one
+    /// broker after the other lose nothing, and most meshes are no larger. The broker's own topics
+    /// have as many, whatever the defaults of clients' topics are.
+    static let copiesByDefault = 3
 
     /// Kafka has no such bound; a topic beyond it is a slip of the hand, and each partition costs
     /// files and memory.
@@ -52,9 +81,12 @@ public struct TopicRecord: Hashable, Sendable {
 
     public func encoded() -> ByteBuffer {
         var buffer = ByteBuffer()
-        buffer.writeInteger(UInt8(3))
+        buffer.writeInteger(UInt8(4))
         buffer.writeInteger(id.high)
         buffer.writeInteger(id.low)
+        buffer.writeInteger(copies)
+        buffer.writeInteger(UInt8(deletion == nil ? 0 : 1))
+        if let deletion { Self.write(brokers: deletion.unheard, into: &buffer) }
         buffer.writeInteger(UInt16(overrides.count))
         for name in overrides.keys.sorted() {
             for text in [name, overrides[name] ?? ""] {
@@ -63,11 +95,7 @@ public struct TopicRecord: Hashable, Sendable {
             }
         }
         let brokers = OrderedSet(placement.joined())
-        buffer.writeInteger(UInt16(brokers.count))
-        for broker in brokers {
-            buffer.writeMultipleIntegers(
-                broker.node.rawValue, broker.admission.rawValue, broker.logEpoch.rawValue)
-        }
+        Self.write(brokers: Array(brokers), into: &buffer)
         buffer.writeInteger(partitions)
         for cycle in PlacementCycle.cycles(of: placement) {
             buffer.writeMultipleIntegers(Int32(cycle.count), UInt32(cycle.sets.count))
@@ -81,20 +109,31 @@ public struct TopicRecord: Hashable, Sendable {
         return buffer
     }
 
+    private static func write(brokers: [ReplicaID], into buffer: inout ByteBuffer) {
+        buffer.writeInteger(UInt16(brokers.count))
+        for broker in brokers {
+            buffer.writeMultipleIntegers(
+                broker.node.rawValue, broker.admission.rawValue, broker.logEpoch.rawValue)
+        }
+    }
+
     /// - Parameter home: where the partitions of a record of version 1 are; without it such a
     ///   record is refused, because only the table of a single broker ever held one.
     public init(decoding bytes: ByteBuffer, home: NodeID? = nil) throws(DecodeError) {
         var bytes = bytes
         guard let version: UInt8 = bytes.readInteger() else { throw .truncated }
-        guard version == 3 || version == 2 || (version == 1 && home != nil) else {
+        guard (2...4).contains(version) || (version == 1 && home != nil) else {
             throw .version(version)
         }
         guard let high: UInt64 = bytes.readInteger(), let low: UInt64 = bytes.readInteger() else {
             throw .truncated
         }
+        var copies: Int16?
+        var deletion: TopicDeletion?
+        if version == 4 { (copies, deletion) = try Self.readLife(&bytes) }
         var count = version == 1 ? try Self.readCount(&bytes) : 0
         let overrides = try Self.readOverrides(&bytes)
-        let brokers = version == 3 ? try Self.readBrokers(&bytes) : nil
+        let brokers = version >= 3 ? try Self.readBrokers(&bytes) : nil
         if version != 1 { count = try Self.readCount(&bytes) }
         let placement =
             version == 1
@@ -102,7 +141,24 @@ public struct TopicRecord: Hashable, Sendable {
             : try Self.readPlacement(&bytes, count, brokers)
         guard bytes.readableBytes == 0 else { throw .outOfRange("bytes behind the record") }
         self.init(
-            id: TopicID(high: high, low: low), placement: placement, overrides: overrides)
+            id: TopicID(high: high, low: low), placement: placement, overrides: overrides,
+            copies: copies, deletion: deletion)
+    }
+
+    private static func readLife(
+        _ bytes: inout ByteBuffer
+    ) throws(DecodeError) -> (Int16, TopicDeletion?) {
+        guard let copies: Int16 = bytes.readInteger(), let life: UInt8 = bytes.readInteger() else {
+            throw .truncated
+        }
+        guard copies == -1 || (1...ReplicationLimits.replicasMaximum).contains(Int(copies)) else {
+            throw .outOfRange("\(copies) copies")
+        }
+        switch life {
+        case 0: return (copies, nil)
+        case 1: return (copies, TopicDeletion(unheard: try readBrokers(&bytes)))
+        default: throw .outOfRange("life \(life)")
+        }
     }
 
     private static func readCount(_ bytes: inout ByteBuffer) throws(DecodeError) -> Int {

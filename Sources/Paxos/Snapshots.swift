@@ -30,6 +30,9 @@ public struct RegisterSnapshot: Hashable, Sendable {
 extension Acceptor {
     public var registerCount: Int { registers.count }
 
+    /// The highest ballot that was promised or accepted; one pass.
+    public var highestSeen: Ballot { registers.values.lazy.map(\.maxSeen).max() ?? .zero }
+
     /// Up to `limit` registers after `key`, in order of their keys: also what repairs a new voter.
     public func registers(after key: String = "", limit: Int) -> [RegisterSnapshot] {
         registers.keys.sorted().lazy.filter { $0 > key }.prefix(limit).compactMap { key in

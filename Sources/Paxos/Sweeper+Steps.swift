@@ -124,6 +124,7 @@ extension Sweeper {
         case .prepare: sort(now: now, into: &effects)
         case .accept: begin(.raise, now: now, into: &effects)
         case .raise:
+            report.floor = ballot
             // What never held a value went with the promises below the floor.
             report.removed = neverHeld
             guard !registers.isEmpty else { return finish(into: &effects) }

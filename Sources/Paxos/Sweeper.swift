@@ -175,6 +175,8 @@ public struct SweepReport: Hashable, Sendable {
     public internal(set) var contested: [String] = []
     /// Voters whose answers were missing when the sweep was given up.
     public internal(set) var silent: [VoterID] = []
+    /// What every voter refuses from now on; nil where they did not all say so.
+    public internal(set) var floor: Ballot?
     /// Whether a roster change, under way or over, ended it.
     public internal(set) var isInterrupted = false
 

@@ -121,6 +121,9 @@ public struct LeaseBook: Sendable {
         entries[copy.node]?.depositions &+= 1  // wraps: only a difference matters
     }
 
+    /// How many such changes this voter has accepted, of all copies of that broker.
+    package func depositions(of node: NodeID) -> UInt32 { entries[node]?.depositions ?? 0 }
+
     private static func remaining(_ until: Instant?, _ now: Instant) -> Int64 {
         guard let until, until > now else { return 0 }
         return max(1, until.milliseconds(since: now))

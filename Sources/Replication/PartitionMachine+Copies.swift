@@ -30,6 +30,14 @@ extension PartitionMachine {
         }
     }
 
+    /// The other copies that hold what is said to be held by all: those in sync, and those that a
+    /// proposal which may be chosen takes in.
+    public var inSyncFollowers: [ReplicaID] {
+        guard let state else { return [] }
+        let proposed = (proposal?.inSync ?? []).filter { !state.inSync.contains($0) }
+        return (state.inSync + proposed).filter { $0 != selfID }
+    }
+
     /// Whether an in-sync set is proposed and not decided yet.
     public var isChangingInSync: Bool { proposal != nil }
 }

@@ -75,8 +75,30 @@ extension ReplicationMessage {
                 wire.write(element.partition)
                 wire.write(element.node.rawValue)
             }
+        case .stopTopics, .stoppedTopics, .trimmed: writeEnds(into: &wire)
         }
         buffer = wire.buffer
+    }
+
+    /// What is said of the ends of topics and of the beginnings of logs.
+    private func writeEnds(into wire: inout ReplicationWriter) {
+        switch self {
+        case .stopTopics(let claims):
+            wire.write(claims) { wire, element in
+                wire.write(element.id)
+                wire.write(element.name)
+            }
+        case .stoppedTopics(let topics):
+            wire.write(topics) { wire, element in wire.write(element) }
+        case .trimmed(let replica, let starts):
+            replica.encode(into: &wire.buffer)
+            wire.write(starts) { wire, element in
+                wire.write(element.partition)
+                wire.write(element.leaderEpoch.rawValue)
+                wire.write(element.start.rawValue)
+            }
+        default: return
+        }
     }
 
     private var kind: UInt8 {
@@ -97,6 +119,9 @@ extension ReplicationMessage {
         case .holdings: 14
         case .present: 15
         case .giveWay: 16
+        case .stopTopics: 20
+        case .stoppedTopics: 21
+        case .trimmed: 22
         }
     }
 
@@ -170,6 +195,31 @@ extension ReplicationMessage {
             return .giveWay(
                 try wire.list { wire throws(ReplicationCodecError) in
                     LeaderWish(partition: try wire.partition(), node: try wire.node())
+                })
+        case 20...22: return try readEnds(kind, &wire)
+        default: throw .unknownKind(kind)
+        }
+    }
+
+    private static func readEnds(
+        _ kind: UInt8, _ wire: inout ReplicationReader
+    ) throws(ReplicationCodecError) -> ReplicationMessage {
+        switch kind {
+        case 20:
+            return .stopTopics(
+                try wire.list { wire throws(ReplicationCodecError) in
+                    TopicClaim(id: try wire.topic(), name: try wire.name())
+                })
+        case 21:
+            return .stoppedTopics(
+                try wire.list { wire throws(ReplicationCodecError) in try wire.topic() })
+        case 22:
+            return .trimmed(
+                try wire.replica(),
+                try wire.list { wire throws(ReplicationCodecError) in
+                    TrimmedStart(
+                        partition: try wire.partition(), leaderEpoch: try wire.epoch(),
+                        start: try wire.offset())
                 })
         default: throw .unknownKind(kind)
         }

@@ -53,6 +53,38 @@ public enum ReplicationMessage: Hashable, Sendable {
     /// 16: list of (partition, node i32). To the leader of these: an operator wants them led by
     /// that replica.
     case giveWay([LeaderWish])
+    /// 20: list of (topic id 16 bytes, name u16 + bytes). These topics are deleted: say when
+    /// nothing of them is served any more.
+    case stopTopics([TopicClaim])
+    /// 21: list of topic ids. The answer: none of these is served or copied by the sender.
+    case stoppedTopics([TopicID])
+    /// 22: replica, list of (partition, leader epoch i32, start i64). Follower to leader: what lies
+    /// before is dropped durably.
+    case trimmed(ReplicaID, [TrimmedStart])
+}
+
+/// Where a follower's log durably begins.
+public struct TrimmedStart: Hashable, Sendable {
+    public let partition: TopicPartition
+    public let leaderEpoch: LeaderEpoch
+    public let start: Offset
+
+    public init(partition: TopicPartition, leaderEpoch: LeaderEpoch, start: Offset) {
+        self.partition = partition
+        self.leaderEpoch = leaderEpoch
+        self.start = start
+    }
+}
+
+/// A topic that is said to be deleted, and its name, by which its register is found.
+public struct TopicClaim: Hashable, Sendable {
+    public let id: TopicID
+    public let name: String
+
+    public init(id: TopicID, name: String) {
+        self.id = id
+        self.name = name
+    }
 }
 
 /// Which replica an operator wants to lead a partition.

@@ -12,6 +12,15 @@ struct ReplicationWriter {
             partition.topic.high, partition.topic.low, partition.index.rawValue)
     }
 
+    mutating func write(_ topic: TopicID) {
+        buffer.writeMultipleIntegers(topic.high, topic.low)
+    }
+
+    mutating func write(_ name: String) {
+        buffer.writeInteger(UInt16(name.utf8.count))
+        buffer.writeString(name)
+    }
+
     mutating func write(_ progress: LeaderProgress) {
         buffer.writeMultipleIntegers(
             progress.highWatermark.rawValue, progress.logStart.rawValue)
@@ -82,6 +91,20 @@ struct ReplicationReader {
         let index = try integer(Int32.self)
         guard index >= 0 else { throw .outOfRange("partition \(index)") }
         return TopicPartition(topic: topic, index: PartitionIndex(index))
+    }
+
+    mutating func topic() throws(ReplicationCodecError) -> TopicID {
+        TopicID(high: try integer(), low: try integer())
+    }
+
+    /// The name of a topic: 1 to 249 bytes of UTF-8, as Kafka bounds it.
+    mutating func name() throws(ReplicationCodecError) -> String {
+        let length = Int(try integer(UInt16.self))
+        guard length <= 249 else { throw .tooLong(length, maximum: 249) }
+        guard let slice = buffer.readSlice(length: length) else { throw .truncated }
+        guard length > 0, let name = String(validating: slice.readableBytesView, as: UTF8.self)
+        else { throw .outOfRange("a name of \(length) bytes") }
+        return name
     }
 
     mutating func session() throws(ReplicationCodecError) -> AttachSession {

@@ -32,12 +32,14 @@ public struct DirectoryIdentity: Equatable, Sendable {
 ///
 /// ```
 /// identity       format, cluster id and node id, as lines of text with a checksum
-/// clean          there only while no process writes: the last stop was orderly
+/// clean          there only while no process writes: the last stop was orderly, and the logs were
+///                as the file says (`CleanMark`)
 /// lock           held by the process that uses the directory (`DirectoryLock`)
 /// ```
 public struct DataDirectory: Sendable {
     public let identity: DirectoryIdentity
-    /// Whether the last process stopped in order; false for a new directory.
+    /// Whether the last process stopped in order, and the logs are as it left them; false for a new
+    /// directory.
     public let wasClean: Bool
     private let disk: any Disk
 
@@ -88,9 +90,13 @@ public struct DataDirectory: Sendable {
             throw .disk(error)
         }
         identity = try Self.decode(stored)
-        wasClean = disk.exists(Self.cleanName)
-        guard wasClean else { return }
+        guard disk.exists(Self.cleanName) else {
+            wasClean = false
+            return
+        }
         do throws(DiskError) {
+            wasClean = try CleanMark.holds(
+                try disk.readWhole(Self.cleanName, limit: CleanMark.maximumBytes), on: disk)
             try disk.remove(Self.cleanName)
             try disk.synchronizeDirectory("", .cleanMarkRemoval)
         } catch {
@@ -101,7 +107,9 @@ public struct DataDirectory: Sendable {
     /// Marks that everything was closed in order: the last thing that a process does. Not synced:
     /// should it be lost, the next start merely takes the stop for a crash.
     public func markClean() throws(DiskError) {
-        _ = try disk.open(Self.cleanName, .create)
+        let content = try CleanMark.content(of: disk)
+        let file = try disk.open(Self.cleanName, .create)
+        try file.write(at: 0, head: content, body: ByteBuffer())
     }
 
     private static func encode(_ identity: DirectoryIdentity) -> ByteBuffer {

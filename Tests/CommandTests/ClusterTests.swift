@@ -150,6 +150,15 @@ struct ClusterTests {
         #expect(DrainPlan(of: 3, in: picture).moves[0].replicas == [4, 1, 2], "rack y")
     }
 
+    @Test("Moves that were refused to the end are listed, with the reason")
+    func refusedMoves() {
+        let answer = ClusterDrain.Answer(
+            drained: 3, moves: [], left: 2,
+            refused: [.init(topic: "a", partition: 4, reason: "no such broker")], milliseconds: 9)
+        let text = ClusterDrain.text(answer, isDry: false, false)
+        #expect(text == "a/4: no such broker\n3 has copies of 2 partitions yet: 1 move refused")
+    }
+
     @Test("Only leaderships whose preferred leader is in sync move back")
     func balancing() throws {
         var picture = try Self.picture()

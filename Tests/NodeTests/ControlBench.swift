@@ -66,6 +66,9 @@ struct ControlBench {
             case .read(let number, let keys): writes.append(.read(number, keys))
             case .open(let order): opens.append(order)
             case .publish(let next): view = next
+            case .close(let partition, _):
+                effects.append(effect)
+                handle(.closed(partition))
             default: effects.append(effect)
             }
         }

@@ -31,6 +31,14 @@ struct ControlMesh {
     /// Where each broker's copy ends, as it says when asked.
     var ends: [Int32: Int64] = [:]
     private(set) var notices: [String] = []
+    /// Brokers that neither hear nor are heard; they go on by themselves.
+    var cut: Set<Int32> = []
+    /// Brokers whose shards take their time to let go of partitions.
+    var keepsOpen: Set<Int32> = []
+    /// Until then voters honour the leases of brokers whose topic is to be outlived.
+    var leasesUntil = Instant(nanoseconds: 0)
+    /// Whom deletions outlived.
+    private(set) var outlived: [ReplicaID] = []
     /// Copies that were removed.
     private(set) var closed: [Int32: [TopicPartition]] = [:]
     private var register = "topic/t"
@@ -89,7 +97,14 @@ struct ControlMesh {
                 entry: ControlBench.broker(node), admission: AdmissionNumber(1),
                 epoch: LeaderEpoch(0), isDoubted: doubted.contains(node))
         }
-        for node in present { tell(node, .members(members)) }
+        for node in present where !cut.contains(node) { tell(node, .members(members)) }
+    }
+
+    /// Suspected by all others, and cut off from them and from the voters.
+    mutating func cutOff(_ node: Int32) {
+        cut.insert(node)
+        doubted.insert(node)
+        gossip()
     }
 
     mutating func kill(_ node: Int32) {
@@ -105,18 +120,19 @@ struct ControlMesh {
 
     /// Makes the topic with this placement.
     mutating func create(
-        _ placement: [[Int32]], minInSync: Int = 1, name: String = "t"
+        _ placement: [[Int32]], minInSync: Int = 1, name: String = "t", copies: Int16? = nil
     ) {
         register = "topic/\(name)"
         let record = TopicRecord(
             id: Self.id, placement: placement.map { $0.map(Self.copy) },
-            overrides: ["min.insync.replicas": "\(minInSync)"])
+            overrides: copies == nil
+                ? ["min.insync.replicas": "\(minInSync)"] : [:], copies: copies)
         spread([registers.put(register, record.encoded())])
         run(milliseconds: 50)
     }
 
     private mutating func spread(_ values: [ChosenValue], but proposer: Int32? = nil) {
-        for node in present where node != proposer {
+        for node in present where node != proposer && !cut.contains(node) {
             events.append((now.advanced(byMilliseconds: 1), .input(node, .learned(values))))
         }
     }
@@ -159,10 +175,10 @@ struct ControlMesh {
         switch event {
         case .input(let node, let input): drive(node, input)
         case .decide(let node, let number, let proposals):
-            guard hasQuorum else {
+            guard hasQuorum, !cut.contains(node) else {
                 return tell(node, .decided(number, proposals.map { _ in .notChosen("nobody") }))
             }
-            let decisions = proposals.map { registers.decide($0) }
+            let decisions = proposals.map { decide($0) }
             let chosen = decisions.compactMap(\.chosen)
             if !chosen.isEmpty {
                 spread(chosen, but: node)
@@ -170,6 +186,22 @@ struct ControlMesh {
             }
             tell(node, .decided(number, decisions))
         }
+    }
+
+    private mutating func decide(_ proposal: RegisterProposal) -> Decision {
+        if case .outlive(_, let copies) = proposal.operation {
+            guard now >= leasesUntil else {
+                return .held(milliseconds: leasesUntil.milliseconds(since: now))
+            }
+            outlived += copies
+        }
+        return registers.decide(proposal)
+    }
+
+    /// The partitions that were to be let go of are.
+    mutating func letGo(_ node: Int32) {
+        keepsOpen.remove(node)
+        for partition in closed[node] ?? [] { tell(node, .closed(partition)) }
     }
 
     private mutating func drive(_ node: Int32, _ input: Control.Input) {
@@ -187,7 +219,20 @@ struct ControlMesh {
             let wait: Int64 = hasQuorum ? 3 : 500
             events.append(
                 (now.advanced(byMilliseconds: wait), .decide(node, number, proposals)))
-        case .read(let number, let keys): tell(node, .decided(number, keys.map(registers.read)))
+        case .read(let number, let keys):
+            guard hasQuorum, !cut.contains(node) else {
+                return tell(node, .decided(number, keys.map { _ in .unknown("nobody") }))
+            }
+            let decisions = keys.map(registers.read)
+            tell(node, .learned(decisions.compactMap(\.chosen)))
+            tell(node, .decided(number, decisions))
+        case .persist(let number, _): tell(node, .persisted(number, failure: nil))
+        case .askToStop(let other, let claims):
+            guard !cut.contains(node), !cut.contains(other.rawValue) else { return }
+            tell(other.rawValue, .stop(claims, for: NodeID(node)))
+        case .tellStopped(let other, let topics):
+            guard !cut.contains(node), !cut.contains(other.rawValue) else { return }
+            tell(other.rawValue, .stopped(topics, by: NodeID(node)))
         case .open(let order):
             roles[node, default: [:]][order.partition] = order.role
             tell(node, .opened(order.partition, failure: nil))
@@ -199,6 +244,7 @@ struct ControlMesh {
         case .close(let partition, _):
             roles[node]?[partition] = nil
             closed[node, default: []].append(partition)
+            if !keepsOpen.contains(node) { tell(node, .closed(partition)) }
         case .askToGiveWay(let leader, let wishes): tell(leader.rawValue, .giveWay(wishes))
         case .inquire(let other, let partitions):
             guard let end = ends[other.rawValue] else { return }

@@ -283,8 +283,10 @@ import Testing
         let restarted = try broker(1, of: bench)
         #expect(restarted.isLoaded)
         #expect(restarted.learned.map(\.key) == ["topic/a"])
-        #expect(restarted.learned.first?.value == nil)
-        #expect(restarted.chosen["topic/a"]?.value == nil)
+        for value in [restarted.learned.first?.value, restarted.chosen["topic/a"]?.value] {
+            let record = try TopicRecord(decoding: try #require(value))
+            #expect(record.deletion == TopicDeletion())
+        }
     }
 
     @Test func aRevokedMemberIsForgottenEverywhereAtOnce() throws {
@@ -320,6 +322,9 @@ import Testing
         }
         bench.tell(
             3, .propose(9, [RegisterProposal(key: "topic/a", operation: .deleteTopic(topic.id))]))
+        bench.run(milliseconds: 500)
+        bench.tell(
+            2, .propose(10, [RegisterProposal(key: "topic/a", operation: .freeName(topic.id))]))
         bench.run(milliseconds: 1_000)
         for node: Int32 in 1...3 {
             #expect(try broker(node, of: bench).chosen["topic/a"]?.value == nil)

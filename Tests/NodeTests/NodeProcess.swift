@@ -257,7 +257,7 @@ struct NodeProcess {
         case .inquire: break  // Nothing here has a second copy.
         case .lease(let until):
             for index in shards.indices { driveShard(index, .lease(until: until)) }
-        case .handedOver, .askToGiveWay: break
+        case .handedOver, .askToGiveWay, .askToStop, .tellStopped: break
         case .propose, .read, .leadershipsConfirmed, .releaseLease:
             preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
@@ -304,6 +304,7 @@ struct NodeProcess {
         case .proposeInSync(let wish): controlInbox.append(.control(.proposeInSync(wish)))
         case .run(let job): work.append(.job(shard: index, job))
         case .wake(let moment): timers.append((moment, .shard(index)))
+        case .closed(let partition): controlInbox.append(.control(.closed(partition)))
         case .opened(let partition, let failure):
             controlInbox.append(.control(.opened(partition, failure: failure)))
         case .scanned(let load, let piece):

@@ -24,8 +24,8 @@ import Testing
         longer.writeInteger(UInt8(0))
         #expect(throws: TopicRecord.DecodeError.self) { try TopicRecord(decoding: longer) }
         var other = bytes
-        other.setInteger(UInt8(4), at: 0)
-        #expect(throws: TopicRecord.DecodeError.version(4)) { try TopicRecord(decoding: other) }
+        other.setInteger(UInt8(5), at: 0)
+        #expect(throws: TopicRecord.DecodeError.version(5)) { try TopicRecord(decoding: other) }
     }
 
     @Test func aRunOfPartitionsIsWrittenOnce() throws {
@@ -57,6 +57,55 @@ import Testing
         }
     }
 
+    /// Version 3 had neither copies nor a life: the topic keeps as many copies as it was made with.
+    @Test func aRecordOfBeforeCopiesKeepsItsOwn() throws {
+        var made = record
+        made.copies = -1
+        var older = ByteBuffer(integer: UInt8(3))
+        older.writeImmutableBuffer(made.encoded().getSlice(at: 1, length: 16) ?? ByteBuffer())
+        let rest = made.encoded().readableBytes - 20
+        older.writeImmutableBuffer(made.encoded().getSlice(at: 20, length: rest) ?? ByteBuffer())
+        let read = try TopicRecord(decoding: older)
+        #expect(read.placement == record.placement)
+        #expect(read.overrides == record.overrides)
+        #expect(read.copies == Int16(record.placement[0].count))
+        #expect(read.deletion == nil)
+    }
+
+    @Test func aDeletionKeepsTheNameUntilItIsOver() throws {
+        var current: ByteBuffer? = record.encoded()
+        func apply(_ operation: RegisterOperation) throws {
+            guard case .write(let next) = operation.applied(to: current) else { throw Refused() }
+            current = next
+        }
+        let unheard = [copy(2)]
+        for operation: RegisterOperation in [.outlive(record.id, unheard), .freeName(record.id)] {
+            #expect(operation.applied(to: current) == .refuse(.absent), "it is not deleted")
+        }
+        try apply(.deleteTopic(record.id))
+        #expect(RegisterOperation.createTopic(record).applied(to: current) == .refuse(.deleted))
+        let other = TopicID(high: 9, low: 9)
+        for operation: RegisterOperation in [
+            .deleteTopic(record.id), .growTopic(record.id, from: 4, placement: [[copy(1)]]),
+            .outlive(other, unheard), .freeName(other),
+        ] {
+            #expect(operation.applied(to: current) == .refuse(.absent))
+        }
+        try apply(.outlive(record.id, unheard))
+        let bytes = try #require(current)
+        #expect(try TopicRecord(decoding: bytes).deletion?.unheard == unheard)
+        for length in 0..<bytes.readableBytes {
+            let prefix = bytes.getSlice(at: 0, length: length) ?? ByteBuffer()
+            #expect(throws: TopicRecord.DecodeError.truncated) {
+                try TopicRecord(decoding: prefix)
+            }
+        }
+        try apply(.freeName(record.id))
+        #expect(current == nil)
+    }
+
+    private struct Refused: Error {}
+
     @Test func aNameIsGivenOnce() {
         let create = RegisterOperation.createTopic(record)
         #expect(create.applied(to: nil) == .write(record.encoded()))
@@ -66,7 +115,7 @@ import Testing
     @Test func onlyTheTopicThatWasMeantIsChanged() {
         let other = TopicID(high: 9, low: 9)
         let current = record.encoded()
-        #expect(RegisterOperation.deleteTopic(record.id).applied(to: current) == .write(nil))
+        #expect(RegisterOperation.deleteTopic(record.id).applied(to: current) != .refuse(.absent))
         for operation: RegisterOperation in [
             .deleteTopic(other), .growTopic(other, from: 4, placement: [[copy(1)]]),
             .alterTopic(other, .replacing(with: [:]), defaults: [:]),

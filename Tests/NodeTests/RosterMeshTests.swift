@@ -69,6 +69,36 @@ import Testing
         }
     }
 
+    /// Broker 1 was not heard to have stopped, and holds a lease.
+    @Test func aDeletionOutlivesNoLeaseThatVotersHonour() throws {
+        var bench = try mesh(of: 3)
+        let leader = try #require(
+            bench.brokers[NodeID(1)]?.mesh.brokers().first { $0.entry.id == NodeID(1) }?.replica)
+        func decide(_ number: UInt64, _ operation: RegisterOperation) -> Decision? {
+            bench.tell(
+                2, .propose(number, [RegisterProposal(key: "topic/a", operation: operation)]))
+            bench.run(milliseconds: 300)
+            return bench.brokers[NodeID(2)]?.decisions[number]?.first
+        }
+        _ = decide(1, .createTopic(topic))
+        _ = decide(2, .deleteTopic(topic.id))
+        let depositions = bench.brokers[NodeID(3)]?.mesh.leaseBook.depositions(of: NodeID(1))
+        guard case .held(let milliseconds)? = decide(3, .outlive(topic.id, [leader])) else {
+            Issue.record("the voters forgot the lease that they granted")
+            return
+        }
+        #expect(milliseconds > 0)
+        bench.kill(1)
+        bench.run(milliseconds: 2_000)
+        guard case .chosen? = decide(4, .outlive(topic.id, [leader])) else {
+            Issue.record("no lease is left to wait for")
+            return
+        }
+        // So its next grant counts only once it has read what it holds.
+        let next = bench.brokers[NodeID(3)]?.mesh.leaseBook.depositions(of: NodeID(1))
+        #expect((next ?? 0) > (depositions ?? 0))
+    }
+
     @Test func oneOfThreeVotersMayDie() throws {
         var bench = try mesh(of: 3)
         bench.kill(1)

@@ -154,6 +154,18 @@ import Testing
         #expect(errors(mesh.replies[6]) == [.invalidFactor])
     }
 
+    /// Two operators at once: whoever comes second is decided by what the first has made of it.
+    @Test func aPartitionThatChangedInTheMiddleIsAskedForAgain() {
+        var mesh = mesh([[1, 2]], 1...4)
+        mesh.tell(3, .request(token: 1, reassign([1, 3])))
+        mesh.tell(2, .request(token: 2, reassign([1, 4])))
+        mesh.run(milliseconds: 50)
+        #expect(errors(mesh.replies[1]) == [nil] && mesh.replies[2] == nil)
+        mesh.run(milliseconds: 200)
+        #expect(errors(mesh.replies[2]) == [nil])
+        #expect(nodes(mesh.state()) == [1, 4, 2] && mesh.state().adding == [NodeID(4)])
+    }
+
     @Test func itSurvivesTheDeathOfItsLeader() {
         var mesh = mesh([[1, 2]], 1...4)
         mesh.tell(2, .request(token: 1, reassign([3, 4])))
@@ -204,6 +216,24 @@ import Testing
         mesh.setInSync(to: [1, 2, 3])
         mesh.run(milliseconds: 2_000)
         #expect(mesh.state().adding.isEmpty && mesh.serving() == [1])
+    }
+
+    /// Nobody said how many copies: there are as many as there are brokers, up to three.
+    @Test(arguments: [-1, 1, 2] as [Int16])
+    func aTopicHasAsManyCopiesAsWereAskedFor(replicas: Int16) throws {
+        var mesh = ControlMesh(1...1)
+        mesh.create([[1]], copies: replicas)
+        for node: Int32 in 2...4 {
+            mesh.join(node)
+            mesh.run(milliseconds: 2_000)
+            mesh.setInSync(to: nodes(mesh.state()).sorted())
+            mesh.run(milliseconds: 2_000)
+        }
+        let wanted = replicas == -1 ? 3 : Int(replicas)
+        #expect(nodes(mesh.state()) == Array(1...Int32(wanted)))
+        #expect(mesh.state().adding.isEmpty && mesh.serving() == [1])
+        let entry = try #require(mesh.views[2]?.topic(named: "t"))
+        #expect(entry.configuration.minInSync == (replicas == 1 ? 1 : 2), "a majority of them")
     }
 
     // MARK: Words

@@ -44,6 +44,14 @@ private typealias F = Fixture
             .leaseAnswer(6, .granted(mark)), .leaseAnswer(6, .outdated), .leaseAnswer(6, .full),
             .releaseLease(BootEpoch(3)), .inquire([partition]), .present,
             .giveWay([LeaderWish(partition: partition, node: NodeID(2))]),
+            .stopTopics([TopicClaim(id: partition.topic, name: "orders")]),
+            .stoppedTopics([partition.topic]),
+            .trimmed(
+                F.id(2, 8),
+                [
+                    TrimmedStart(
+                        partition: partition, leaderEpoch: LeaderEpoch(6), start: Offset(10))
+                ]),
             .holdings(
                 F.id(2, 8),
                 [Holding(partition: partition, lastEpoch: LeaderEpoch(6), end: Offset(10))]),

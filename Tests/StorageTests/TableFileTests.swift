@@ -191,6 +191,40 @@ struct TableFileTests {
         #expect(try !DataDirectory(disk: disk, identity: other).wasClean)
     }
 
+    /// Two partitions with a segment each, stopped in order.
+    private func stoppedDisk() throws -> SimulatedDisk {
+        let disk = SimulatedDisk(seed: 1)
+        let directory = try DataDirectory(disk: disk, identity: identity)
+        for name in ["logs", "logs/t", "logs/t/0", "logs/t/1"] { try disk.makeDirectory(name) }
+        for name in ["logs/t/0/00.log", "logs/t/1/00.log"] {
+            try disk.open(name, .create).write(
+                at: 0, head: ByteBuffer(string: "records"), body: ByteBuffer())
+        }
+        try directory.markClean()
+        return disk
+    }
+
+    @Test(
+        "A stop is clean only as long as the logs are what they were",
+        arguments: ["nothing", "size", "segment", "partition", "torn mark", "empty mark"])
+    func cleanMark(what: String) throws {
+        let disk = try stoppedDisk()
+        switch what {
+        case "size": try disk.open("logs/t/1/00.log", .readWrite).truncate(to: 6)
+        case "segment": try disk.remove("logs/t/1/00.log")
+        case "partition":
+            try disk.remove("logs/t/1/00.log")
+            try disk.remove("logs/t/1")
+        case "torn mark": try disk.open("clean", .readWrite).truncate(to: 20)
+        // Of a version that said nothing of the logs.
+        case "empty mark": try disk.open("clean", .readWrite).truncate(to: 0)
+        default: break
+        }
+        let next = try DataDirectory(disk: disk, identity: identity)
+        #expect(next.wasClean == ["nothing", "empty mark"].contains(what))
+        #expect(!disk.exists("clean"), "it is taken for one start")
+    }
+
     @Test("A damaged identity is refused, bit by bit")
     func damagedIdentity() throws {
         let disk = SimulatedDisk(seed: 1)

@@ -8,14 +8,14 @@ extension Inspector {
     func stats(_ mesh: Mesh, _ shell: MeshShell) -> StatsReport {
         let transport = shell.transport?.statistics
         return StatsReport(
-            gossip: Self.counters(mesh.gossip.counters),
+            gossip: Self.counters(mesh.gossip),
             transport: transport.map(Self.counters) ?? [:],
             datagramDrops: Self.reasons(transport?.datagramDrops),
             handshakesRefused: Self.reasons(transport?.handshakesRefused),
             handshakesDeclined: Self.reasons(transport?.handshakesDeclined),
             acceptsRefused: Self.reasons(transport?.acceptsRefused),
             linkViolations: Self.reasons(transport?.linkViolations),
-            paxos: Self.counters(mesh.proposer.statistics, mesh.acceptor?.statistics),
+            paxos: Self.counters(mesh),
             disk: Self.counters(
                 tables: reactor.shared.tables.writeTimes,
                 registers: reactor.shared.registers.writeTimes))
@@ -40,8 +40,10 @@ extension Inspector {
             Reason.allCases.map { ("\($0)", tally[$0]) }, uniquingKeysWith: { first, _ in first })
     }
 
-    private static func counters(_ counts: GossipCounters) -> [String: UInt64] {
-        [
+    private static func counters(_ gossip: GossipMachine) -> [String: UInt64] {
+        let counts = gossip.counters
+        return [
+            "tableEntries": UInt64(gossip.tableCount),
             "probes": counts.probes, "relayedProbes": counts.relayedProbes,
             "lateAnswers": counts.lateAnswers, "suspicions": counts.suspicions,
             "suspicionsWithheld": counts.suspicionsWithheld,
@@ -73,10 +75,12 @@ extension Inspector {
         ]
     }
 
-    private static func counters(
-        _ proposer: ProposerStatistics, _ acceptor: AcceptorStatistics?
-    ) -> [String: UInt64] {
-        [
+    private static func counters(_ mesh: Mesh) -> [String: UInt64] {
+        let proposer = mesh.proposer.statistics
+        let acceptor = mesh.acceptor?.statistics
+        return [
+            "registers": UInt64(mesh.acceptor?.registerCount ?? 0),
+            "tombstones": UInt64(mesh.sweepProgress.waiting), "swept": mesh.sweepProgress.removed,
             "chosen": proposer.chosen, "notChosen": proposer.notChosen,
             "unknown": proposer.unknown, "held": proposer.held, "holds": proposer.holds,
             "rounds": proposer.rounds, "duels": proposer.duels,

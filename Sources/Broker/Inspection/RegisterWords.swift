@@ -96,7 +96,15 @@ enum RegisterWords {
             FieldReport(
                 name: "id", value: Inspector.text(record.id.high) + Inspector.text(record.id.low)),
             FieldReport(name: "partitions", value: "\(record.partitions)"),
+            FieldReport(
+                name: "copies", value: record.copies == -1 ? "up to 3" : "\(record.copies)"),
         ]
+        if let deletion = record.deletion {
+            fields.append(FieldReport(name: "deleted", value: "its leaders are to stop"))
+            if !deletion.unheard.isEmpty {
+                fields.append(FieldReport(name: "unheard", value: list(deletion.unheard)))
+            }
+        }
         for (name, value) in record.overrides.sorted(by: { $0.key < $1.key }) {
             fields.append(FieldReport(name: name, value: value))
         }

@@ -65,6 +65,11 @@ final class ReplicationLinks {
                 reactor.post(
                     .shard(.replication(from: node, .acknowledged(replica, part))), to: target)
             }
+        case .trimmed(let replica, let starts):
+            for (target, part) in split(starts, by: \.partition) {
+                reactor.post(
+                    .shard(.replication(from: node, .trimmed(replica, part))), to: target)
+            }
         case .progress(let entries):
             for (target, part) in split(entries, by: \.partition) {
                 reactor.post(.shard(.replication(from: node, .progress(part))), to: target)
@@ -83,6 +88,9 @@ final class ReplicationLinks {
                 reactor.post(.shard(.replication(from: node, message)), to: target)
             }
         case .giveWay(let wishes): reactor.post(.control(.giveWay(wishes)), to: 0)
+        case .stopTopics(let claims): reactor.post(.control(.stop(claims, for: node)), to: 0)
+        case .stoppedTopics(let topics):
+            reactor.post(.control(.stopped(topics, by: node)), to: 0)
         case .recognise, .recognised: return
         }
     }

@@ -132,7 +132,12 @@ extension Reactor {
         for topic in request.topics {
             for wanted in topic.partitions {
                 questions.append(
-                    (view.place(topic.name, wanted.index), .delete(before: wanted.offset)))
+                    (
+                        view.place(topic.name, wanted.index),
+                        .delete(
+                            before: wanted.offset,
+                            timeoutMilliseconds: Int64(request.timeoutMilliseconds))
+                    ))
             }
         }
         try ask(questions) { answers in

@@ -119,6 +119,8 @@ public struct Mesh {
     public internal(set) var proposer: Proposer
     public internal(set) var acceptor: Acceptor?
     public internal(set) var driver: RosterDriver
+    public internal(set) var sweeper: Sweeper
+    var sweep = SweepWatch()
     var watch: RosterWatch
     /// What this broker is for, as it tells the others.
     var ownRoles: MemberRoles
@@ -151,6 +153,7 @@ public struct Mesh {
     var proposerWake: Instant?
     var driverWake: Instant?
     var leaseWake: Instant?
+    var sweeperWake: Instant?
     var announcedWake: Instant?
 
     /// Throws where the description is too long for a self-record.
@@ -171,6 +174,7 @@ public struct Mesh {
             node: identity.node, boot: identity.boot, roster: nil, seed: generator.next())
         driver = RosterDriver(
             node: identity.node, boot: identity.boot, seed: generator.next())
+        sweeper = Sweeper(node: identity.node, seed: generator.next())
         leaseBook = LeaseBook(life: identity.boot, startedAt: Instant(nanoseconds: 0))
     }
 
@@ -199,7 +203,9 @@ public struct Mesh {
             drive(proposer: .wake)
             drive(driver: .wake)
             drive(lease: .wake)
+            drive(sweeper: .wake)
             lookAtRoster()
+            lookAtTombstones()
         case .datagram(let from, let bytes): drive(gossip: .datagram(from: from, bytes))
         case .message(let from, let kind, let bytes): receive(bytes, kind, from: from)
         case .linkOpened(let link): drive(gossip: .linkOpened(link))
@@ -241,7 +247,8 @@ public struct Mesh {
     }
 
     private mutating func announceWake() {
-        let next = [gossipWake, proposerWake, driverWake, leaseWake].compactMap { $0 }.min()
+        let next = [gossipWake, proposerWake, driverWake, leaseWake, sweeperWake].compactMap { $0 }
+            .min()
         guard let next, next != announcedWake else { return }
         announcedWake = next
         out.append(.wake(at: next))

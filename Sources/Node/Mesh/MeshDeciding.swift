@@ -16,6 +16,8 @@ extension Mesh {
         case operatorWish(UInt64, RegisterProposal)
         /// The roster driver's, by its own token.
         case roster(UInt64)
+        /// A raise of the floor: nobody waits for it.
+        case floor
     }
 
     mutating func propose(_ errand: Errand, _ proposals: [RegisterProposal]) {
@@ -56,6 +58,7 @@ extension Mesh {
         if !known.isEmpty { drive(gossip: .chosen(known)) }
         push(outcomes)
         switch errand {
+        case .floor: break
         case .beginning(let proposals): finishBeginning(proposals, outcomes)
         case .control(let number, let proposals):
             out.append(.decided(number, zip(proposals, outcomes).map(Self.decision)))
@@ -170,6 +173,8 @@ extension Mesh {
             drive(proposer: .observed(highest))
         }
         drive(gossip: .start(members: memory.members, table: memory.chosen))
+        noteTombstones(memory.chosen)
+        findTombstones()
         recoverChosen()
         begin(memory.imports)
     }
@@ -272,5 +277,6 @@ extension Mesh {
                 .persistChosen(found.map { MeshRecords.change($0, version: nextVersion()) }))
         }
         peersChanged = true
+        forgetSpent()
     }
 }

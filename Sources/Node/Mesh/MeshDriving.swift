@@ -106,6 +106,7 @@ extension Mesh {
                 follow(roster: value)
             }
         }
+        noteTombstones(values)
         guard early == nil else {
             early? += values
             return
@@ -137,6 +138,7 @@ extension Mesh {
         else { return }
         teach(roster)
         drive(proposer: .rosterChanged(roster))
+        drive(sweeper: .rosterChanged(roster))
     }
 
     private mutating func persistMembers() {

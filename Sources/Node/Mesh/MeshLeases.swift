@@ -1,5 +1,6 @@
 import Gossip
 import Model
+import NIOCore
 import OrderedCollections
 import Paxos
 import Replication
@@ -69,13 +70,31 @@ extension Mesh {
     static func heldMilliseconds(
         _ question: LeaseQuestion, _ book: inout LeaseBook, now: Instant
     ) -> Int64 {
-        guard PartitionRegister.partition(of: question.key) != nil, let value = question.value,
+        guard let value = question.value else { return 0 }
+        if Control.topicName(of: question.key) != nil {
+            return heldMilliseconds(deletion: value, &book, now: now)
+        }
+        guard PartitionRegister.partition(of: question.key) != nil,
             let state = try? PartitionState(decoding: value)
         else { return 0 }
         let held = book.heldMilliseconds(state, now: now)
         if held == 0, let deposed = state.deposed, !state.consented {
             book.noteDeposition(of: deposed)
         }
+        return held
+    }
+
+    /// For how long a deletion must not outlive copies whose broker was not heard. Once it may,
+    /// such a broker's next grant counts only after it has read what it holds anew, and has learned
+    /// of the deletion with that.
+    private static func heldMilliseconds(
+        deletion value: ByteBuffer, _ book: inout LeaseBook, now: Instant
+    ) -> Int64 {
+        guard let record = try? TopicRecord(decoding: value), let deletion = record.deletion else {
+            return 0
+        }
+        let held = deletion.unheard.map { book.heldMilliseconds($0, now: now) }.max() ?? 0
+        if held == 0 { for copy in deletion.unheard { book.noteDeposition(of: copy) } }
         return held
     }
 }

@@ -58,7 +58,7 @@ extension Mesh {
     }
 
     /// This broker's place among the voters that seem well; nil where it does not vote.
-    private func turn(in roster: Roster) -> Int? {
+    func turn(in roster: Roster) -> Int? {
         let voters = roster.everyone.map(\.node)
         guard voters.contains(identity.node) else { return nil }
         let before = Set(voters).filter { $0 < identity.node && peers[$0]?.status == .alive }
@@ -111,6 +111,7 @@ extension Mesh {
             case .chosen(let roster):
                 drive(acceptor: .adopt(roster))
                 drive(proposer: .rosterChanged(roster))
+                drive(sweeper: .rosterChanged(roster))
             case .wake(let moment): driverWake = min(driverWake ?? moment, moment)
             case .progress(let progress): out.append(.event(.rosterProgress(progress)))
             case .finished(let outcome): rosterChangeEnded(outcome)
@@ -175,6 +176,7 @@ extension Mesh {
     mutating func hear(_ reply: PaxosReply, _ id: UInt64, from node: NodeID) {
         drive(proposer: .reply(from: node, requestID: id, reply))
         drive(driver: .reply(from: node, requestID: id, reply))
+        if !sweeper.isIdle { drive(sweeper: .reply(from: node, requestID: id, reply)) }
     }
 
     /// A roster that the table, or a refusal, told of. A store without one takes it only as the one

@@ -14,7 +14,9 @@ struct ClusterDrain: AsyncParsableCommand {
             other broker already. One that is dead or forgotten can be drained too: its copies are
             made from those of the others. New topics are placed on it as long as it is a broker:
             with `roles: [voter]` they are not. It votes on: gossamer cluster remove-voter. Waits
-            for the end; interrupt it, and the moves go on: run it again to wait for them.
+            for the end; interrupt it, and the moves go on: run it again to wait for them. A move
+            that is refused is asked for again for a while, and the others go on; what can't be
+            moved is listed at the end, with exit code 1.
 
             EXAMPLES:
               $ gossamer cluster drain 3
@@ -38,6 +40,9 @@ struct ClusterDrain: AsyncParsableCommand {
     /// Moves that are asked for at a time.
     private static let batch = 200
     private static let pauseMilliseconds = 250
+    /// How often a refused move is asked for: for ten seconds and more, in which a partition that
+    /// changes hands has settled.
+    private static let attemptsMaximum = 40
 
     /// What `-o json` prints.
     struct Answer: Encodable, Equatable {
@@ -51,8 +56,16 @@ struct ClusterDrain: AsyncParsableCommand {
 
         let drained: Int32
         let moves: [Move]
+        /// A move that was refused to the end, and why.
+        struct Refusal: Encodable, Equatable {
+            let topic: String
+            let partition: Int32
+            let reason: String
+        }
+
         /// Partitions with a copy on it yet.
         let left: Int
+        let refused: [Refusal]
         let milliseconds: Int64
     }
 
@@ -69,10 +82,15 @@ struct ClusterDrain: AsyncParsableCommand {
             if output.format == .table, !plan.moves.isEmpty {
                 Terminal.print("\(Counted.text(plan.moves.count, "partition")) to move")
             }
-            try await picture.withClient { client in try await Self.begin(plan, client) }
+        }
+        var refused: [Answer.Refusal] = []
+        if !dryRun {
+            refused = try await picture.withClient { client in
+                try await Self.begin(plan.moves, client)
+            }
         }
         var left = plan.moves.count
-        while left > 0, !dryRun, !noWait {
+        while left > refused.count, !dryRun, !noWait {
             try await Task.sleep(for: .milliseconds(Self.pauseMilliseconds))
             left = plan.left(in: try await admin.askPartitions())
         }
@@ -82,11 +100,12 @@ struct ClusterDrain: AsyncParsableCommand {
                 Answer.Move(
                     topic: $0.partition.topic, partition: $0.partition.partition,
                     from: $0.partition.replicas, to: $0.replicas)
-            }, left: left, milliseconds: WallClock.milliseconds() - start)
+            }, left: left, refused: refused, milliseconds: WallClock.milliseconds() - start)
         switch output.format {
         case .json: try Terminal.printJSON(answer)
         case .table: Terminal.print(Self.text(answer, isDry: dryRun, picture.votes(node)))
         }
+        if !refused.isEmpty { throw ExitCode(1) }
     }
 
     static func refusal(_ plan: DrainPlan) -> String? {
@@ -96,32 +115,51 @@ struct ClusterDrain: AsyncParsableCommand {
             + "Start another broker; \(first.topic) has \(first.replicas.count) copies"
     }
 
-    private static func begin(_ plan: DrainPlan, _ client: KafkaClient) async throws {
-        for start in stride(from: 0, to: plan.moves.count, by: batch) {
-            let part = plan.moves[start..<min(start + batch, plan.moves.count)]
-            var topics: [AlterPartitionReassignmentsRequest.Topic] = []
-            for move in part {
-                let row = AlterPartitionReassignmentsRequest.Partition(
-                    index: move.partition.partition, replicas: move.replicas)
-                if topics.last?.name == move.partition.topic {
-                    topics[topics.count - 1].partitions.append(row)
-                } else {
-                    topics.append(.init(name: move.partition.topic, partitions: [row]))
-                }
+    /// Asks for the moves, and again for those that are refused; those that were to the end.
+    private static func begin(
+        _ moves: [DrainPlan.Move], _ client: KafkaClient
+    ) async throws -> [Answer.Refusal] {
+        var open = moves
+        var refusals: [Answer.Refusal] = []
+        for attempt in 0..<attemptsMaximum where !open.isEmpty {
+            if attempt > 0 { try await Task.sleep(for: .milliseconds(pauseMilliseconds)) }
+            refusals = []
+            for start in stride(from: 0, to: open.count, by: batch) {
+                let part = open[start..<min(start + batch, open.count)]
+                refusals += try await ask(for: part, client)
             }
-            let response = try await client.send(
-                AlterPartitionReassignmentsRequest(topics: topics), to: .controller)
-            guard response.errorCode == .none else {
-                throw ClientError.refused(
-                    response.errorCode, subject: "moving partitions",
-                    message: response.errorMessage)
+            let names = Set(refusals.map { "\($0.topic)/\($0.partition)" })
+            open = open.filter {
+                names.contains("\($0.partition.topic)/\($0.partition.partition)")
             }
-            for topic in response.topics {
-                for row in topic.partitions where row.errorCode != .none {
-                    throw ClientError.refused(
-                        row.errorCode, subject: "moving \(topic.name)/\(row.index)",
-                        message: row.errorMessage)
-                }
+        }
+        return refusals
+    }
+
+    private static func ask(
+        for moves: ArraySlice<DrainPlan.Move>, _ client: KafkaClient
+    ) async throws -> [Answer.Refusal] {
+        var topics: [AlterPartitionReassignmentsRequest.Topic] = []
+        for move in moves {
+            let row = AlterPartitionReassignmentsRequest.Partition(
+                index: move.partition.partition, replicas: move.replicas)
+            if topics.last?.name == move.partition.topic {
+                topics[topics.count - 1].partitions.append(row)
+            } else {
+                topics.append(.init(name: move.partition.topic, partitions: [row]))
+            }
+        }
+        let response = try await client.send(
+            AlterPartitionReassignmentsRequest(topics: topics), to: .controller)
+        guard response.errorCode == .none else {
+            throw ClientError.refused(
+                response.errorCode, subject: "moving partitions", message: response.errorMessage)
+        }
+        return response.topics.flatMap { topic in
+            topic.partitions.filter { $0.errorCode != .none }.map { row in
+                Answer.Refusal(
+                    topic: topic.name, partition: row.index,
+                    reason: row.errorMessage ?? "\(row.errorCode)")
             }
         }
     }
@@ -134,6 +172,11 @@ struct ClusterDrain: AsyncParsableCommand {
                     + NodeList.text(move.to)
             }
             lines.append("\(Counted.text(answer.moves.count, "partition")) would move")
+        } else if !answer.refused.isEmpty {
+            lines = answer.refused.map { "\($0.topic)/\($0.partition): \($0.reason)" }
+            lines.append(
+                "\(answer.drained) has copies of \(Counted.text(answer.left, "partition")) yet: "
+                    + "\(Counted.text(answer.refused.count, "move")) refused")
         } else if answer.left > 0 {
             lines.append(
                 "\(answer.drained) has copies of \(Counted.text(answer.left, "partition")) yet; "

@@ -1,0 +1,223 @@
+import Model
+import Replication
+import Testing
+
+@testable import Node
+
+/// A deletion is answered, and its name free, once nobody can serve the topic any more.
+@Suite struct DeletionTests {
+    private func mesh(
+        _ placement: [[Int32]] = [[1, 2, 3], [2, 3, 1]], _ nodes: ClosedRange<Int32> = 1...3
+    ) -> ControlMesh {
+        var mesh = ControlMesh(nodes)
+        mesh.create(placement)
+        mesh.run(milliseconds: 100)
+        return mesh
+    }
+
+    private func delete(_ mesh: inout ControlMesh, at node: Int32, token: UInt64) {
+        mesh.tell(node, .request(token: token, .deleteTopics(["t"])))
+    }
+
+    private func create(_ mesh: inout ControlMesh, at node: Int32, token: UInt64) {
+        mesh.tell(
+            node,
+            .request(
+                token: token,
+                .createTopics([NewTopic(name: "t", partitions: 1)], validateOnly: false)))
+    }
+
+    /// Nil while nothing was answered.
+    private func outcome(_ mesh: ControlMesh, _ token: UInt64) -> TopicOutcome? {
+        guard case .topics(let outcomes)? = mesh.replies[token] else { return nil }
+        return outcomes.first
+    }
+
+    private func record(_ mesh: ControlMesh) -> TopicRecord? {
+        mesh.registers.value(of: "topic/t").flatMap { try? TopicRecord(decoding: $0) }
+    }
+
+    @Test func itIsAnsweredOnceEveryBrokerHasLetGo() throws {
+        var mesh = mesh()
+        mesh.keepsOpen = [2]
+        delete(&mesh, at: 1, token: 1)
+        mesh.run(milliseconds: 2_000)
+        #expect(mesh.replies[1] == nil, "broker 2 serves it still")
+        #expect(record(mesh)?.deletion != nil)
+        #expect(mesh.views[1]?.topic(named: "t") == nil)
+        create(&mesh, at: 3, token: 2)
+        mesh.run(milliseconds: 2_000)
+        #expect(mesh.replies[2] == nil, "and the name is not free")
+        mesh.letGo(2)
+        mesh.run(milliseconds: 500)
+        #expect(try #require(outcome(mesh, 1)).error == nil)
+        #expect(try #require(outcome(mesh, 2)).error == nil)
+        #expect(try #require(record(mesh)).id != ControlMesh.id)
+        #expect(mesh.outlived.isEmpty, "all were heard")
+        let took = mesh.views[3]?.topic(named: "t")?.partitions.count
+        #expect(took == 1)
+    }
+
+    @Test func whereAllAreWellItTakesNoTime() throws {
+        var mesh = mesh()
+        delete(&mesh, at: 2, token: 1)
+        mesh.run(milliseconds: 50)
+        #expect(try #require(outcome(mesh, 1)).error == nil)
+        #expect(record(mesh) == nil, "the name is free")
+        #expect(mesh.closed.values.map(\.count).sorted() == [2, 2, 2])
+    }
+
+    @Test func aLeaderThatIsCutOffIsOutlived() throws {
+        var mesh = mesh()
+        mesh.cutOff(1)
+        mesh.leasesUntil = mesh.now.advanced(byMilliseconds: 4_000)
+        let begun = mesh.now
+        delete(&mesh, at: 2, token: 1)
+        while mesh.replies[1] == nil, mesh.now < begun.advanced(byMilliseconds: 10_000) {
+            mesh.run(milliseconds: 10)
+        }
+        #expect(try #require(outcome(mesh, 1)).error == nil)
+        #expect(mesh.now.milliseconds(since: begun) >= 4_000, "voters honour its lease")
+        #expect(mesh.outlived == [ControlMesh.copy(1)])
+        #expect(record(mesh) == nil)
+    }
+
+    /// Its followers' promises may be as old as their last word.
+    @Test func aLeaseIsWaitedForAlsoWhereTheVotersKnowOfNone() throws {
+        var mesh = mesh()
+        mesh.cutOff(1)
+        let begun = mesh.now
+        delete(&mesh, at: 2, token: 1)
+        mesh.run(milliseconds: ReplicationLimits.leaseHonouredMilliseconds - 1)
+        #expect(mesh.replies[1] == nil)
+        mesh.run(milliseconds: 500)
+        #expect(try #require(outcome(mesh, 1)).error == nil)
+        #expect(mesh.now.milliseconds(since: begun) < 3_000)
+    }
+
+    @Test func aSoleCopyServesWithoutALeaseSoItIsWaitedFor() throws {
+        var mesh = mesh([[1]])
+        mesh.cutOff(1)
+        delete(&mesh, at: 2, token: 1)
+        mesh.run(milliseconds: 13_000)
+        #expect(try #require(outcome(mesh, 1)).error == .timedOut)
+        #expect(outcome(mesh, 1)?.message?.contains("broker 1,") == true)
+        create(&mesh, at: 3, token: 2)
+        mesh.run(milliseconds: 13_000)
+        #expect(try #require(outcome(mesh, 2)).error == .timedOut)
+        mesh.tell(2, .forgotten(NodeID(1)))
+        mesh.tell(3, .forgotten(NodeID(1)))
+        create(&mesh, at: 3, token: 3)
+        mesh.run(milliseconds: 2_000)
+        #expect(try #require(outcome(mesh, 3)).error == nil)
+    }
+
+    @Test func whoeverWantsTheNameGoesOnWhereTheDecidingBrokerDied() throws {
+        var mesh = mesh()
+        mesh.keepsOpen = [2]
+        delete(&mesh, at: 1, token: 1)
+        mesh.run(milliseconds: 100)
+        mesh.kill(1)
+        create(&mesh, at: 3, token: 2)
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.replies[2] == nil, "broker 2 serves it still")
+        mesh.letGo(2)
+        mesh.run(milliseconds: 3_000)
+        #expect(try #require(outcome(mesh, 2)).error == nil)
+        #expect(try #require(record(mesh)).id != ControlMesh.id)
+    }
+
+    @Test func whatNobodyBringsToItsEndIsTakenUp() {
+        var mesh = mesh()
+        mesh.keepsOpen = [2]
+        delete(&mesh, at: 1, token: 1)
+        mesh.run(milliseconds: 100)
+        mesh.kill(1)
+        mesh.letGo(2)
+        mesh.run(milliseconds: 29_000)
+        #expect(record(mesh)?.deletion != nil)
+        mesh.run(milliseconds: 5_000)
+        #expect(record(mesh) == nil)
+    }
+
+    @Test func whoeverAsksAgainWaitsForTheSameEnd() throws {
+        var mesh = mesh()
+        mesh.keepsOpen = [2]
+        delete(&mesh, at: 1, token: 1)
+        mesh.run(milliseconds: 100)
+        delete(&mesh, at: 3, token: 2)
+        mesh.run(milliseconds: 100)
+        #expect(mesh.replies[2] == nil)
+        mesh.letGo(2)
+        mesh.run(milliseconds: 1_000)
+        #expect(try #require(outcome(mesh, 1)).error == nil)
+        #expect(try #require(outcome(mesh, 2)).error == nil)
+    }
+
+    /// It missed the deletion: nothing tells it but the registers.
+    @Test func aBrokerThatRegainsItsLeaseReadsWhatItHolds() {
+        var mesh = mesh()
+        mesh.cutOff(1)
+        delete(&mesh, at: 2, token: 1)
+        mesh.run(milliseconds: 3_000)
+        #expect(mesh.serving() == [1], "it has heard of nothing")
+        mesh.tell(1, .confirmLeaderships(7))
+        mesh.run(milliseconds: 100)
+        #expect(mesh.serving() == [1], "no voter answers, so no lease is confirmed")
+        mesh.cut = []
+        mesh.tell(1, .confirmLeaderships(8))
+        mesh.run(milliseconds: 100)
+        #expect(mesh.serving().isEmpty)
+        #expect(mesh.closed[1]?.count == 2)
+    }
+
+    /// Somebody who had not heard of the end had a register decided: it is buried again.
+    @Test func whatIsWrittenLateIsBuriedAgain() throws {
+        var bench = ControlBench()
+        bench.create(["t"])
+        bench.settle()
+        let id = try #require(bench.view?.topic(named: "t")?.id)
+        bench.request(2, .deleteTopics(["t"]))
+        bench.settle()
+        let partition = TopicPartition(topic: id, index: PartitionIndex(0))
+        let key = PartitionRegister.key(partition)
+        let state = PartitionState.initial(placement: [ControlMesh.copy(1), ControlMesh.copy(2)])
+        bench.handle(.learned([bench.registers.put(key, state.encoded())]))
+        bench.settle()
+        #expect(bench.registers.value(of: key) == nil)
+        // Of a topic that it never heard of it knows nothing: that one may be about to come.
+        let other = TopicPartition(topic: TopicID(high: 5, low: 5), index: PartitionIndex(0))
+        let value = bench.registers.put(PartitionRegister.key(other), state.encoded())
+        bench.handle(.learned([value]))
+        #expect(bench.writes.isEmpty)
+    }
+
+    /// The registers of its partitions go before its name is free.
+    @Test func theRegistersOfPartitionsGoWithTheTopic() {
+        var mesh = mesh()
+        mesh.setInSync(0, to: [1, 2])
+        let key = PartitionRegister.key(ControlMesh.partition())
+        #expect(mesh.registers.value(of: key) != nil)
+        delete(&mesh, at: 3, token: 1)
+        mesh.run(milliseconds: 100)
+        #expect(mesh.registers.value(of: key) == nil && record(mesh) == nil)
+    }
+
+    /// It hears of the topic's end before it hears of the topic.
+    @Test func whoeverHasNotHeardOfATopicReadsBeforeItSpeaks() {
+        var bench = ControlBench(node: 2)
+        let copies = [ControlMesh.copy(1), ControlMesh.copy(2)]
+        let record = TopicRecord(id: ControlMesh.id, placement: [copies], overrides: [:])
+        let made = bench.registers.put("topic/t", record.encoded())
+        bench.handle(.stop([TopicClaim(id: ControlMesh.id, name: "t")], for: NodeID(1)))
+        #expect(!bench.take().contains { if case .tellStopped = $0 { true } else { false } })
+        guard case .read(_, let keys)? = bench.writes.first else {
+            Issue.record("the register is read")
+            return
+        }
+        #expect(keys == ["topic/t"])
+        bench.persist()
+        #expect(!bench.take().contains { if case .tellStopped = $0 { true } else { false } })
+        #expect(bench.view?.topic(named: "t")?.id == ControlMesh.id, "it is there: \(made.key)")
+    }
+}
