@@ -143,13 +143,23 @@ public final class BrokerServer: Sendable {
         let clean = (try? await shared.progress.whenStopped.get()) ?? false
         if clean { store.markClean() }
         shared.events.stopped(clean: clean)
+        shared.mailboxes[0].post(.mesh(.saveFeeds))
         for mailbox in shared.mailboxes { try? await mailbox.closeMesh().get() }
+        await copiesWritten()
         for mailbox in shared.mailboxes { mailbox.detach() }
         try? await shared.diskThreads.shutdownGracefully()
         try? await shared.maintenanceThread.shutdownGracefully()
         await shared.tables.stop()
         await shared.registers.stop()
         try? await group.shutdownGracefully()
+    }
+
+    /// Behind what was given to the thread before: the pool would drop it.
+    private func copiesWritten() async {
+        let thread = shared.maintenanceThread
+        await withCheckedContinuation { (last: CheckedContinuation<Void, Never>) in
+            thread.submit { _ in last.resume() }
+        }
     }
 
     /// Binds every listener without accepting yet: a port that is taken is found before recovery,

@@ -46,8 +46,14 @@ public enum GossipInput: Sendable {
     case confirmed(key: String, ChosenValue?)
     /// Tombstones up to here are forgotten, and unknown keys up to here are doubted.
     case setFloor(Ballot)
-    /// How far slots of the offsets topic are committed, to be spread.
-    case marks([SlotMark])
+    /// Copies of feeds, as `persistFeeds` gave them to the disk before the last stop.
+    case restoreFeeds([ByteBuffer])
+    /// What this broker, the owner of a feed, has to say; nothing new says that nothing is.
+    case publish(FeedNews)
+    /// Have every member send what it has of every feed: before what was lost is recovered.
+    case pullFeeds
+    /// Say `persistFeeds` for what has changed since the last time.
+    case saveFeeds
     /// This broker's addresses, endpoints or version changed.
     case describe(SelfDescription)
     /// Says goodbye.
@@ -79,7 +85,8 @@ public enum GossipEffect: Sendable {
     case memberRemoved(NodeID)
     /// Values that entered the table, in order.
     case tableChanged([ChosenValue])
-    case marksChanged([SlotMark])
+    /// Write each of these under its name, in place of what was there.
+    case persistFeeds([(name: String, ByteBuffer)])
     /// `persistedMembers` changed.
     case persistMembers
     /// Read these registers through Paxos and say `confirmed` for each.

@@ -67,7 +67,7 @@ extension Control {
     }
 
     /// Reads a slot's log from its start; what an earlier reading brought counts no more.
-    private mutating func beginLoad(_ slot: Int, now: Now, into effects: inout [Effect]) {
+    mutating func beginLoad(_ slot: Int, now: Now, into effects: inout [Effect]) {
         drive(slot, .unload, now: now, into: &effects)
         drive(slot, .load([]), now: now, into: &effects)
         let number = nextSerial()
@@ -95,7 +95,7 @@ extension Control {
     }
 
     /// Whether no other broker can coordinate the slot now.
-    private func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
+    func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
         if case .alone = roles[partition] { return true }
         return now.instant < leaseUntil
     }
@@ -215,8 +215,13 @@ extension Control {
     mutating func appended(
         _ number: UInt64, _ result: ProduceResult, now: Now, into effects: inout [Effect]
     ) {
-        guard let (slot, token) = appends.removeValue(forKey: number), slots.indices.contains(slot)
+        if recovered(number, result, now: now, into: &effects) { return }
+        guard let (slot, token, records) = appends.removeValue(forKey: number),
+            slots.indices.contains(slot)
         else { return }
+        if result.error == nil {
+            spread(records, at: result.base, of: slot, now: now, into: &effects)
+        }
         let failure: Coordination.AppendError? =
             switch result.error {
             case nil: nil
@@ -268,7 +273,7 @@ extension Control {
             case .reply(let token, let response): route(token, response, into: &effects)
             case .append(let token, let records):
                 let number = nextSerial()
-                appends[number] = (slot, token)
+                appends[number] = (slot, token, records)
                 effects.append(
                     .append(number, slots[slot].partition, Self.batch(records, now: now)))
             case .wake(let moment):
@@ -297,7 +302,7 @@ extension Control {
     }
 
     /// One uncompressed batch, stamped with the broker's clock.
-    private static func batch(_ records: [SlotRecord], now: Now) -> ByteBuffer {
+    static func batch(_ records: [SlotRecord], now: Now) -> ByteBuffer {
         var builder = RecordBatchBuilder()
         for record in records {
             builder.append(key: record.key, value: record.value, timestamp: now.wall)

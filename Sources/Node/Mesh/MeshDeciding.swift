@@ -170,6 +170,7 @@ extension Mesh {
             drive(proposer: .observed(highest))
         }
         drive(gossip: .start(members: memory.members, table: memory.chosen))
+        drive(gossip: .restoreFeeds(memory.feeds))
         recoverChosen()
         begin(memory.imports)
     }
