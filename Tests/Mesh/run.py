@@ -45,6 +45,7 @@ import moves  # noqa: E402, F401
 import replicas  # noqa: E402, F401
 import roles  # noqa: E402, F401
 import operating  # noqa: E402, F401
+import offsets  # noqa: E402, F401
 
 
 def main():
