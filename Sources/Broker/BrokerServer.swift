@@ -143,7 +143,7 @@ public final class BrokerServer: Sendable {
         let clean = (try? await shared.progress.whenStopped.get()) ?? false
         if clean { store.markClean() }
         shared.events.stopped(clean: clean)
-        shared.mailboxes[0].post(.mesh(.saveFeeds))
+        shared.mailboxes[0].post(.mesh(.saveFeeds(all: true)))
         for mailbox in shared.mailboxes { try? await mailbox.closeMesh().get() }
         await copiesWritten()
         for mailbox in shared.mailboxes { mailbox.detach() }

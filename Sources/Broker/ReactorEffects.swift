@@ -60,7 +60,8 @@ extension Reactor {
         case .handedOver(let report):
             handedOver?(report)
             handedOver = nil
-        case .propose, .read, .leadershipsConfirmed, .releaseLease, .spread:
+        case .propose, .read, .leadershipsConfirmed, .releaseLease, .spread,
+            .forgetSlots:
             preconditionFailure("these stay within the control plane")
         case .askToGiveWay(let node, let wishes):
             mesh?.replication.send(.giveWay(wishes), to: node)
@@ -148,6 +149,8 @@ extension Reactor {
                     shared.events.tableFailed("copies of committed offsets: \(error)")
                 }
             }
+        case .removeFeed(let name):
+            shared.maintenanceThread.submit { _ in FeedFiles.remove(name, on: shared.disk) }
         case .wake(let moment): wakeMesh(at: moment)
         default: mesh?.perform(effect)
         }

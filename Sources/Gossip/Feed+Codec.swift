@@ -3,9 +3,10 @@ internal import NIOCore
 
 /// How feeds travel, in packets, over links and on disk.
 ///
-///     feed     kind, UInt8: 1 slot, 2 ends of a broker; number, UInt32        5 bytes
+///     feed     kind, UInt8: 1 slot, 2 ends of a broker; number, UInt32; for a slot the lower half
+///              of its topic's id, UInt64                                      5 or 13 bytes
 ///     version  epoch, Int64; sequence, Int64                                  16 bytes
-///     mark     feed, version, asOf Int64                                      29 bytes
+///     mark     feed, version, asOf Int64                                      29 or 37 bytes
 ///     entry    version, key text length UInt16 and bytes, value length UInt16 (0xFFFF for a
 ///              tombstone) and bytes
 ///     change   feed, asOf Int64, version of the change before it, entry
@@ -17,7 +18,7 @@ extension ByteBuffer {
         switch kind {
         case 1:
             guard number < UInt32(GossipLimits.slots) else { throw .overLimit }
-            return .slot(number)
+            return .slot(number, of: try take(UInt64.self))
         case 2: return .ends(NodeID(Int32(bitPattern: number)))
         default: throw .unknownKind(kind)
         }
@@ -25,7 +26,7 @@ extension ByteBuffer {
 
     mutating func writeFeedID(_ feed: FeedID) {
         switch feed {
-        case .slot(let number): writeMultipleIntegers(UInt8(1), number)
+        case .slot(let number, let topic): writeMultipleIntegers(UInt8(1), number, topic)
         case .ends(let node):
             writeMultipleIntegers(UInt8(2), UInt32(bitPattern: node.rawValue))
         }
@@ -42,8 +43,6 @@ extension ByteBuffer {
 }
 
 extension FeedMark {
-    static let encodedBytes = 29
-
     init(decoding bytes: inout ByteBuffer) throws(GossipDecodeError) {
         feed = try bytes.takeFeedID()
         version = try bytes.takeFeedVersion()

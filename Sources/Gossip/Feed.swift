@@ -3,8 +3,9 @@ public import NIOCore
 
 /// Whose word a feed carries: what one broker at a time says and every broker keeps a copy of.
 public enum FeedID: Hashable, Sendable {
-    /// The committed offsets of one slot of the offsets topic, by the leader of the slot.
-    case slot(UInt32)
+    /// The committed offsets of one slot of the offsets topic, by the leader of the slot; `of` tells
+    /// the topic from another of its name that was deleted, whose epochs say nothing about it.
+    case slot(UInt32, of: UInt64 = 0)
     /// How far the partitions that one broker leads have come, by that broker.
     case ends(NodeID)
 }

@@ -38,7 +38,7 @@ struct FeedTable {
     var root: UInt64 {
         copies.reduce(0) { root, item in
             guard item.value.mark > .nothing else { return root }
-            return root ^ DigestTree.fingerprint(Self.word(item.key), item.value.digest)
+            return root ^ DigestTree.fingerprint(Self.fingerprint(item.key), item.value.digest)
         }
     }
 
@@ -49,10 +49,11 @@ struct FeedTable {
         }
     }
 
-    private static func word(_ feed: FeedID) -> UInt64 {
+    private static func fingerprint(_ feed: FeedID) -> UInt64 {
         switch feed {
-        case .slot(let number): 1 << 32 | UInt64(number)
-        case .ends(let node): 2 << 32 | UInt64(UInt32(bitPattern: node.rawValue))
+        case .slot(let number, let topic): DigestTree.fingerprint(1, UInt64(number), topic)
+        case .ends(let node):
+            DigestTree.fingerprint(2, UInt64(UInt32(bitPattern: node.rawValue)), 0)
         }
     }
 }

@@ -52,8 +52,10 @@ public enum GossipInput: Sendable {
     case publish(FeedNews)
     /// Have every member send what it has of every feed: before what was lost is recovered.
     case pullFeeds
-    /// Say `persistFeeds` for what has changed since the last time.
-    case saveFeeds
+    /// Say `persistFeeds` for what has changed since the last time, or for a part of it.
+    case saveFeeds(all: Bool)
+    /// The offsets topic with this half of an id is gone, and its slots with it.
+    case forgetSlots(of: UInt64)
     /// This broker's addresses, endpoints or version changed.
     case describe(SelfDescription)
     /// Says goodbye.
@@ -87,6 +89,7 @@ public enum GossipEffect: Sendable {
     case tableChanged([ChosenValue])
     /// Write each of these under its name, in place of what was there.
     case persistFeeds([(name: String, ByteBuffer)])
+    case removeFeed(name: String)
     /// `persistedMembers` changed.
     case persistMembers
     /// Read these registers through Paxos and say `confirmed` for each.

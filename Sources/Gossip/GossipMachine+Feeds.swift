@@ -271,6 +271,18 @@ extension GossipMachine {
 
     // MARK: Recovery and disk
 
+    /// The offsets topic was deleted: nobody will ask for what was committed in it.
+    mutating func forgetSlots(of topic: UInt64) {
+        for feed in feeds.copies.keys {
+            guard case .slot(let number, topic) = feed else { continue }
+            feeds.remove(feed)
+            wantedFeeds.remove(feed)
+            owedMarks.remove(feed)
+            feedRumours.remove(.mark(feed))
+            out.append(.removeFeed(name: Self.name(of: .slot(number, of: topic))))
+        }
+    }
+
     /// Asks every member for all of every feed, whatever is here already.
     mutating func pullEverything() {
         let asked = feeds.copies.keys.map { FeedPull(feed: $0, since: .nothing) }
@@ -284,10 +296,18 @@ extension GossipMachine {
         }
     }
 
-    mutating func saveFeeds() {
+    /// Those that changed, in turn: so much at a time unless `all` are meant.
+    mutating func saveFeeds(all: Bool) {
         var written: [(name: String, ByteBuffer)] = []
-        for feed in feeds.copies.keys where feeds[feed]?.isDirty == true {
-            guard let copy = feeds[feed] else { continue }
+        var bytes = 0
+        let keys = feeds.copies.keys
+        for _ in keys.indices {
+            guard all || bytes < GossipLimits.savedFeedBytes else { break }
+            if nextSaved >= keys.count { nextSaved = 0 }
+            let feed = keys[nextSaved]
+            nextSaved += 1
+            guard let copy = feeds[feed], copy.isDirty else { continue }
+            bytes += copy.bytes
             written.append((Self.name(of: feed), Self.saved(feed, copy)))
             _ = feeds.update(feed) { copy, _ in
                 copy.isDirty = false
@@ -299,7 +319,7 @@ extension GossipMachine {
 
     private static func name(of feed: FeedID) -> String {
         switch feed {
-        case .slot(let number): "slot-\(number)"
+        case .slot(let number, let topic): "slot-\(number)-\(topic)"
         case .ends(let node): "ends-\(node.rawValue)"
         }
     }

@@ -96,6 +96,8 @@ public struct GossipMachine: Sendable {
     var feedsDue: Instant?
     var feedTokens = Double(GossipLimits.feedChangeBurst)
     var feedTokensAt = Instant(nanoseconds: 0)
+    /// Where the next writing of copies goes on.
+    var nextSaved = 0
 
     // MARK: Links
 
@@ -164,7 +166,8 @@ public struct GossipMachine: Sendable {
         case .restoreFeeds(let copies): restore(copies)
         case .publish(let news): publish(news)
         case .pullFeeds: pullEverything()
-        case .saveFeeds: saveFeeds()
+        case .saveFeeds(let all): saveFeeds(all: all)
+        case .forgetSlots(let topic): forgetSlots(of: topic)
         case .describe(let description): describe(description)
         case .leave: leave()
         case .forceLeave(let node): forceOut(node)

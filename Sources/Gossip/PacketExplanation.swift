@@ -55,7 +55,7 @@ public enum GossipPackets {
 
     private static func text(_ feed: FeedID) -> String {
         switch feed {
-        case .slot(let number): "slot \(number)"
+        case .slot(let number, _): "slot \(number)"
         case .ends(let node): "the ends of \(node.rawValue)"
         }
     }

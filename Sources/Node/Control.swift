@@ -90,6 +90,8 @@ public struct Control {
         case load(SlotLoad)
         /// Have every broker know of these committed offsets.
         case spread(FeedNews)
+        /// The offsets topic with this half of an id is gone, and what was told of its slots.
+        case forgetSlots(of: UInt64)
         case wake(at: Instant)
         /// Every partition that was in the table is open, or has failed: clients may come.
         case ready(failures: [String])

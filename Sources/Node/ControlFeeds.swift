@@ -45,6 +45,11 @@ extension Control {
     /// Positions written back in one batch: a tenth of what the topic takes.
     private static let recoveryBatch = 1_000
 
+    /// The feed in which a slot's leader speaks.
+    private func feed(ofSlot slot: Int) -> FeedID {
+        .slot(UInt32(slot), of: slots[slot].partition.topic.low)
+    }
+
     /// Tells of records that are committed now.
     func spread(
         _ records: [SlotRecord], at base: Offset, of slot: Int, now: Now,
@@ -59,7 +64,7 @@ extension Control {
         }
         guard !entries.isEmpty else { return }
         effects.append(
-            .spread(FeedNews(feed: .slot(UInt32(slot)), entries: entries, asOf: now.wall)))
+            .spread(FeedNews(feed: feed(ofSlot: slot), entries: entries, asOf: now.wall)))
     }
 
     /// Tells of what a new leader reads in its log: brokers that missed the last leader's words
@@ -83,7 +88,7 @@ extension Control {
         effects.append(
             .spread(
                 FeedNews(
-                    feed: .slot(UInt32(slot)), entries: entries, asOf: now.wall, isLoaded: true)))
+                    feed: feed(ofSlot: slot), entries: entries, asOf: now.wall, isLoaded: true)))
     }
 
     /// Says of every slot that this broker coordinates that nothing else has happened in it.
@@ -93,7 +98,7 @@ extension Control {
                 isLeased(slots[slot].partition, now: now)
             else { continue }
             effects.append(
-                .spread(FeedNews(feed: .slot(UInt32(slot)), entries: [], asOf: now.wall)))
+                .spread(FeedNews(feed: feed(ofSlot: slot), entries: [], asOf: now.wall)))
         }
     }
 

@@ -109,6 +109,9 @@ extension Control {
     /// The topic of the slots was removed: everybody who waits hears that nobody coordinates.
     mutating func dropSlots(now: Now, into effects: inout [Effect]) {
         for slot in slots.indices { drive(slot, .unload, now: now, into: &effects) }
+        if let topic = slots.first?.partition.topic {
+            effects.append(.forgetSlots(of: topic.low))
+        }
         slots = []
         appends = [:]
     }

@@ -25,7 +25,7 @@ extension GossipMesh {
                     .deliver(answer, to: index, boot: nodes[index].boot),
                     at: now.advanced(byMilliseconds: 2))
             }
-        case .memberChanged, .memberRemoved, .tableChanged, .persistFeeds, .persistMembers, .alarm,
+        case .memberChanged, .memberRemoved, .tableChanged, .persistFeeds, .removeFeed, .persistMembers, .alarm,
             .selfIsolated, .left, .event:
             break
         }

@@ -90,6 +90,9 @@ def lag_is_known_on_every_broker(stage):
         for broker in mesh:
             wait_until(lambda: "audit" not in local(broker), 10,
                        f"{broker.node_id} forgets the group", 0.05)
+        listed = local(mesh[3])
+        check({name: row["lag"] for name, row in listed.items()} == {"billing": 18, "shipping": 9},
+              f"{listed}")
         # With its coordinator dead a group's lag is still shown, and grows old.
         leader = cases.coordinator(mesh[1], "billing")
         mesh[leader].kill()
@@ -108,6 +111,13 @@ def lag_is_known_on_every_broker(stage):
         mesh[leader].start()
         await_figures([mesh[leader]], "billing",
                       {0: (5, 10, 5), 1: (10, 10, 0), 2: (0, 10, 10)})
+        # Alone, a broker can't be asked for what a coordinator knows; it says what it knows itself.
+        for broker in (mesh[2], mesh[3]):
+            broker.kill()
+        done = mesh[1].cli("group", "describe", "billing", "-b", mesh[1].bootstrap, "--timeout", "2s",
+                           "--data-dir", mesh[1].data)
+        check("lag 15, as broker 1 has it" in done.stdout and "own copy" in done.stderr,
+              f"{done.stdout}{done.stderr}")
         return f"figures on all after {took:.1f} s, a rewind after {rewound:.1f} s, age {age} ms"
 
 
@@ -135,6 +145,8 @@ def a_lost_slot_is_recovered(stage):
         for node in (4, 5):
             mesh[node].kill()
             shutil.rmtree(mesh[node].data)
+        for node in (4, 5):
+            mesh.await_states(node, ("dead",), among=voters)
         # The voters too: their copies are on their disks.
         for broker in voters:
             check(broker.stop() == 0, f"stop of {broker.node_id}")

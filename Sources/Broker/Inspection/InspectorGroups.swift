@@ -30,10 +30,11 @@ extension Inspector {
     }
 
     private func slotViews(of group: String?, _ mesh: Mesh) -> [FeedView] {
-        let count = reactor.view.topic(named: TopicName.consumerOffsets)?.partitions.count ?? 0
+        guard let topic = reactor.view.topic(named: TopicName.consumerOffsets) else { return [] }
+        let count = topic.partitions.count
         return mesh.gossip.feedIDs.compactMap { id in
-            guard case .slot(let number) = id else { return nil }
-            if let group, count > 0,
+            guard case .slot(let number, topic.id.low) = id else { return nil }
+            if let group,
                 GroupSlot.slot(for: group, count: Int32(clamping: count)).rawValue != number
             {
                 return nil
@@ -51,17 +52,26 @@ extension Inspector {
         let now = reactor.now.wall
         let wanted = question.key.flatMap { Int($0) }
         var views: [FeedView] = []
+        var reports: [RecoveryReport] = []
         for id in mesh.gossip.feedIDs {
-            guard case .slot(let number) = id, wanted == nil || wanted == Int(number),
-                let state = view.topic(named: TopicName.consumerOffsets)?.state(Int32(number)),
-                state.leader == view.controller, let copy = mesh.gossip.feed(id)
+            guard let topic = view.topic(named: TopicName.consumerOffsets),
+                case .slot(let number, topic.id.low) = id,
+                wanted == nil || wanted == Int(number),
+                let state = topic.state(Int32(number)),
+                state.leader == view.controller || state.leader == nil,
+                let copy = mesh.gossip.feed(id), copy.entries.contains(where: { $0.value != nil })
             else { continue }
-            views.append(copy)
+            if state.leader == nil {
+                reports.append(
+                    RecoveryReport(
+                        slot: Int32(number), refusal: Self.leaderless, recovered: [], kept: 0))
+            } else {
+                views.append(copy)
+            }
         }
-        var answer = blank
-        answer.recoveries = []
-        recover(views[...], question.force ?? false, LagFigures(ends: [], view: view, now: now)) {
-            reports in
+        let answer = blank
+        let figures = LagFigures(ends: [], view: view, now: now)
+        recover(views[...], question.force ?? false, figures, reports) { reports in
             then { [answer] in
                 var full = answer
                 full.recoveries = reports
@@ -75,7 +85,7 @@ extension Inspector {
         _ views: ArraySlice<FeedView>, _ force: Bool, _ figures: LagFigures,
         _ done: [RecoveryReport] = [], then: @escaping ([RecoveryReport]) -> Void
     ) {
-        guard let copy = views.first, case .slot(let number) = copy.feed else { return then(done) }
+        guard let copy = views.first, case .slot(let number, _) = copy.feed else { return then(done) }
         let records = copy.entries.compactMap { entry in
             entry.value.map { SlotRecord(key: entry.key, value: $0) }
         }
@@ -94,6 +104,10 @@ extension Inspector {
             self.recover(views.dropFirst(), force, figures, reports, then: then)
         }
     }
+
+    private static let leaderless =
+        "nobody leads the slot: have a leader elected first, uncleanly where all replicas are lost "
+        + "(kafka-leader-election.sh --election-type unclean --topic __consumer_offsets)"
 
     private static func text(_ refusal: RecoveryOutcome.Refusal) -> String {
         switch refusal {
@@ -144,7 +158,7 @@ struct LagFigures: Sendable {
     func groups(
         in copy: FeedView, named name: String?, where isWanted: (ByteBuffer) -> Bool = { _ in true }
     ) -> [GroupCopyReport] {
-        guard case .slot(let number) = copy.feed else { return [] }
+        guard case .slot(let number, _) = copy.feed else { return [] }
         let slot = Int32(clamping: number)
         var found: OrderedDictionary<String, GroupCopyReport> = [:]
         for entry in copy.entries where isWanted(entry.key) {

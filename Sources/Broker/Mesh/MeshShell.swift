@@ -124,7 +124,8 @@ final class MeshShell: MeshTransportDelegate {
             journal.note(event, at: reactor.now)
             reactor.events.report(event)
         case .replicate(let node, let message): replication.send(message, to: node)
-        case .persistRegisters, .persistChosen, .persistOwn, .persistFeeds, .wake, .loaded, .learned,
+        case .persistRegisters, .persistChosen, .persistOwn, .persistFeeds, .removeFeed,
+            .wake, .loaded, .learned,
             .decided, .members, .leased, .confirmLeaderships:
             preconditionFailure("performed by the reactor or within the control plane")
         }

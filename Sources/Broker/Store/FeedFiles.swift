@@ -4,8 +4,8 @@ import Storage
 
 /// This broker's copies of feeds on its disk, one file for each.
 ///
-///     DIR/copies/slot-7   the committed offsets of slot 7, as gossip last knew them here
-///     DIR/copies/ends-2   how far the partitions that broker 2 leads had come
+///     DIR/copies/slot-7-N  the committed offsets of slot 7 of the topic whose id ends with N
+///     DIR/copies/ends-2    how far the partitions that broker 2 leads had come
 ///
 /// Snapshots of a cache: written half a minute after a change and at an orderly stop, each put in
 /// place by a rename, checked by its own checksum when read. What is lost of them the mesh has,
@@ -37,6 +37,11 @@ enum FeedFiles {
             guard !name.hasSuffix(".tmp") else { return nil }
             return try? disk.readWhole("\(directory)/\(name)", limit: fileBytesMaximum)
         }
+    }
+
+    /// A slot that is gone; a file that stays is of no topic, and is not looked at.
+    static func remove(_ name: String, on disk: any Disk) {
+        try? disk.remove("\(directory)/\(name)")
     }
 
     /// Another mesh's offsets must never be taken for this one's.

@@ -46,7 +46,9 @@ public struct Mesh {
         /// Have every member send all that it has of every feed.
         case pullFeeds
         /// Say `persistFeeds` for those that changed.
-        case saveFeeds
+        case saveFeeds(all: Bool)
+        /// The offsets topic with this half of an id is gone.
+        case forgetSlots(of: UInt64)
         /// A lease is asked for, granted or given back.
         case lease(from: NodeID, ReplicationMessage)
         case leadershipsConfirmed(UInt64, isComplete: Bool)
@@ -70,6 +72,7 @@ public struct Mesh {
         case replicate(to: NodeID, ReplicationMessage)
         /// Write these copies of feeds, each in place of the last; nobody waits for it.
         case persistFeeds([(name: String, ByteBuffer)])
+        case removeFeed(name: String)
         /// Until when this broker may serve what it leads; nil where it may not.
         case leased(until: Instant?)
         /// Have every leadership of this broker read anew, then say `leadershipsConfirmed`.
@@ -233,7 +236,8 @@ public struct Mesh {
         case .slowDisk: drive(gossip: .slowDisk)
         case .spread(let news): drive(gossip: .publish(news))
         case .pullFeeds: drive(gossip: .pullFeeds)
-        case .saveFeeds: drive(gossip: .saveFeeds)
+        case .saveFeeds(let all): drive(gossip: .saveFeeds(all: all))
+        case .forgetSlots(let topic): drive(gossip: .forgetSlots(of: topic))
         case .lease(let from, let message): hear(lease: message, from: from)
         case .leadershipsConfirmed(let serial, let isComplete):
             drive(lease: isComplete ? .confirmed(serial) : .confirmationFailed(serial))

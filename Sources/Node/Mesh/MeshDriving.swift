@@ -30,6 +30,7 @@ extension Mesh {
             out.append(.forget(node))
         case .tableChanged(let values): learn(values)
         case .persistFeeds(let files): out.append(.persistFeeds(files))
+        case .removeFeed(let name): out.append(.removeFeed(name: name))
         case .persistMembers: persistMembers()
         case .confirm(let keys): read(.confirm(keys), keys)
         case .alarm(let alarm): out.append(.event(.alarm(alarm)))

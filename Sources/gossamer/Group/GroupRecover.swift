@@ -56,9 +56,13 @@ struct GroupRecover: AsyncParsableCommand {
             InspectionQuestion(
                 .recoverOffsets, everywhere: true, key: slot.map(String.init), force: force))
         var rows: [Row] = []
+        var refused: Set<Int32> = []
         for answer in answers.answers {
             if let error = answer.error { throw CommandFailure("\(answer.nodeId): \(error)") }
-            rows += (answer.recoveries ?? []).map {
+            // Every broker that has a copy of a slot that nobody leads says so.
+            rows += (answer.recoveries ?? []).filter {
+                $0.refusal == nil || refused.insert($0.slot).inserted
+            }.map {
                 Row(
                     broker: answer.nodeId, slot: $0.slot, refusal: $0.refusal, kept: $0.kept,
                     recovered: $0.recovered)
@@ -72,8 +76,9 @@ struct GroupRecover: AsyncParsableCommand {
             let who = answers.silent.map(String.init).joined(separator: ", ")
             throw CommandFailure("no answer from member \(who): run it again")
         }
-        if rows.contains(where: { $0.refusal != nil && all == false }) {
-            throw CommandFailure("not recovered: see above")
+        if !refused.isEmpty {
+            let slots = refused.sorted().map(String.init).joined(separator: ", ")
+            throw CommandFailure("not recovered, see above: slot \(slots)")
         }
     }
 
