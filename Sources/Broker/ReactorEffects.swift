@@ -61,7 +61,7 @@ extension Reactor {
             handedOver?(report)
             handedOver = nil
         case .propose, .read, .leadershipsConfirmed, .releaseLease, .spread,
-            .forgetSlots:
+            .forgetSlots, .slotEpochs:
             preconditionFailure("these stay within the control plane")
         case .askToGiveWay(let node, let wishes):
             mesh?.replication.send(.giveWay(wishes), to: node)

@@ -3,8 +3,8 @@ public import NIOCore
 
 /// Whose word a feed carries: what one broker at a time says and every broker keeps a copy of.
 public enum FeedID: Hashable, Sendable {
-    /// The committed offsets of one slot of the offsets topic, by the leader of the slot; `of` tells
-    /// the topic from another of its name that was deleted, whose epochs say nothing about it.
+    /// The committed offsets of one slot of the offsets topic, by the leader of the slot; `of`
+    /// tells the topic from a deleted one of its name, whose epochs say nothing about it.
     case slot(UInt32, of: UInt64 = 0)
     /// How far the partitions that one broker leads have come, by that broker.
     case ends(NodeID)
@@ -65,6 +65,17 @@ public struct FeedEntry: Hashable, Sendable {
     var isWithinBounds: Bool {
         key.readableBytes <= GossipLimits.feedKeyBytes
             && (value?.readableBytes ?? 0) <= GossipLimits.feedValueBytes
+    }
+}
+
+/// The offsets topic as the registers have it: the lower half of its id, and each slot's epoch.
+public struct SlotEpochs: Hashable, Sendable {
+    public let topic: UInt64
+    public let epochs: [Int32]
+
+    public init(topic: UInt64, epochs: [Int32]) {
+        self.topic = topic
+        self.epochs = epochs
     }
 }
 

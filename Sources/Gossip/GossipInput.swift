@@ -50,6 +50,9 @@ public enum GossipInput: Sendable {
     case restoreFeeds([ByteBuffer])
     /// What this broker, the owner of a feed, has to say; nothing new says that nothing is.
     case publish(FeedNews)
+    /// The leader epochs of the slots of the offsets topic, by slot: nobody is believed who
+    /// tells of another topic or of much later ones.
+    case slotEpochs(SlotEpochs?)
     /// Have every member send what it has of every feed: before what was lost is recovered.
     case pullFeeds
     /// Say `persistFeeds` for what has changed since the last time, or for a part of it.

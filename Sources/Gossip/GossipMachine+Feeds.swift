@@ -97,15 +97,31 @@ extension GossipMachine {
 
     // MARK: The others
 
-    /// Whether a peer may speak of a feed here: of a broker that belongs to the mesh, and never of
-    /// this member's own.
-    private func isOfMember(_ feed: FeedID) -> Bool {
-        guard case .ends(let owner) = feed else { return true }
-        return owner != node && members.contains(owner)
+    /// Whether there can be such a change: a broker's in a boot that it has had, and never this
+    /// member's own; a slot's in an epoch that its register knows of, or one not far behind it. A
+    /// version out of nowhere would shut out every later word of the feed's owner.
+    func isPlausible(_ feed: FeedID, _ version: FeedVersion) -> Bool {
+        switch feed {
+        case .ends(let owner):
+            guard owner != node, let member = members[owner] else { return false }
+            return version.epoch <= Int64(clamping: member.life.boot.rawValue)
+        case .slot(let number, let topic):
+            guard let known = slotEpochs else { return true }
+            guard topic == known.topic, known.epochs.indices.contains(Int(number)) else {
+                return false
+            }
+            return version.epoch <= Int64(known.epochs[Int(number)]) + GossipLimits.epochsAhead
+        }
+    }
+
+    private mutating func refuse(_ feed: FeedID, _ version: FeedVersion) -> Bool {
+        if isPlausible(feed, version) { return false }
+        counters.refusedFeeds += 1
+        return true
     }
 
     mutating func hear(_ change: FeedChange, from peer: NodeID) {
-        guard isOfMember(change.feed) else { return }
+        guard !refuse(change.feed, change.entry.version) else { return }
         counters.feedChanges += 1
         var isComplete = false
         let isNews = feeds.update(change.feed) { copy, room in
@@ -121,7 +137,7 @@ extension GossipMachine {
     }
 
     mutating func hear(_ mark: FeedMark, from peer: NodeID, isRumour: Bool) {
-        guard isOfMember(mark.feed) else { return }
+        guard !refuse(mark.feed, mark.version) else { return }
         let known = feeds[mark.feed]
         if let known, mark.version < known.mark { return }
         guard let known, mark.version == known.mark else {
@@ -227,7 +243,10 @@ extension GossipMachine {
 
     mutating func merge(_ delta: FeedDelta, from peer: NodeID) {
         let feed = delta.mark.feed
-        guard isOfMember(feed) else { return }
+        let latest = delta.entries.reduce(max(delta.mark.version, delta.floor)) {
+            max($0, $1.version)
+        }
+        guard !refuse(feed, latest) else { return }
         counters.feedDeltas += 1
         let before = feeds[feed]?.mark
         let isNews = feeds.update(feed) { copy, room in copy.merge(delta, room: room) }

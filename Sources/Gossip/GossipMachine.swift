@@ -89,6 +89,8 @@ public struct GossipMachine: Sendable {
     // MARK: Feeds
 
     var feeds = FeedTable()
+    /// What is believed of slots; nil where nothing is known.
+    var slotEpochs: SlotEpochs?
     /// Feeds of which somebody has a later state.
     var wantedFeeds: OrderedSet<FeedID> = []
     /// Own feeds whose changes were not told by datagram, and feeds whose mark is to be told.
@@ -165,6 +167,7 @@ public struct GossipMachine: Sendable {
         case .setFloor(let floor): raise(to: floor)
         case .restoreFeeds(let copies): restore(copies)
         case .publish(let news): publish(news)
+        case .slotEpochs(let epochs): slotEpochs = epochs
         case .pullFeeds: pullEverything()
         case .saveFeeds(let all): saveFeeds(all: all)
         case .forgetSlots(let topic): forgetSlots(of: topic)

@@ -33,6 +33,8 @@ public struct GossipCounters: Hashable, Sendable {
     public var feedPulls: UInt64 = 0
     public var feedDeltas: UInt64 = 0
     public var feedChanges: UInt64 = 0
+    /// What was said of feeds in epochs or boots that there can't have been.
+    public var refusedFeeds: UInt64 = 0
 }
 
 /// How much waits to be passed on, by class.
@@ -123,7 +125,6 @@ extension GossipMachine {
             droppedMembers: memberRumours.dropped, droppedTable: tableRumours.dropped,
             droppedMarks: feedRumours.dropped, transmissionsPerRumour: transmissionLimit)
     }
-
 
     /// This member's row of the heat map: milliseconds since it last heard each, by id.
     public func ages(now: Instant) -> [(node: NodeID, milliseconds: Int64?)] {

@@ -48,6 +48,8 @@ public enum GossipLimits {
     public static let feedBytes = 3 * 1024 * 1024
     /// Entries of all feeds together: 800,000 positions. Beyond it a copy is marked as partial.
     public static let feedsBytes = 64 * 1024 * 1024
+    /// Elections of one slot between two looks at its register, many times over.
+    static let epochsAhead: Int64 = 64
     /// Copies that are written to disk at a time: some milliseconds of the loop, and with a round
     /// every five seconds less than a megabyte a second of any disk.
     static let savedFeedBytes = 4 * 1024 * 1024

@@ -90,6 +90,8 @@ public struct Control {
         case load(SlotLoad)
         /// Have every broker know of these committed offsets.
         case spread(FeedNews)
+        /// Whom to believe what is told of slots.
+        case slotEpochs(SlotEpochs?)
         /// The offsets topic with this half of an id is gone, and what was told of its slots.
         case forgetSlots(of: UInt64)
         case wake(at: Instant)

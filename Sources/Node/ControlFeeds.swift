@@ -3,6 +3,7 @@ import Gossip
 import Model
 import NIOCore
 import OrderedCollections
+import Replication
 
 /// Positions that are being written back into a slot whose log was lost.
 struct PendingRecovery {
@@ -93,6 +94,13 @@ extension Control {
 
     /// Says of every slot that this broker coordinates that nothing else has happened in it.
     func affirmFeeds(now: Now, into effects: inout [Effect]) {
+        let topic = topics[TopicName.consumerOffsets]
+        effects.append(
+            .slotEpochs(
+                topic.map { topic in
+                    SlotEpochs(
+                        topic: topic.id.low, epochs: topic.partitions.map(\.leaderEpoch.rawValue))
+                }))
         for slot in slots.indices where slots[slot].isOwn {
             guard case .active = slots[slot].coordinator.phase,
                 isLeased(slots[slot].partition, now: now)

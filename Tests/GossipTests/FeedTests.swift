@@ -273,6 +273,35 @@ import Testing
         #expect(pulls.isEmpty)
     }
 
+    @Test("An epoch that no election can have reached does not shut out the real ones")
+    func epochsOutOfNowhereAreRefused() throws {
+        var fixture = try Fixture(members: 3)
+        fixture.give(.slotEpochs(SlotEpochs(topic: 7, epochs: [0, 3])))
+        func tell(_ epoch: Int64, _ text: String, of feed: FeedID) {
+            let entry = Self.entry("g", epoch, 1, text)
+            let mark = FeedMark(
+                feed: feed, version: entry.version, asOf: Timestamp(milliseconds: 1))
+            fixture.message(.marks([mark], wantsAnswer: false), from: 2)
+            fixture.message(
+                .delta(
+                    FeedDelta(mark: mark, since: .nothing, floor: .nothing, entries: [entry])),
+                from: 2)
+            fixture.hear(
+                .change(
+                    FeedChange(
+                        feed: feed, previous: .nothing, entry: entry,
+                        asOf: Timestamp(milliseconds: 1))), from: 2)
+        }
+        tell(.max, "forged", of: .slot(1, of: 7))
+        tell(1, "forged", of: .slot(1, of: 8))
+        tell(1, "forged", of: .slot(2, of: 7))
+        tell(2, "forged", of: .ends(NodeID(3)))
+        #expect(fixture.machine.feedIDs.isEmpty)
+        #expect(fixture.machine.counters.refusedFeeds == 12)
+        tell(4, "real", of: .slot(1, of: 7))
+        #expect(fixture.machine.feed(.slot(1, of: 7))?.entries.first?.value != nil)
+    }
+
     @Test func aDeletedTopicTakesItsSlotsWithIt() throws {
         var fixture = try Fixture(members: 2)
         fixture.give(.publish(Self.news([("g", 5, 1, "x")])))
@@ -317,7 +346,9 @@ import Testing
             #expect(written.map(\.name) == ["slot-1-0"])
             files = written.map(\.1)
         }
-        for case .persistFeeds in fixture.give(.saveFeeds(all: false)) { Issue.record("nothing changed") }
+        for case .persistFeeds in fixture.give(.saveFeeds(all: false)) {
+            Issue.record("nothing changed")
+        }
         var next = try Fixture(members: 3)
         next.give(.restoreFeeds(files))
         #expect(next.machine.feed(.slot(1))?.entries == fixture.machine.feed(.slot(1))?.entries)

@@ -112,7 +112,8 @@ import Testing
         #expect(news.entries.map(\.version) == [versions[0]], "groups are not told, offsets are")
         // Pieces of a reading that does not count any more tell nothing.
         bench.handle(
-            .slotRecords(SlotLoad(partition: load.partition, number: .max), [record("g", 6)],
+            .slotRecords(
+                SlotLoad(partition: load.partition, number: .max), [record("g", 6)],
                 at: [versions[1]]))
         #expect(spread(bench.take()).isEmpty)
     }
@@ -123,6 +124,10 @@ import Testing
         bench.settle()
         bench.handle(.affirmFeeds)
         #expect(spread(bench.effects).isEmpty, "still loading")
+        let epochs = bench.effects.compactMap { effect -> SlotEpochs? in
+            if case .slotEpochs(let epochs) = effect { epochs } else { nil }
+        }
+        #expect(epochs.map(\.epochs) == [[0, 0, 0]])
         bench.loadSlots()
         bench.effects = []
         bench.handle(.affirmFeeds)

@@ -259,7 +259,7 @@ struct NodeProcess {
             for index in shards.indices { driveShard(index, .lease(until: until)) }
         case .handedOver, .askToGiveWay: break
         case .propose, .read, .leadershipsConfirmed, .releaseLease, .spread,
-            .forgetSlots:
+            .forgetSlots, .slotEpochs:
             preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
         case .assume(let partition, let role): post(.assume(partition, role), to: partition)

@@ -85,7 +85,9 @@ extension Inspector {
         _ views: ArraySlice<FeedView>, _ force: Bool, _ figures: LagFigures,
         _ done: [RecoveryReport] = [], then: @escaping ([RecoveryReport]) -> Void
     ) {
-        guard let copy = views.first, case .slot(let number, _) = copy.feed else { return then(done) }
+        guard let copy = views.first, case .slot(let number, _) = copy.feed else {
+            return then(done)
+        }
         let records = copy.entries.compactMap { entry in
             entry.value.map { SlotRecord(key: entry.key, value: $0) }
         }
@@ -181,7 +183,8 @@ struct LagFigures: Sendable {
     private func blank(_ group: String, _ slot: Int32, _ copy: FeedView) -> GroupCopyReport {
         GroupCopyReport(
             group: group, slot: slot,
-            coordinator: view.topic(named: TopicName.consumerOffsets)?.state(slot)?.leader?.rawValue,
+            coordinator: view.topic(named: TopicName.consumerOffsets)?.state(slot)?.leader?
+                .rawValue,
             ageMilliseconds: age(copy.asOf), isPartial: copy.isPartial, lag: 0, partitions: [])
     }
 

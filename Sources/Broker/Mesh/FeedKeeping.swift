@@ -38,9 +38,9 @@ final class FeedKeeping {
         guard reactor.plane != nil else { return }
         rounds += 1
         if rounds % Self.roundsPerWrite == 0 { reactor.post(.mesh(.saveFeeds(all: false)), to: 0) }
+        reactor.post(.control(.affirmFeeds), to: 0)
         // Nobody consumes in groups, so nobody asks for a lag.
         guard reactor.view.topic(named: TopicName.consumerOffsets) != nil else { return }
-        reactor.post(.control(.affirmFeeds), to: 0)
         askForEnds()
     }
 

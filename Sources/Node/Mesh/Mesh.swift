@@ -43,6 +43,8 @@ public struct Mesh {
         case slowDisk
         /// News of a feed that this broker owns.
         case spread(FeedNews)
+        /// What the registers say of the offsets topic.
+        case slotEpochs(SlotEpochs?)
         /// Have every member send all that it has of every feed.
         case pullFeeds
         /// Say `persistFeeds` for those that changed.
@@ -235,6 +237,7 @@ public struct Mesh {
         case .trace(let id): drive(gossip: .trace(id: id))
         case .slowDisk: drive(gossip: .slowDisk)
         case .spread(let news): drive(gossip: .publish(news))
+        case .slotEpochs(let epochs): drive(gossip: .slotEpochs(epochs))
         case .pullFeeds: drive(gossip: .pullFeeds)
         case .saveFeeds(let all): drive(gossip: .saveFeeds(all: all))
         case .forgetSlots(let topic): drive(gossip: .forgetSlots(of: topic))

@@ -34,7 +34,8 @@ enum GroupCopies {
             guard !found.groups.isEmpty else {
                 throw CommandFailure(
                     "broker \(found.broker) has no copy of a group \(name): it has committed "
-                        + "nothing, or that has not come here yet. See: gossamer group list --local")
+                        + "nothing, or that has not come here yet. See: gossamer group list --local"
+                )
             }
             if all == nil { all = found } else { all?.groups += found.groups }
         }
