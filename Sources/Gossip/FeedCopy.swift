@@ -24,8 +24,9 @@ struct FeedCopy {
     /// Changes that came before the change that they follow.
     private var links = Deque<(previous: FeedVersion, mark: FeedMark)>()
 
-    /// A later state that somebody has, and who.
-    var wanted: (version: FeedVersion, from: NodeID)?
+    /// A later state that somebody has, who, and how often it is still asked for: the only one that
+    /// had it may be gone, and a mark or a root tells of it again where it is not.
+    var wanted: (version: FeedVersion, from: NodeID, left: Int)?
     /// Not asked for again before.
     var pullAt = Instant(nanoseconds: 0)
     /// When its mark was last spread as a rumour.

@@ -167,7 +167,7 @@ public struct GossipMachine: Sendable {
         case .setFloor(let floor): raise(to: floor)
         case .restoreFeeds(let copies): restore(copies)
         case .publish(let news): publish(news)
-        case .slotEpochs(let epochs): slotEpochs = epochs
+        case .slotEpochs(let epochs): follow(epochs)
         case .pullFeeds: pullEverything()
         case .saveFeeds(let all): saveFeeds(all: all)
         case .forgetSlots(let topic): forgetSlots(of: topic)

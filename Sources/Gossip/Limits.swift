@@ -67,6 +67,8 @@ public enum GossipLimits {
     static let feedChangesPerSecond = 20
     /// Between two pulls, and between two marks, of one feed.
     static let feedPullMilliseconds: Int64 = 1_000
+    /// Pulls of one state, each of another member, before it is given up.
+    static let feedPulls = 10
     /// How long a change waits for the one that it follows before that is pulled.
     static let feedGapMilliseconds: Int64 = 300
     /// A feed that does not change tells its mark again after so long, or after a second for each

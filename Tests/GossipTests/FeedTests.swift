@@ -125,6 +125,21 @@ import Testing
             pulled == [[FeedPull(feed: .slot(1), since: FeedVersion(epoch: 1, sequence: 1))]])
     }
 
+    @Test("What only a dead member had is not asked for for ever")
+    func whatNobodyHasIsGivenUp() throws {
+        var fixture = try Fixture(members: 3)
+        let mark = FeedMark(
+            feed: .slot(1), version: FeedVersion(epoch: 1, sequence: 2),
+            asOf: Timestamp(milliseconds: 2))
+        fixture.message(.marks([mark], wantsAnswer: false), from: 2)
+        func pulls(_ effects: [GossipEffect]) -> Int {
+            effects.messages.count { if case .pull = $0.message { true } else { false } }
+        }
+        #expect(pulls(fixture.pass(30_000)) == GossipLimits.feedPulls - 1)
+        #expect(pulls(fixture.pass(30_000)) == 0)
+        #expect(pulls(fixture.message(.marks([mark], wantsAnswer: false), from: 3)) == 1)
+    }
+
     @Test func aNewcomerPullsEverything() {
         var mesh = GossipMesh(count: 3, seed: 5)
         let table = (0..<3).map { GossipMesh.admission($0) }
@@ -311,6 +326,10 @@ import Testing
         #expect(removed == ["slot-1-0"])
         #expect(fixture.machine.feed(.slot(1)) == nil)
         #expect(fixture.machine.feeds.bytes == 0)
+        // What a disk or a late rumour brings of it goes as soon as the registers are looked at.
+        fixture.give(.publish(Self.news([("g", 5, 1, "x")])))
+        fixture.give(.slotEpochs(SlotEpochs(topic: 7, epochs: [0, 0])))
+        #expect(fixture.machine.feed(.slot(1)) == nil)
         // The next topic of that name begins with lower epochs.
         var news = Self.news([("g", 0, 0, "y")])
         news.feed = .slot(1, of: 7)

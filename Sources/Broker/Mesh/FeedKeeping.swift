@@ -28,6 +28,8 @@ final class FeedKeeping {
     /// Where the next round goes on, and when the pass over all partitions began.
     private var next = 0
     private var passBegan = Timestamp.none
+    /// When the last pass that came to its end began: no figure is older.
+    private var lookedAt = Timestamp.none
 
     init(reactor: Reactor) {
         self.reactor = reactor
@@ -52,7 +54,8 @@ final class FeedKeeping {
         if next == 0 { passBegan = reactor.now.wall }
         let asked = Array(led[next..<min(led.count, next + Self.partitionsPerRound)])
         next += asked.count
-        let asOf = passBegan
+        if next >= led.count { lookedAt = passBegan }
+        let asOf = lookedAt
         guard !asked.isEmpty else { return publish([], asOf: asOf) }
         let questions = asked.map { partition in
             (
@@ -101,7 +104,7 @@ final class FeedKeeping {
         let gone = (told ?? [:]).keys.filter { !led.contains($0) }.sorted {
             ($0.topic, $0.index.rawValue) < ($1.topic, $1.index.rawValue)
         }
-        publish(gone.map { ($0, nil) }, asOf: reactor.now.wall)
+        if !gone.isEmpty { publish(gone.map { ($0, nil) }, asOf: lookedAt) }
     }
 
     private func publish(_ news: [(TopicPartition, PartitionEnd?)], asOf: Timestamp) {
