@@ -71,6 +71,9 @@ struct Assembly: Sendable {
         shared.mailboxes[index].attach(reactor)
         let mailbox = shared.mailboxes[index]
         if index == 0 {
+            every(FeedKeeping.intervalMilliseconds, on: loops[0]) {
+                mailbox.reactorOnLoop?.mesh?.feeds.round()
+            }
             every(1_000, on: loops[0]) { mailbox.reactorOnLoop?.mesh?.inspector?.watchClock() }
         }
         every(1_000, on: loops[index]) { mailbox.reactorOnLoop?.inspectConnections() }

@@ -142,7 +142,9 @@ public final class BrokerServer: Sendable {
         for mailbox in shared.mailboxes { mailbox.post(.shard(.stop)) }
         let clean = (try? await shared.progress.whenStopped.get()) ?? false
         shared.events.stopped(clean: clean)
+        shared.mailboxes[0].post(.mesh(.saveFeeds(all: true)))
         for mailbox in shared.mailboxes { try? await mailbox.closeMesh().get() }
+        await copiesWritten()
         for mailbox in shared.mailboxes { mailbox.detach() }
         try? await shared.diskThreads.shutdownGracefully()
         try? await shared.maintenanceThread.shutdownGracefully()
@@ -151,6 +153,14 @@ public final class BrokerServer: Sendable {
         // Last of all: the mark says what the logs are, so nobody may remove one any more.
         if clean { store.markClean() }
         try? await group.shutdownGracefully()
+    }
+
+    /// Behind what was given to the thread before: the pool would drop it.
+    private func copiesWritten() async {
+        let thread = shared.maintenanceThread
+        await withCheckedContinuation { (last: CheckedContinuation<Void, Never>) in
+            thread.submit { _ in last.resume() }
+        }
     }
 
     /// Binds every listener without accepting yet: a port that is taken is found before recovery,

@@ -61,7 +61,8 @@ extension Reactor {
         case .handedOver(let report):
             handedOver?(report)
             handedOver = nil
-        case .propose, .read, .leadershipsConfirmed, .releaseLease:
+        case .propose, .read, .leadershipsConfirmed, .releaseLease, .spread,
+            .forgetSlots, .slotEpochs:
             preconditionFailure("these stay within the control plane")
         case .askToGiveWay(let node, let wishes):
             mesh?.replication.send(.giveWay(wishes), to: node)
@@ -144,6 +145,17 @@ extension Reactor {
             shared.tables.write(changes, to: shared.store.table) { failure in
                 if let failure { shared.events.tableFailed("\(failure)") }
             }
+        case .persistFeeds(let files):
+            shared.maintenanceThread.submit { state in
+                guard case .active = state else { return }
+                do throws(DiskError) {
+                    try FeedFiles.write(files, on: shared.disk)
+                } catch {
+                    shared.events.tableFailed("copies of committed offsets: \(error)")
+                }
+            }
+        case .removeFeed(let name):
+            shared.maintenanceThread.submit { _ in FeedFiles.remove(name, on: shared.disk) }
         case .wake(let moment): wakeMesh(at: moment)
         default: mesh?.perform(effect)
         }
@@ -175,9 +187,10 @@ extension Reactor {
         shared.diskThreads.submit { state in
             guard case .active = state else { return }
             do throws(SlotReader.Failure) {
-                let (records, next) = try SlotReader.records(of: piece)
-                shared.mailboxes[0].post(.control(.slotRecords(load, records)))
-                shared.mailboxes[index].post(.shard(.scan(load, from: next)))
+                let found = try SlotReader.records(of: piece)
+                shared.mailboxes[0].post(
+                    .control(.slotRecords(load, found.records, at: found.versions)))
+                shared.mailboxes[index].post(.shard(.scan(load, from: found.next)))
             } catch {
                 shared.events.slotUnreadable(load.partition, error)
             }

@@ -1,5 +1,6 @@
 import Compression
 import Coordination
+import Gossip
 import Model
 import NIOCore
 import Storage
@@ -19,21 +20,30 @@ enum SlotReader {
     /// uncompressed and small.
     private static let unfoldedMaximum = 64 << 20
 
-    /// The records in order, and the offset behind them. A batch that was cut off at the piece's
+    /// Records with their places in the log, and the offset behind them all.
+    struct Piece {
+        var records: [SlotRecord] = []
+        /// As many.
+        var versions: [FeedVersion] = []
+        var next: Offset
+    }
+
+    /// The records in order. A batch that was cut off at the piece's
     /// end is read with the next piece.
     static func records(
         of piece: LogRead
-    ) throws(Failure) -> (records: [SlotRecord], next: Offset) {
+    ) throws(Failure) -> Piece {
         let bytes = try bytes(of: piece)
-        var records: [SlotRecord] = []
-        var next: Offset?
+        var found = Piece(next: .zero)
+        var isEmpty = true
         var cursor = RecordBatchCursor(bytes, strictness: .checksum)
         while let batch = try whole(&cursor) {
-            next = batch.header.lastOffset.advanced(by: 1)
-            if !batch.header.isControl { try collect(batch, of: bytes, into: &records) }
+            isEmpty = false
+            found.next = batch.header.lastOffset.advanced(by: 1)
+            if !batch.header.isControl { try collect(batch, of: bytes, into: &found) }
         }
-        guard let next else { throw .empty }
-        return (records, next)
+        guard !isEmpty else { throw .empty }
+        return found
     }
 
     private static func whole(_ cursor: inout RecordBatchCursor) throws(Failure) -> LocatedBatch? {
@@ -47,7 +57,7 @@ enum SlotReader {
     }
 
     private static func collect(
-        _ batch: LocatedBatch, of bytes: ByteBuffer, into records: inout [SlotRecord]
+        _ batch: LocatedBatch, of bytes: ByteBuffer, into found: inout Piece
     ) throws(Failure) {
         guard
             let stored = bytes.getSlice(at: batch.recordsStart, length: batch.recordsLength)
@@ -64,7 +74,11 @@ enum SlotReader {
             var reader = RecordReader(payload: payload, header: batch.header)
             while let record = try reader.next() {
                 guard let key = record.key else { continue }
-                records.append(SlotRecord(key: key, value: record.value))
+                found.records.append(SlotRecord(key: key, value: record.value))
+                found.versions.append(
+                    FeedVersion(
+                        epoch: Int64(batch.header.leaderEpoch.rawValue),
+                        sequence: record.offset.rawValue))
             }
         } catch {
             throw .record(error)

@@ -46,8 +46,19 @@ public enum GossipInput: Sendable {
     case confirmed(key: String, ChosenValue?)
     /// Tombstones up to here are forgotten, and unknown keys up to here are doubted.
     case setFloor(Ballot)
-    /// How far slots of the offsets topic are committed, to be spread.
-    case marks([SlotMark])
+    /// Copies of feeds, as `persistFeeds` gave them to the disk before the last stop.
+    case restoreFeeds([ByteBuffer])
+    /// What this broker, the owner of a feed, has to say; nothing new says that nothing is.
+    case publish(FeedNews)
+    /// The leader epochs of the slots of the offsets topic, by slot: nobody is believed who
+    /// tells of another topic or of much later ones.
+    case slotEpochs(SlotEpochs?)
+    /// Have every member send what it has of every feed: before what was lost is recovered.
+    case pullFeeds
+    /// Say `persistFeeds` for what has changed since the last time, or for a part of it.
+    case saveFeeds(all: Bool)
+    /// The offsets topic with this half of an id is gone, and its slots with it.
+    case forgetSlots(of: UInt64)
     /// This broker's addresses, endpoints or version changed.
     case describe(SelfDescription)
     /// Says goodbye.
@@ -79,7 +90,9 @@ public enum GossipEffect: Sendable {
     case memberRemoved(NodeID)
     /// Values that entered the table, in order.
     case tableChanged([ChosenValue])
-    case marksChanged([SlotMark])
+    /// Write each of these under its name, in place of what was there.
+    case persistFeeds([(name: String, ByteBuffer)])
+    case removeFeed(name: String)
     /// `persistedMembers` changed.
     case persistMembers
     /// Read these registers through Paxos and say `confirmed` for each.

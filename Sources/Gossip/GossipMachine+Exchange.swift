@@ -42,6 +42,7 @@ extension GossipMachine {
         let accusations = members[peer]?.accusations ?? []
         let hello = LinkMessage.hello(roots, ownState, accusations: accusations)
         sendMessage(hello.encoded(), to: peer)
+        if node < peer { tellMarks(to: peer) }
     }
 
     private mutating func answeredByHandshake(_ peer: NodeID) {
@@ -99,6 +100,9 @@ extension GossipMachine {
             let isNews = values.count <= GossipLimits.valuesThatAreNews
             for value in values { offer(value, from: peer, isNews: isNews) }
             if !wants.isEmpty { retryWants() }
+        case .marks(let marks, let wantsAnswer): hear(marks, wantsAnswer, from: peer)
+        case .pull(let pulls): give(pulls, to: peer)
+        case .delta(let delta): merge(delta, from: peer)
         case .doubt(let keys):
             for key in keys.prefix(GossipLimits.wantsPerMessage) {
                 if let entry = table[key], entry.value.ballot <= floor { doubt(key) }
@@ -134,7 +138,8 @@ extension GossipMachine {
             connect(peer)
             return
         }
-        sendDatagram(pack(.digests(roots), lead: []), to: peer)
+        let lead = [Part.feedRoot(feeds.root).encoded()]
+        sendDatagram(pack(.digests(roots), lead: lead), to: peer)
     }
 
     mutating func compare(_ theirs: Roots, with peer: NodeID) {

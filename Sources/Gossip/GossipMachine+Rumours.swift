@@ -25,7 +25,7 @@ extension GossipMachine {
     }
 
     var hasRumours: Bool {
-        !(memberRumours.isEmpty && tableRumours.isEmpty && markRumours.isEmpty)
+        !(memberRumours.isEmpty && tableRumours.isEmpty && feedRumours.isEmpty)
     }
 
     /// One packet within the hard budget: what must lead, then rumours by the quotas of their
@@ -50,7 +50,7 @@ extension GossipMachine {
             tableRumours.take(
                 into: &bytes, parts: &parts, budget: min(room - used, shares.table), limit: limit)
             used = bytes.readableBytes - start
-            markRumours.take(into: &bytes, parts: &parts, budget: room - used, limit: limit)
+            feedRumours.take(into: &bytes, parts: &parts, budget: room - used, limit: limit)
         }
         if parts > 0 { Packet.close(&bytes, parts: parts) }
         return bytes
@@ -59,7 +59,7 @@ extension GossipMachine {
     /// Members 40 %, table 40 %, marks 20 %; so that none starves another (memberlist#299).
     private func shares(of room: Int) -> (members: Int, table: Int) {
         guard rules.classQuotas else { return (room, room) }
-        let marks = min(markRumours.waitingBytes, room / 5)
+        let marks = min(feedRumours.waitingBytes, room / 5)
         let table = min(tableRumours.waitingBytes, room * 2 / 5)
         let members = min(memberRumours.waitingBytes, room - table - marks)
         return (members, room - members - marks)
@@ -213,31 +213,16 @@ extension GossipMachine {
         case .accusation(let accusation): accuse(accusation, from: .rumour(peer))
         case .value(let value): offer(value, from: peer, isNews: true)
         case .advert(let advert): weigh(advert, from: peer, isRumour: true)
-        case .mark(let mark): hear(mark)
+        case .mark(let mark): hear(mark, from: peer, isRumour: true)
+        case .change(let change): hear(change, from: peer)
+        case .feedRoot(let root): compare(feeds: root, with: peer)
         case .trace(let trace):
             let next = TraceMark(id: trace.id, origin: trace.origin, hop: trace.hop &+ 1)
             self.trace(next, from: peer)
         }
     }
 
-    // MARK: Marks and traces
-
-    mutating func publish(_ fresh: [SlotMark]) {
-        for mark in fresh { _ = take(mark) }
-    }
-
-    private mutating func hear(_ mark: SlotMark) {
-        if take(mark) { out.append(.marksChanged([mark])) }
-    }
-
-    private mutating func take(_ mark: SlotMark) -> Bool {
-        if let known = marks[mark.slot], !mark.isNewer(than: known) { return false }
-        if marks[mark.slot] == nil, marks.count >= GossipLimits.slots { return false }
-        marks[mark.slot] = mark
-        markRumours.insert(.mark(mark.slot), Part.mark(mark).encoded())
-        rumourAdded()
-        return true
-    }
+    // MARK: Traces
 
     /// Passed on once by each member; every arrival is reported.
     mutating func trace(_ trace: TraceMark, from peer: NodeID?) {

@@ -24,7 +24,7 @@ extension TimerKind {
         switch self {
         case .probe, .probeTimeout: .probing
         case .gossip: .gossip
-        case .antiEntropy, .wants: .exchange
+        case .antiEntropy, .wants, .feeds: .exchange
         case .seeds, .deadContact: .contacts
         case .relayNack, .relayEnd, .suspicion, .left, .farewell, .isolation: nil
         }

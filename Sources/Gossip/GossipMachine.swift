@@ -70,11 +70,10 @@ public struct GossipMachine: Sendable {
 
     var memberRumours = RumourQueue(capacity: GossipLimits.memberRumours)
     var tableRumours = RumourQueue(capacity: GossipLimits.tableRumours)
-    var markRumours = RumourQueue(capacity: GossipLimits.markRumours)
+    var feedRumours = RumourQueue(capacity: GossipLimits.feedRumours)
     var gossipDue: Instant?
     var pushTokens = Double(GossipLimits.pushBurst)
     var pushTokensAt = Instant(nanoseconds: 0)
-    var marks: OrderedDictionary<UInt32, SlotMark> = [:]
     var seenTraces: OrderedDictionary<UInt64, UInt8> = [:]
 
     // MARK: Table
@@ -86,6 +85,21 @@ public struct GossipMachine: Sendable {
     var toConfirm: [String] = []
     var wants = WantQueue()
     var wantsDue: Instant?
+
+    // MARK: Feeds
+
+    var feeds = FeedTable()
+    /// What is believed of slots; nil where nothing is known.
+    var slotEpochs: SlotEpochs?
+    /// Feeds of which somebody has a later state.
+    var wantedFeeds: OrderedSet<FeedID> = []
+    /// Own feeds whose changes were not told by datagram, and feeds whose mark is to be told.
+    var owedMarks: OrderedSet<FeedID> = []
+    var feedsDue: Instant?
+    var feedTokens = Double(GossipLimits.feedChangeBurst)
+    var feedTokensAt = Instant(nanoseconds: 0)
+    /// Where the next writing of copies goes on.
+    var nextSaved = 0
 
     // MARK: Links
 
@@ -122,7 +136,7 @@ public struct GossipMachine: Sendable {
         seeds = configuration.seeds.map { SeedState(address: $0) }
         memberRumours.replaces = configuration.rules.replacesRumours
         tableRumours.replaces = configuration.rules.replacesRumours
-        markRumours.replaces = configuration.rules.replacesRumours
+        feedRumours.replaces = configuration.rules.replacesRumours
     }
 
     var rules: GossipRules { configuration.rules }
@@ -151,7 +165,12 @@ public struct GossipMachine: Sendable {
         case .push(let values, let peer): push(values, to: peer)
         case .confirmed(let key, let value): confirmed(key, value)
         case .setFloor(let floor): raise(to: floor)
-        case .marks(let marks): publish(marks)
+        case .restoreFeeds(let copies): restore(copies)
+        case .publish(let news): publish(news)
+        case .slotEpochs(let epochs): follow(epochs)
+        case .pullFeeds: pullEverything()
+        case .saveFeeds(let all): saveFeeds(all: all)
+        case .forgetSlots(let topic): forgetSlots(of: topic)
         case .describe(let description): describe(description)
         case .leave: leave()
         case .forceLeave(let node): forceOut(node)
@@ -174,6 +193,7 @@ public struct GossipMachine: Sendable {
         case .relayNack(let id): refuse(relay: id)
         case .relayEnd(let id): relays.removeValue(forKey: id)
         case .suspicion(let node): suspicionEnded(node)
+        case .feeds: if let due = feedsDue, due <= now { tendFeeds() }
         case .wants: if let due = wantsDue, due <= now { retryWants() }
         case .isolation: weighIsolation()
         case .farewell: sayFarewell()

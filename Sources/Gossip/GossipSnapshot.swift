@@ -30,6 +30,11 @@ public struct GossipCounters: Hashable, Sendable {
     public var oldValues: UInt64 = 0
     public var spentTombstones: UInt64 = 0
     public var splitVersions: UInt64 = 0
+    public var feedPulls: UInt64 = 0
+    public var feedDeltas: UInt64 = 0
+    public var feedChanges: UInt64 = 0
+    /// What was said of feeds in epochs or boots that there can't have been.
+    public var refusedFeeds: UInt64 = 0
 }
 
 /// How much waits to be passed on, by class.
@@ -116,12 +121,10 @@ extension GossipMachine {
 
     public var rumourLoad: RumourLoad {
         RumourLoad(
-            members: memberRumours.count, table: tableRumours.count, marks: markRumours.count,
+            members: memberRumours.count, table: tableRumours.count, marks: feedRumours.count,
             droppedMembers: memberRumours.dropped, droppedTable: tableRumours.dropped,
-            droppedMarks: markRumours.dropped, transmissionsPerRumour: transmissionLimit)
+            droppedMarks: feedRumours.dropped, transmissionsPerRumour: transmissionLimit)
     }
-
-    public func mark(ofSlot slot: UInt32) -> SlotMark? { marks[slot] }
 
     /// This member's row of the heat map: milliseconds since it last heard each, by id.
     public func ages(now: Instant) -> [(node: NodeID, milliseconds: Int64?)] {

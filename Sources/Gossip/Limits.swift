@@ -32,10 +32,50 @@ public enum GossipLimits {
     static let memberRumours = 4_096
     /// Rumours about the table that wait; past it the digests find what was dropped.
     static let tableRumours = 8_192
-    /// High-water marks that wait: one of each slot of four internal topics.
-    static let markRumours = 1_024
-    /// Slots whose mark is remembered: the largest offsets topic that anybody runs.
-    static let slots = 4_096
+    /// Changes and marks of feeds that wait: a mark of each slot of a large offsets topic, and what
+    /// a few busy groups commit in a second.
+    static let feedRumours = 1_024
+    /// Slots that may have a feed: the largest offsets topic that anybody runs.
+    public static let slots = 4_096
+    /// Feeds that are copied: those slots, and the ends of as many brokers.
+    static let feeds = 8_192
+    /// A group's and a topic's name of 249 bytes each, twice: a longer key is not copied.
+    public static let feedKeyBytes = 1_024
+    /// Kafka's `offset.metadata.max.bytes` with what stands beside it, twice.
+    public static let feedValueBytes = 8_192
+    /// Entries of one feed together, as they travel: about 40,000 positions. A whole feed is one
+    /// message, and this leaves room for what is around it.
+    public static let feedBytes = 3 * 1024 * 1024
+    /// Entries of all feeds together: 800,000 positions. Beyond it a copy is marked as partial.
+    public static let feedsBytes = 64 * 1024 * 1024
+    /// Elections of one slot between two looks at its register, many times over.
+    static let epochsAhead: Int64 = 64
+    /// Copies that are written to disk at a time: some milliseconds of the loop, and with a round
+    /// every five seconds less than a megabyte a second of any disk.
+    static let savedFeedBytes = 4 * 1024 * 1024
+    /// Tombstones that one feed keeps: past it the older half is forgotten, and who is behind them
+    /// is sent the feed whole.
+    static let feedTombstones = 4_096
+    /// Changes of a feed that came before what they follow.
+    static let feedLinks = 64
+    /// A larger change is not told by datagram but pulled.
+    static let feedChangeBytes = 512
+    /// Changes that the owner of feeds tells by datagram: a burst, and then as many a second. With
+    /// 100 bytes a change and 12 transmissions that is 24 KB/s of each member in a mesh of three at
+    /// the very most; what is beyond it is told by marks, and pulled.
+    static let feedChangeBurst = 64
+    static let feedChangesPerSecond = 20
+    /// Between two pulls, and between two marks, of one feed.
+    static let feedPullMilliseconds: Int64 = 1_000
+    /// Pulls of one state, each of another member, before it is given up.
+    static let feedPulls = 10
+    /// How long a change waits for the one that it follows before that is pulled.
+    static let feedGapMilliseconds: Int64 = 300
+    /// A feed that does not change tells its mark again after so long, or after a second for each
+    /// member: by which readers know that their copy is not old. It rides on probes.
+    static let feedMarkMilliseconds: Int64 = 30_000
+    /// Feeds named in one message.
+    static let feedsPerMessage = 4_096
     /// Probes that this member does for others at a time: three askers for each of 85 members.
     static let relays = 256
     /// Keys whose Paxos read is under way: one batch of the proposer.

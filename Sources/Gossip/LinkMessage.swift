@@ -66,6 +66,9 @@ struct MemberState: Hashable {
 ///              7 want: count UInt16, key texts
 ///              8 values: count UInt32, chosen values
 ///              9 doubt: count UInt16, key texts
+///              10 marks of feeds: answer wanted, count UInt16, marks
+///              11 pull: count UInt16, and of each a feed and the version that the reader has
+///              12 delta of a feed
 enum LinkMessage {
     case packet(Packet)
     case hello(Roots, MemberState, accusations: [Accusation])
@@ -76,6 +79,9 @@ enum LinkMessage {
     case want([String])
     case values([ChosenValue])
     case doubt([String])
+    case marks([FeedMark], wantsAnswer: Bool)
+    case pull([FeedPull])
+    case delta(FeedDelta)
 
     init(decoding bytes: ByteBuffer) throws(GossipDecodeError) {
         guard bytes.readableBytes <= GossipLimits.messageBytes else { throw .overLimit }
@@ -118,9 +124,29 @@ enum LinkMessage {
                     bytes throws(GossipDecodeError) in
                     try ChosenValue(decoding: &bytes)
                 })
+        case 10, 11: self = try Self.feeds(code, &bytes)
+        case 12: self = .delta(try FeedDelta(decoding: &bytes))
         default: throw .unknownKind(code)
         }
         try bytes.finish()
+    }
+
+    private static func feeds(
+        _ code: UInt8, _ bytes: inout ByteBuffer
+    ) throws(GossipDecodeError) -> LinkMessage {
+        let wantsAnswer = code == 10 ? try bytes.take(UInt8.self) != 0 : false
+        let count = Int(try bytes.take(UInt16.self))
+        guard count <= GossipLimits.feedsPerMessage else { throw .overLimit }
+        guard code == 10 else {
+            return .pull(
+                try list(count, &bytes) { bytes throws(GossipDecodeError) in
+                    FeedPull(feed: try bytes.takeFeedID(), since: try bytes.takeFeedVersion())
+                })
+        }
+        let marks = try list(count, &bytes) { bytes throws(GossipDecodeError) in
+            try FeedMark(decoding: &bytes)
+        }
+        return .marks(marks, wantsAnswer: wantsAnswer)
     }
 
     private static func tree(_ bytes: inout ByteBuffer) throws(GossipDecodeError) -> TreeKind {

@@ -38,6 +38,16 @@ extension LinkMessage {
         case .values(let values):
             bytes.writeInteger(UInt32(values.count))
             for value in values { value.write(into: &bytes) }
+        case .marks(let marks, let wantsAnswer):
+            bytes.writeMultipleIntegers(UInt8(wantsAnswer ? 1 : 0), UInt16(marks.count))
+            for mark in marks { mark.write(into: &bytes) }
+        case .pull(let pulls):
+            bytes.writeInteger(UInt16(pulls.count))
+            for pull in pulls {
+                bytes.writeFeedID(pull.feed)
+                bytes.writeFeedVersion(pull.since)
+            }
+        case .delta(let delta): delta.write(into: &bytes)
         }
         return bytes
     }
@@ -66,6 +76,9 @@ extension LinkMessage {
         case .want: 7
         case .values: 8
         case .doubt: 9
+        case .marks: 10
+        case .pull: 11
+        case .delta: 12
         }
     }
 }

@@ -43,10 +43,25 @@ public enum GossipPackets {
             "\(value.key) at (\(value.ballot.proposer.rawValue), \(value.ballot.counter)), "
                 + (value.value.map { "\($0.readableBytes) B" } ?? "tombstone")
         case .advert(let advert): "advert of \(advert.key)"
-        case .mark(let mark): "mark \(mark)"
+        case .mark(let mark): "mark of \(text(mark.feed)) at \(text(mark.version))"
+        case .change(let change):
+            "change of \(text(change.feed)) at \(text(change.entry.version)) after "
+                + "\(text(change.previous)), \(change.entry.encodedBytes) B"
+        case .feedRoot(let root): "feeds \(hexadecimal(root))"
         case .trace(let trace):
             "trace \(hexadecimal(trace.id)) of \(trace.origin.rawValue), hop \(trace.hop)"
         }
+    }
+
+    private static func text(_ feed: FeedID) -> String {
+        switch feed {
+        case .slot(let number, _): "slot \(number)"
+        case .ends(let node): "the ends of \(node.rawValue)"
+        }
+    }
+
+    private static func text(_ version: FeedVersion) -> String {
+        "(\(version.epoch), \(version.sequence))"
     }
 
     private static func hexadecimal(_ word: UInt64) -> String { String(word, radix: 16) }

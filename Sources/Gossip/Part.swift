@@ -1,25 +1,6 @@
 public import Model
 internal import NIOCore
 
-/// How far a slot of the offsets topic is committed: what fits a datagram when deltas do not.
-public struct SlotMark: Hashable, Sendable {
-    public let slot: UInt32
-    public let epoch: LeaderEpoch
-    public let highWatermark: Offset
-
-    public init(slot: UInt32, epoch: LeaderEpoch, highWatermark: Offset) {
-        self.slot = slot
-        self.epoch = epoch
-        self.highWatermark = highWatermark
-    }
-
-    /// Ordered by epoch and then by offset, never by arrival.
-    func isNewer(than other: SlotMark) -> Bool {
-        if epoch != other.epoch { return epoch > other.epoch }
-        return highWatermark > other.highWatermark
-    }
-}
-
 /// A rumour sent to be watched: every member that it reaches reports from whom and by which hop.
 public struct TraceMark: Hashable, Sendable {
     public let id: UInt64
@@ -29,7 +10,8 @@ public struct TraceMark: Hashable, Sendable {
 
 /// What rides on a packet: its kind, its length and its body, so that a rumour is encoded once.
 ///
-///     0        kind: 1 self-record, 2 accusation, 3 chosen value, 4 advert, 5 mark, 6 trace
+///     0        kind: 1 self-record, 2 accusation, 3 chosen value, 4 advert, 5 mark, 6 trace,
+///              7 change of a feed, 8 root of all marks, UInt64
 ///     1        length, UInt16
 ///     3        body
 enum Part: Hashable {
@@ -37,8 +19,10 @@ enum Part: Hashable {
     case accusation(Accusation)
     case value(ChosenValue)
     case advert(Advert)
-    case mark(SlotMark)
+    case mark(FeedMark)
     case trace(TraceMark)
+    case change(FeedChange)
+    case feedRoot(UInt64)
 
     init(decoding bytes: inout ByteBuffer) throws(GossipDecodeError) {
         let code = try bytes.take(UInt8.self)
@@ -51,15 +35,13 @@ enum Part: Hashable {
         case 2: self = .accusation(try Accusation(decoding: &body))
         case 3: self = .value(try ChosenValue(decoding: &body))
         case 4: self = .advert(try Advert(decoding: &body))
-        case 5:
-            let slot = try body.take(UInt32.self)
-            let epoch = LeaderEpoch(try body.take(Int32.self))
-            let offset = Offset(try body.take(Int64.self))
-            self = .mark(SlotMark(slot: slot, epoch: epoch, highWatermark: offset))
+        case 5: self = .mark(try FeedMark(decoding: &body))
         case 6:
             let id = try body.take(UInt64.self)
             let origin = NodeID(try body.take(Int32.self))
             self = .trace(TraceMark(id: id, origin: origin, hop: try body.take(UInt8.self)))
+        case 7: self = .change(try FeedChange(decoding: &body))
+        case 8: self = .feedRoot(try body.take(UInt64.self))
         default: throw .unknownKind(code)
         }
         try body.finish()
@@ -73,9 +55,9 @@ enum Part: Hashable {
         case .accusation(let accusation): accusation.write(into: &bytes)
         case .value(let value): value.write(into: &bytes)
         case .advert(let advert): advert.write(into: &bytes)
-        case .mark(let mark):
-            bytes.writeMultipleIntegers(
-                mark.slot, mark.epoch.rawValue, mark.highWatermark.rawValue)
+        case .mark(let mark): mark.write(into: &bytes)
+        case .change(let change): change.write(into: &bytes)
+        case .feedRoot(let root): bytes.writeInteger(root)
         case .trace(let trace):
             bytes.writeMultipleIntegers(trace.id, trace.origin.rawValue, trace.hop)
         }
@@ -91,6 +73,8 @@ enum Part: Hashable {
         case .advert: 4
         case .mark: 5
         case .trace: 6
+        case .change: 7
+        case .feedRoot: 8
         }
     }
 }

@@ -7,7 +7,8 @@ enum RumourKey: Hashable {
     case record(NodeID)
     case accusation(subject: NodeID, accuser: NodeID)
     case value(String)
-    case mark(UInt32)
+    case mark(FeedID)
+    case change(FeedID, ByteBuffer)
     case trace(UInt64)
     /// What a newer rumour ought to have replaced; only with that rule off.
     case superseded(UInt64)

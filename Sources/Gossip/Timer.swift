@@ -13,6 +13,7 @@ enum TimerKind: Hashable {
     case relayEnd(UInt64)
     case suspicion(NodeID)
     case wants
+    case feeds
     case left
     case farewell
     case isolation

@@ -1,4 +1,5 @@
 public import Coordination
+public import Gossip
 public import Model
 public import NIOCore
 import OrderedCollections
@@ -25,7 +26,7 @@ public struct Control {
         case persisted(UInt64, failure: String?)
         case opened(TopicPartition, failure: String?)
         /// The next records of a slot's log, in order.
-        case slotRecords(SlotLoad, [SlotRecord])
+        case slotRecords(SlotLoad, [SlotRecord], at: [FeedVersion] = [])
         /// A slot's log was read to its end.
         case slotEnd(SlotLoad)
         case appended(UInt64, ProduceResult)
@@ -53,6 +54,8 @@ public struct Control {
         case votersGone
         /// What a replica's store holds of partitions that nobody may lead otherwise.
         case holdings(ReplicaID, [Holding])
+        /// Every few seconds: say how old what was told of committed offsets is.
+        case affirmFeeds
         /// A moment that was asked for has come.
         case wake
     }
@@ -93,6 +96,12 @@ public struct Control {
         case append(UInt64, TopicPartition, ByteBuffer)
         /// Read a slot's log, then say `slotRecords` for each piece and `slotEnd`.
         case load(SlotLoad)
+        /// Have every broker know of these committed offsets.
+        case spread(FeedNews)
+        /// Whom to believe what is told of slots.
+        case slotEpochs(SlotEpochs?)
+        /// The offsets topic with this half of an id is gone, and what was told of its slots.
+        case forgetSlots(of: UInt64)
         case wake(at: Instant)
         /// Every partition that was in the table is open, or has failed: clients may come.
         case ready(failures: [String])
@@ -216,7 +225,10 @@ public struct Control {
     /// Requests that came while the topic of the slots was being made.
     var coordinatorWaiters: [(token: UInt64, groups: [String])] = []
     /// Which slot an append belongs to.
-    var appends: [UInt64: (slot: Int, token: AppendToken)] = [:]
+    var appends: [UInt64: (slot: Int, token: AppendToken, records: [SlotRecord])] = [:]
+    /// Recoveries of slots, by number, and which one an append belongs to; looked up only.
+    var recoveries: [UInt64: PendingRecovery] = [:]
+    var recoveryAppends: [UInt64: UInt64] = [:]
     /// Whom each request to a coordinator belongs to.
     var askers: [UInt64: GroupAsker] = [:]
     var listings: [UInt64: PendingListing] = [:]
@@ -256,8 +268,9 @@ public struct Control {
             persisted(number, failure: failure, into: &effects)
         case .opened(let partition, let failure):
             opened(partition, failure: failure, now: now, into: &effects)
-        case .slotRecords(let load, let records):
+        case .slotRecords(let load, let records, let versions):
             self.load(load, .load(records), now: now, into: &effects)
+            spread(loaded: records, at: versions, by: load, now: now, into: &effects)
         case .slotEnd(let load):
             let epoch = slotEpoch(load.partition)
             self.load(load, .loaded(epoch: epoch), now: now, into: &effects)
@@ -279,6 +292,7 @@ public struct Control {
         case .confirmLeaderships(let serial): readTopics(serial, into: &effects)
         case .holdings(let copy, let holdings):
             hear(holdings, of: copy, now: now, into: &effects)
+        case .affirmFeeds: affirmFeeds(now: now, into: &effects)
         case .wake:
             announcedWake = nil
             wakeCoordinators(now: now, into: &effects)
@@ -318,6 +332,8 @@ public struct Control {
             coordinators(of: groups, token, into: &effects)
         case .group(let request): group(request, token, now: now, into: &effects)
         case .listGroups(let list): listGroups(list, token, now: now, into: &effects)
+        case .recoverOffsets(let slot, let records, let force):
+            recover(slot: slot, records, force: force, token, now: now, into: &effects)
         case .electLeaders(let election):
             electLeaders(election, token, now: now, into: &effects)
         case .reassign(let wishes, let allowsFactorChange):

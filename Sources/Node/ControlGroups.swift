@@ -67,7 +67,7 @@ extension Control {
     }
 
     /// Reads a slot's log from its start; what an earlier reading brought counts no more.
-    private mutating func beginLoad(_ slot: Int, now: Now, into effects: inout [Effect]) {
+    mutating func beginLoad(_ slot: Int, now: Now, into effects: inout [Effect]) {
         drive(slot, .unload, now: now, into: &effects)
         drive(slot, .load([]), now: now, into: &effects)
         let number = nextSerial()
@@ -95,7 +95,7 @@ extension Control {
     }
 
     /// Whether no other broker can coordinate the slot now.
-    private func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
+    func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
         if case .alone = roles[partition] { return true }
         return now.instant < leaseUntil
     }
@@ -109,6 +109,9 @@ extension Control {
     /// The topic of the slots was removed: everybody who waits hears that nobody coordinates.
     mutating func dropSlots(now: Now, into effects: inout [Effect]) {
         for slot in slots.indices { drive(slot, .unload, now: now, into: &effects) }
+        if let topic = slots.first?.partition.topic {
+            effects.append(.forgetSlots(of: topic.low))
+        }
         slots = []
         appends = [:]
     }
@@ -215,8 +218,13 @@ extension Control {
     mutating func appended(
         _ number: UInt64, _ result: ProduceResult, now: Now, into effects: inout [Effect]
     ) {
-        guard let (slot, token) = appends.removeValue(forKey: number), slots.indices.contains(slot)
+        if recovered(number, result, now: now, into: &effects) { return }
+        guard let (slot, token, records) = appends.removeValue(forKey: number),
+            slots.indices.contains(slot)
         else { return }
+        if result.error == nil {
+            spread(records, at: result.base, of: slot, now: now, into: &effects)
+        }
         let failure: Coordination.AppendError? =
             switch result.error {
             case nil: nil
@@ -269,7 +277,7 @@ extension Control {
             case .reply(let token, let response): route(token, response, into: &effects)
             case .append(let token, let records):
                 let number = nextSerial()
-                appends[number] = (slot, token)
+                appends[number] = (slot, token, records)
                 effects.append(
                     .append(number, slots[slot].partition, Self.batch(records, now: now)))
             case .wake(let moment):
@@ -298,7 +306,7 @@ extension Control {
     }
 
     /// One uncompressed batch, stamped with the broker's clock.
-    private static func batch(_ records: [SlotRecord], now: Now) -> ByteBuffer {
+    static func batch(_ records: [SlotRecord], now: Now) -> ByteBuffer {
         var builder = RecordBatchBuilder()
         for record in records {
             builder.append(key: record.key, value: record.value, timestamp: now.wall)

@@ -55,6 +55,11 @@ public struct ControlPlane {
             case .releaseLease: drive(mesh: .releaseLease, now: now, into: &effects)
             case .propose(let number, let proposals):
                 drive(mesh: .propose(number, proposals), now: now, into: &effects)
+            case .slotEpochs(let epochs):
+                drive(mesh: .slotEpochs(epochs), now: now, into: &effects)
+            case .forgetSlots(let topic):
+                drive(mesh: .forgetSlots(of: topic), now: now, into: &effects)
+            case .spread(let news): drive(mesh: .spread(news), now: now, into: &effects)
             case .read(let number, let keys):
                 drive(mesh: .read(number, keys), now: now, into: &effects)
             default: effects.append(.control(effect))

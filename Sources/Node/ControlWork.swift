@@ -92,6 +92,8 @@ public enum ControlRequest: Sendable {
     case group(GroupRequest)
     /// Asked of every slot.
     case listGroups(GroupRequest.List)
+    /// Write back those of these positions that a slot's log lacks.
+    case recoverOffsets(slot: Int, [SlotRecord], force: Bool)
     case electLeaders(LeaderElection)
     case reassign([ReassignmentWish], allowsFactorChange: Bool)
 }
@@ -107,6 +109,7 @@ public enum ControlReply: Sendable {
     case group(GroupResponse)
     case groups(GroupResponse.List)
     case partitions([ReplicaOutcome])
+    case recovered(RecoveryOutcome)
 }
 
 /// One change of this broker's own durable records; a nil value removes the key.

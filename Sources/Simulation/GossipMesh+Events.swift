@@ -25,8 +25,8 @@ extension GossipMesh {
                     .deliver(answer, to: index, boot: nodes[index].boot),
                     at: now.advanced(byMilliseconds: 2))
             }
-        case .memberChanged, .memberRemoved, .tableChanged, .marksChanged, .persistMembers, .alarm,
-            .selfIsolated, .left, .event:
+        case .memberChanged, .memberRemoved, .tableChanged, .persistFeeds, .removeFeed,
+            .persistMembers, .alarm, .selfIsolated, .left, .event:
             break
         }
     }

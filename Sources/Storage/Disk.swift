@@ -130,7 +130,7 @@ extension Disk {
     }
 
     /// The whole content of a small file; nil if it is missing or larger than `limit`.
-    func readWhole(_ path: String, limit: Int) throws(DiskError) -> ByteBuffer? {
+    package func readWhole(_ path: String, limit: Int) throws(DiskError) -> ByteBuffer? {
         let file: any DiskFile
         do throws(DiskError) {
             file = try open(path, .read)
@@ -146,7 +146,7 @@ extension Disk {
 
     /// Puts `content` at `path` so that a crash leaves either the old file or the new one:
     /// temporary file, fsync, rename, fsync of the directory.
-    func replaceDurably(
+    package func replaceDurably(
         _ path: String, in directory: String, content: ByteBuffer, file point: SyncPoint,
         directory directoryPoint: SyncPoint
     ) throws(DiskError) {

@@ -46,6 +46,11 @@ public func fuzzGossip(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
         machine.handle(
             .linkOpened(LinkUp(peer: NodeID(peer), boot: BootEpoch(1))), now: now, into: &effects)
     }
+    // A copy of a feed from a damaged disk, with the sum that no input would get right.
+    var saved = ByteBuffer(integer: UInt8(1))
+    saved.writeImmutableBuffer(bytes)
+    saved.writeInteger(CRC32C.checksum(of: saved))
+    machine.handle(.restoreFeeds([saved]), now: now, into: &effects)
     while let kind: UInt8 = bytes.readInteger(), let length: UInt16 = bytes.readInteger() {
         let packet = bytes.readSlice(length: min(Int(length), bytes.readableBytes)) ?? ByteBuffer()
         _ = GossipPackets.explanation(of: packet)

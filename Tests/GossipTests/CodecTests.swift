@@ -12,6 +12,15 @@ import Testing
         endpoints: [ClientEndpoint(listener: "outside", host: "b2.example.org", port: 9_092)],
         rack: "r1", softwareVersion: "0.2.0", featureLevel: 3)
 
+    static let entries = [
+        FeedEntry(
+            key: ByteBuffer(string: "key"), version: FeedVersion(epoch: 1, sequence: 2),
+            value: ByteBuffer(string: "value")),
+        FeedEntry(
+            key: ByteBuffer(string: "gone"), version: FeedVersion(epoch: 1, sequence: 3),
+            value: nil),
+    ]
+
     static let parts: [Part] = [
         .record(Fixture.record(2, boot: 9, incarnation: 4, isLeaving: true)),
         .accusation(Fixture.accusation(of: 3, by: 2)),
@@ -22,7 +31,19 @@ import Testing
                 key: "topic/c", ballot: Ballot.zero, hash: ContentHash(rawValue: 3), size: 900)),
         .advert(
             Advert(key: "t", ballot: Ballot.zero, hash: ContentHash(rawValue: 0), size: nil)),
-        .mark(SlotMark(slot: 3, epoch: LeaderEpoch(4), highWatermark: Offset(5))),
+        .mark(
+            FeedMark(
+                feed: .slot(3), version: FeedVersion(epoch: 4, sequence: 5),
+                asOf: Timestamp(milliseconds: 6))),
+        .change(
+            FeedChange(
+                feed: .ends(NodeID(2)), previous: .nothing, entry: entries[0],
+                asOf: Timestamp(milliseconds: 7))),
+        .change(
+            FeedChange(
+                feed: .slot(9), previous: entries[0].version, entry: entries[1],
+                asOf: Timestamp(milliseconds: 8))),
+        .feedRoot(.max),
         .trace(TraceMark(id: 77, origin: NodeID(3), hop: 2)),
     ]
 
@@ -51,6 +72,19 @@ import Testing
             .members(leaves: [7], wantsAnswer: true, [state, state]), .want(["a", "b"]),
             .values([Fixture.value("topic/a", 7, "value"), Fixture.value("topic/b", 8, nil)]),
             .doubt(["topic/a"]),
+            .marks(
+                [
+                    FeedMark(
+                        feed: .ends(NodeID(7)), version: FeedVersion(epoch: 4, sequence: 5),
+                        asOf: Timestamp(milliseconds: 6))
+                ], wantsAnswer: true),
+            .pull([FeedPull(feed: .slot(4_095, of: 77), since: .nothing)]),
+            .delta(
+                FeedDelta(
+                    mark: FeedMark(
+                        feed: .slot(0), version: FeedVersion(epoch: 4, sequence: 5),
+                        asOf: .none),
+                    since: .nothing, floor: .nothing, entries: entries)),
         ].map { (message: LinkMessage) in message.encoded() }
         + [LinkMessage.wrap(Fixture.packet(.ping(1), parts))]
 

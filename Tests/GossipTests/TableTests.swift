@@ -207,8 +207,7 @@ import Testing
                 fixture.hear(
                     .value(Fixture.value("topic/\(number)", 9, "value of a topic")), from: 2)
             }
-            fixture.give(
-                .marks([SlotMark(slot: 1, epoch: LeaderEpoch(1), highWatermark: Offset(9))]))
+            fixture.give(.publish(FeedTests.news([("g", 1, 9, "9")])))
             let packet = try #require(
                 try? Packet(decoding: fixture.machine.pack(.gossip, lead: [])))
             var records = 0
@@ -218,7 +217,7 @@ import Testing
                 switch part {
                 case .record: records += 1
                 case .value: values += 1
-                case .mark: marks += 1
+                case .mark, .change: marks += 1
                 default: break
                 }
             }
@@ -243,7 +242,7 @@ import Testing
     @Test func queuesAreBounded() {
         var queue = RumourQueue(capacity: 100)
         for slot in 0..<1_000 {
-            queue.insert(.mark(UInt32(slot)), ByteBuffer(repeating: 0, count: 19))
+            queue.insert(.mark(.slot(UInt32(slot))), ByteBuffer(repeating: 0, count: 19))
         }
         #expect(queue.count == 100)
         #expect(queue.dropped == 900)
@@ -254,7 +253,7 @@ import Testing
     func theLeastTransmittedGoFirst() throws {
         var queue = RumourQueue(capacity: 100)
         for slot in 0..<4 {
-            queue.insert(.mark(UInt32(slot)), ByteBuffer(repeating: UInt8(slot), count: 20))
+            queue.insert(.mark(.slot(UInt32(slot))), ByteBuffer(repeating: UInt8(slot), count: 20))
         }
         var sent: [UInt8] = []
         for _ in 0..<10 {
@@ -288,17 +287,6 @@ import Testing
             let off = try Fixture(members: members, rules: .with(\.raisedTransmissions, false))
             #expect(off.machine.rumourLoad.transmissionsPerRumour == plain)
         }
-    }
-
-    @Test func marksOrderByEpochAndOffset() throws {
-        var fixture = try Fixture(members: 4)
-        func mark(_ epoch: Int32, _ offset: Int64) -> SlotMark {
-            SlotMark(slot: 1, epoch: LeaderEpoch(epoch), highWatermark: Offset(offset))
-        }
-        for next in [mark(2, 5), mark(1, 9), mark(2, 4)] { fixture.hear(.mark(next), from: 2) }
-        #expect(fixture.machine.mark(ofSlot: 1) == mark(2, 5))
-        fixture.hear(.mark(mark(3, 1)), from: 2)
-        #expect(fixture.machine.mark(ofSlot: 1) == mark(3, 1))
     }
 
     @Test func theDigestForgetsOrderAndRemembersVersions() {

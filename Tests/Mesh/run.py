@@ -46,6 +46,7 @@ import replicas  # noqa: E402, F401
 import roles  # noqa: E402, F401
 import operating  # noqa: E402, F401
 import topics  # noqa: E402, F401
+import offsets  # noqa: E402, F401
 
 
 def main():

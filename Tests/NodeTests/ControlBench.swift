@@ -154,10 +154,10 @@ struct ControlBench {
     }
 
     /// Answers every append that was asked for.
-    mutating func append(error: PartitionError? = nil) {
-        for case .append(let number, _, _) in effects {
-            handle(.appended(number, ProduceResult(error: error)))
-        }
+    mutating func append(error: PartitionError? = nil, at base: Int64 = -1) {
+        var result = ProduceResult(error: error)
+        result.base = Offset(base)
+        for case .append(let number, _, _) in effects { handle(.appended(number, result)) }
         effects.removeAll { if case .append = $0 { true } else { false } }
     }
 }

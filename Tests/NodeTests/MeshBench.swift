@@ -194,6 +194,7 @@ struct MeshBench {
                 }
             }
         case .wake(let moment): brokers[id]?.wakeAt = moment
+        case .persistFeeds, .removeFeed: return
         case .persistRegisters(let serial, _) where brokers[id]?.isFull == true:
             post(.registersRefused(serial: serial), to: id)
         case .persistRegisters(let serial, let changes):

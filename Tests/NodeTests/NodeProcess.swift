@@ -258,7 +258,8 @@ struct NodeProcess {
         case .lease(let until):
             for index in shards.indices { driveShard(index, .lease(until: until)) }
         case .handedOver, .askToGiveWay, .askToStop, .tellStopped: break
-        case .propose, .read, .leadershipsConfirmed, .releaseLease:
+        case .propose, .read, .leadershipsConfirmed, .releaseLease, .spread,
+            .forgetSlots, .slotEpochs:
             preconditionFailure("these stay within the control plane")
         case .open(let order): post(.open(order), to: order.partition)
         case .assume(let partition, let role): post(.assume(partition, role), to: partition)

@@ -18,6 +18,7 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
         case register
         case duels
         case health
+        case groups
         case tap
         case join
         case leave
@@ -29,6 +30,8 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
         case removeVoter
         case finishVoters
         case rollBackVoters
+        case gatherOffsets
+        case recoverOffsets
     }
 
     public var verb: Verb
@@ -49,11 +52,14 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
     public var patience: Int?
     /// Where a listing of the table goes on: what an answer gave as its next.
     public var bucket: Int?
+    /// Whether to do what is refused otherwise.
+    public var force: Bool?
 
     public init(
         _ verb: Verb, everywhere: Bool = false, key: String? = nil, node: Int32? = nil,
         address: String? = nil, after: UInt64? = nil, limit: Int? = nil, target: Int32? = nil,
-        cursors: [EventCursor]? = nil, patience: Int? = nil, bucket: Int? = nil
+        cursors: [EventCursor]? = nil, patience: Int? = nil, bucket: Int? = nil,
+        force: Bool? = nil
     ) {
         self.verb = verb
         self.everywhere = everywhere
@@ -66,6 +72,7 @@ public struct InspectionQuestion: Codable, Sendable, Equatable {
         self.cursors = cursors
         self.patience = patience
         self.bucket = bucket
+        self.force = force
     }
 }
 
@@ -118,6 +125,9 @@ public struct InspectionAnswer: Codable, Sendable, Equatable {
     public var register: RegisterReport?
     public var duels: [DuelReport]?
     public var health: HealthReport?
+    /// Committed offsets and lag as this broker's copies have them.
+    public var groups: [GroupCopyReport]?
+    public var recoveries: [RecoveryReport]?
     /// Who shall vote by the change that was begun.
     public var begun: [Int32]?
 

@@ -195,7 +195,7 @@ extension InspectionQuestion.Verb {
     var mayGoEverywhere: Bool {
         switch self {
         case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .topic, .register,
-            .duels, .health, .tap, .trace, .useSecret:
+            .duels, .health, .groups, .tap, .trace, .useSecret, .gatherOffsets, .recoverOffsets:
             true
         // The table is the same everywhere, and large.
         case .partitions: false
@@ -210,10 +210,10 @@ extension InspectionQuestion.Verb {
     var isForMembers: Bool {
         switch self {
         case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .partitions,
-            .topic, .register, .duels, .health, .tap, .trace:
+            .topic, .register, .duels, .health, .groups, .tap, .trace:
             false
         case .join, .leave, .forceLeave, .revoke, .useSecret, .addVoter, .removeVoter,
-            .finishVoters, .rollBackVoters:
+            .finishVoters, .rollBackVoters, .gatherOffsets, .recoverOffsets:
             true
         }
     }
@@ -222,10 +222,10 @@ extension InspectionQuestion.Verb {
     var isAudited: Bool {
         switch self {
         case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .partitions,
-            .topic, .register, .duels, .health:
+            .topic, .register, .duels, .health, .groups, .gatherOffsets:
             false
         case .tap, .join, .leave, .forceLeave, .trace, .revoke, .useSecret, .addVoter,
-            .removeVoter, .finishVoters, .rollBackVoters:
+            .removeVoter, .finishVoters, .rollBackVoters, .recoverOffsets:
             true
         }
     }

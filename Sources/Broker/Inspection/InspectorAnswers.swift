@@ -42,9 +42,12 @@ extension Inspector {
         case .register: answer.register = register(question.key ?? "", mesh)
         case .duels: answer.duels = duels(mesh)
         case .health: answer.health = health(mesh, shell)
+        case .groups: return then(groups(question, mesh, answer))
+        case .recoverOffsets:
+            return recoverOffsets(question, mesh, answer, then: then)
         case .tap: return then(packets(after: question.after ?? 0, shell, answer))
         case .join, .leave, .forceLeave, .trace, .revoke, .useSecret, .addVoter, .removeVoter,
-            .finishVoters, .rollBackVoters:
+            .finishVoters, .rollBackVoters, .gatherOffsets:
             return act(question, mesh, shell, answer) { answer in then { answer } }
         }
         then { [answer] in answer }
@@ -294,9 +297,10 @@ extension Inspector {
             let change = question.verb == .addVoter ? VoterChange.add(node) : .remove(node)
             return changeVoters(change, answer, then: then)
         case .finishVoters: return changeVoters(.finish, answer, then: then)
+        case .gatherOffsets: reactor.post(.mesh(.pullFeeds), to: 0)
         case .rollBackVoters: return changeVoters(.rollBack, answer, then: then)
         case .members, .info, .events, .versions, .heat, .stats, .keys, .roster, .partitions,
-            .topic, .register, .duels, .health, .tap:
+            .topic, .register, .duels, .health, .groups, .tap, .recoverOffsets:
             break
         }
         then(answer)

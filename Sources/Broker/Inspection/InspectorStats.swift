@@ -57,7 +57,9 @@ extension Inspector {
             "forged": counts.forged, "linksOpened": counts.linksOpened,
             "descents": counts.descents, "duplicateValues": counts.duplicateValues,
             "oldValues": counts.oldValues, "spentTombstones": counts.spentTombstones,
-            "splitVersions": counts.splitVersions,
+            "splitVersions": counts.splitVersions, "feedChanges": counts.feedChanges,
+            "feedPulls": counts.feedPulls, "feedDeltas": counts.feedDeltas,
+            "refusedFeeds": counts.refusedFeeds,
         ]
     }
 

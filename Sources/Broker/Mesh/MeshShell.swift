@@ -19,6 +19,8 @@ final class MeshShell: MeshTransportDelegate {
     private(set) var secretNames: [String] = []
     /// What this broker's shards and those of others say to each other.
     let replication: ReplicationLinks
+    /// What is said every few seconds of committed offsets and of the ends of partitions.
+    let feeds: FeedKeeping
     /// What operators' questions are answered by; nil where nobody gave it its words.
     var inspector: Inspector?
     private(set) var transport: MeshTransport?
@@ -43,6 +45,7 @@ final class MeshShell: MeshTransportDelegate {
         self.trust = trust
         self.secretFile = secretFile
         replication = ReplicationLinks(reactor: reactor)
+        feeds = FeedKeeping(reactor: reactor)
     }
 
     /// Reads the secret file again, for handshakes to come; links that are open stay.
@@ -121,7 +124,8 @@ final class MeshShell: MeshTransportDelegate {
             journal.note(event, at: reactor.now)
             reactor.events.report(event)
         case .replicate(let node, let message): replication.send(message, to: node)
-        case .persistRegisters, .persistChosen, .persistOwn, .wake, .loaded, .learned,
+        case .persistRegisters, .persistChosen, .persistOwn, .persistFeeds, .removeFeed,
+            .wake, .loaded, .learned,
             .decided, .members, .leased, .confirmLeaderships:
             preconditionFailure("performed by the reactor or within the control plane")
         }

@@ -14,6 +14,7 @@ import Storage
 ///     DIR/table     the broker's own records: store, boot and log epoch, members, erasures
 ///     DIR/chosen    the table of chosen values: topics, members, roster
 ///     DIR/registers what this broker promised and accepted as a voter
+///     DIR/copies/   what gossip told of committed offsets: see `FeedFiles`
 ///     DIR/logs/     one directory for each topic id, one in it for each partition
 final class DataStore: Sendable {
     let opening: StoreOpening
@@ -184,6 +185,7 @@ extension DataStore {
     /// What the disk remembers of the mesh, and what a table from before there was one held.
     func memory() throws(BrokerStartError) -> MeshMemory {
         var memory = MeshMemory()
+        memory.feeds = FeedFiles.read(on: disk)
         for entry in Self.changes(chosen) {
             guard let value = MeshRecords.chosen(entry) else {
                 throw .dataDirectory("\(opening.root)/chosen: \(entry.key) is damaged")
@@ -247,6 +249,7 @@ extension DataStore {
             for name in ["chosen", "registers"] where opening.disk.exists(name) {
                 try opening.disk.remove(name)
             }
+            try FeedFiles.remove(on: opening.disk)
         } catch {
             throw .dataDirectory("\(opening.root) can't be used: \(error)")
         }

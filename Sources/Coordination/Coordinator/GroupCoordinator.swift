@@ -94,6 +94,14 @@ public struct GroupCoordinator: Sendable {
 
     public var groupCount: Int { groups.count }
 
+    /// Committed positions of all groups: a step for each group.
+    public var offsetCount: Int { groups.values.reduce(0) { $0 + $1.offsets.count } }
+
+    /// Whether the group has a committed position there.
+    public func holds(_ key: OffsetCommitKey) -> Bool {
+        groups[key.groupID]?.offsets[OffsetKey(topic: key.topic, partition: key.partition)] != nil
+    }
+
     var configuration: GroupConfiguration { outbox.configuration }
 
     /// Takes one input at one moment; appends what has to be done to `effects`, in order.

@@ -41,6 +41,16 @@ public struct Mesh {
         /// Sends a rumour that every broker notes the passing of.
         case trace(UInt64)
         case slowDisk
+        /// News of a feed that this broker owns.
+        case spread(FeedNews)
+        /// What the registers say of the offsets topic.
+        case slotEpochs(SlotEpochs?)
+        /// Have every member send all that it has of every feed.
+        case pullFeeds
+        /// Say `persistFeeds` for those that changed.
+        case saveFeeds(all: Bool)
+        /// The offsets topic with this half of an id is gone.
+        case forgetSlots(of: UInt64)
         /// A lease is asked for, granted or given back.
         case lease(from: NodeID, ReplicationMessage)
         case leadershipsConfirmed(UInt64, isComplete: Bool)
@@ -62,6 +72,9 @@ public struct Mesh {
         /// Write to the table of chosen values; nobody waits for it.
         case persistChosen([TableChange])
         case replicate(to: NodeID, ReplicationMessage)
+        /// Write these copies of feeds, each in place of the last; nobody waits for it.
+        case persistFeeds([(name: String, ByteBuffer)])
+        case removeFeed(name: String)
         /// Until when this broker may serve what it leads; nil where it may not.
         case leased(until: Instant?)
         /// Have every leadership of this broker read anew, then say `leadershipsConfirmed`.
@@ -229,6 +242,11 @@ public struct Mesh {
         case .forceLeave(let node): drive(gossip: .forceLeave(node))
         case .trace(let id): drive(gossip: .trace(id: id))
         case .slowDisk: drive(gossip: .slowDisk)
+        case .spread(let news): drive(gossip: .publish(news))
+        case .slotEpochs(let epochs): drive(gossip: .slotEpochs(epochs))
+        case .pullFeeds: drive(gossip: .pullFeeds)
+        case .saveFeeds(let all): drive(gossip: .saveFeeds(all: all))
+        case .forgetSlots(let topic): drive(gossip: .forgetSlots(of: topic))
         case .lease(let from, let message): hear(lease: message, from: from)
         case .leadershipsConfirmed(let serial, let isComplete):
             drive(lease: isComplete ? .confirmed(serial) : .confirmationFailed(serial))
@@ -287,6 +305,8 @@ public struct MeshMemory: Sendable {
     public var imports: [RegisterProposal]
     /// The highest version in any of the files.
     public var version: UInt64
+    /// Copies of feeds, as `persistFeeds` gave them away.
+    public var feeds: [ByteBuffer] = []
 
     public init(
         members: [PersistedMember] = [], chosen: [ChosenValue] = [],

@@ -175,6 +175,7 @@ extension Mesh {
         drive(gossip: .start(members: memory.members, table: memory.chosen))
         noteTombstones(memory.chosen)
         findTombstones()
+        drive(gossip: .restoreFeeds(memory.feeds))
         recoverChosen()
         begin(memory.imports)
     }

@@ -29,7 +29,8 @@ extension Mesh {
             peersChanged = true
             out.append(.forget(node))
         case .tableChanged(let values): learn(values)
-        case .marksChanged: return
+        case .persistFeeds(let files): out.append(.persistFeeds(files))
+        case .removeFeed(let name): out.append(.removeFeed(name: name))
         case .persistMembers: persistMembers()
         case .confirm(let keys): read(.confirm(keys), keys)
         case .alarm(let alarm): out.append(.event(.alarm(alarm)))

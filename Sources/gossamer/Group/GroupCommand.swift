@@ -6,14 +6,18 @@ import KafkaProtocol
 struct GroupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "group",
-        abstract: "List, describe, reset and delete consumer groups.",
+        abstract: "List, describe, reset, recover and delete consumer groups.",
         discussion: """
             EXAMPLES:
               gossamer group list
               gossamer group describe billing
+              gossamer group describe billing --local
               gossamer group reset-offsets billing --topic orders --to earliest --dry-run
             """,
-        subcommands: [GroupList.self, GroupDescribe.self, GroupReset.self, GroupDelete.self])
+        subcommands: [
+            GroupList.self, GroupDescribe.self, GroupReset.self, GroupRecover.self,
+            GroupDelete.self,
+        ])
 }
 
 /// What several group commands ask alike.

@@ -9,17 +9,22 @@ struct GroupDescribe: AsyncParsableCommand {
         abstract: "Show members, positions and lag of consumer groups.",
         discussion: """
             LAG is the log's end minus the committed position. A partition that a member holds
-            without a commit shows '-'.
+            without a commit shows '-'. The coordinator is asked, and the leaders; where it can't be
+            reached, or with --local, the copy that a broker on this machine (or the one that
+            --data-dir or --via names) keeps of all positions is shown, with its age: nobody is
+            asked for that.
 
             EXAMPLES:
               gossamer group describe billing
               gossamer group describe billing -o json
+              gossamer group describe billing --local --data-dir /var/lib/gossamer
             """)
 
     @Argument(help: "Names of groups.")
     var groups: [String]
 
     @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var copies: CopyOptions
     @OptionGroup var output: OutputOptions
 
     /// One group as `-o json` prints it.
@@ -46,14 +51,33 @@ struct GroupDescribe: AsyncParsableCommand {
 
     func run() async throws {
         for group in groups { try GroupQueries.check(group) }
-        let found = try await connection.withClient { client in
-            var found: [Description] = []
-            for group in groups { found.append(try await Self.describe(group, client)) }
-            return found
+        if copies.local { return try await showCopies() }
+        let found: [Description]
+        do {
+            found = try await connection.withClient { client in
+                var found: [Description] = []
+                for group in groups { found.append(try await Self.describe(group, client)) }
+                return found
+            }
+        } catch let error as ClientError {
+            guard copies.admin.isNamed || copies.admin.isAtHand else { throw error }
+            Terminal.complain("\(error). What follows is a broker's own copy")
+            return try await showCopies()
         }
         switch output.format {
         case .json: try Terminal.printJSON(["groups": found])
         case .table: Terminal.print(found.map(Self.text).joined(separator: "\n\n"))
+        }
+    }
+
+    private func showCopies() async throws {
+        let found = try await GroupCopies.describe(groups, copies.admin)
+        switch output.format {
+        case .json: try Terminal.printJSON(found)
+        case .table:
+            Terminal.print(
+                found.groups.map { GroupCopies.text($0, of: found.broker) }
+                    .joined(separator: "\n\n"))
         }
     }
 

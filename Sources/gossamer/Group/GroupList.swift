@@ -8,12 +8,17 @@ struct GroupList: AsyncParsableCommand {
         commandName: "list",
         abstract: "List consumer groups, asking every broker.",
         discussion: """
+            With --local, no broker is asked but one for its copy of all groups' positions: it shows
+            the lag of each group, and how old that is.
+
             EXAMPLES:
               gossamer group list
+              gossamer group list --local
               gossamer group list -o json
             """)
 
     @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var copies: CopyOptions
     @OptionGroup var output: OutputOptions
 
     /// One group as `-o json` prints it.
@@ -25,6 +30,7 @@ struct GroupList: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if copies.local { return try await showCopies() }
         let rows = try await connection.withClient { try await Self.list($0) }
         switch output.format {
         case .json: try Terminal.printJSON(["groups": rows])
@@ -37,6 +43,15 @@ struct GroupList: AsyncParsableCommand {
                 ])
             }
             Terminal.print(table.text(colored: Terminal.hasColor))
+        }
+    }
+
+    private func showCopies() async throws {
+        let found = try await GroupCopies.ask(copies.admin)
+        switch output.format {
+        case .json: try Terminal.printJSON(found)
+        case .table:
+            Terminal.print(GroupCopies.table(found.groups).text(colored: Terminal.hasColor))
         }
     }
 
