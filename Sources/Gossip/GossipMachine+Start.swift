@@ -42,6 +42,14 @@ extension GossipMachine {
             case .left: .left
             case .unheard, .alive, .suspect: record.isLeaving ? .left : .alive
             }
+        if status == .dead {
+            // Said again in this member's name: without it the other one would never hear of it,
+            // nor refute, and both would hold to what they think for ever.
+            let word = Accusation(
+                kind: .dead, subject: record.node, life: record.life, accuser: node,
+                signer: signer)
+            members[record.node]?.evidence = [word]
+        }
         setStatus(record.node, status)
     }
 

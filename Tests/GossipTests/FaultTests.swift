@@ -77,6 +77,22 @@ import Testing
         }
     }
 
+    /// It died to one member, which ended before anybody else heard of it.
+    @Test func whoIsDeadInAMemoryAloneComesBack() {
+        var mesh = MeshTests.warm(5)
+        mesh.run(milliseconds: 3_000)
+        let table = (0..<5).map { GossipMesh.admission($0) }
+        let remembered = mesh.persisted(2).map { member in
+            member.record.node == NodeID(5)
+                ? PersistedMember(status: .dead, record: member.record) : member
+        }
+        mesh.crash(2)
+        mesh.run(milliseconds: 200)
+        mesh.start(2, remembering: remembered, table: table)
+        mesh.run(milliseconds: 30_000)
+        #expect(allAlive(mesh))
+    }
+
     @Test func aShortPauseIsRefuted() {
         var mesh = MeshTests.warm(8)
         mesh.run(milliseconds: 3_000)

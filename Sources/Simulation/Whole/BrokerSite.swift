@@ -24,6 +24,8 @@ final class BrokerSite {
     var slowness: Int64 = 1
     /// It is to be started again at that moment, if its fault is over then.
     var mayRunAt: Instant?
+    /// The power goes after some more operations of the disk.
+    var losesPower = false
     private(set) var wipes: UInt64 = 0
 
     init(index: Int, seed: UInt64) {

@@ -52,7 +52,11 @@ extension MeshWorld {
         case .askToGiveWay(let node, let wishes): send(.giveWay(wishes), to: node, from: site)
         case .inquire(let node, let partitions): send(.inquire(partitions), to: node, from: site)
         case .notice(let text): note(10, "\(site.node): \(text)")
-        case .propose, .read, .leadershipsConfirmed, .releaseLease:
+        case .askToStop(let node, let claims): send(.stopTopics(claims), to: node, from: site)
+        case .tellStopped(let node, let topics):
+            send(.stoppedTopics(topics), to: node, from: site)
+        case .propose, .read, .leadershipsConfirmed, .releaseLease, .spread, .forgetSlots,
+            .slotEpochs:
             preconditionFailure("these stay within the control plane")
         }
     }
@@ -88,6 +92,7 @@ extension MeshWorld {
             sendLater(message, to: node, from: site, loop)
         case .proposeInSync(let wish): toControl(.proposeInSync(wish))
         case .stoodDown(let partition, let epoch): toControl(.stoodDown(partition, epoch))
+        case .closed(let partition): toControl(.closed(partition))
         case .opened(let partition, let failure):
             toControl(.opened(partition, failure: failure))
         case .scanned(let load, .empty): toControl(.slotEnd(load))
@@ -123,7 +128,8 @@ extension MeshWorld {
         case .persistChosen(let changes): write(.chosen(changes), life, site)
         case .persistOwn(let changes): write(.members(changes), life, site)
         case .replicate(let to, let message): send(message, to: to, from: site)
-        case .admitted, .votersAnswer, .answer: break
+        // Copies of feeds are a cache: their files are no part of what is promised.
+        case .admitted, .votersAnswer, .answer, .persistFeeds, .removeFeed: break
         case .heard(let member):
             guard let store = life.plane.mesh.admission(of: member.node)?.store else { return }
             life.boots[store] = max(life.boots[store] ?? BootEpoch(0), member.life.boot)

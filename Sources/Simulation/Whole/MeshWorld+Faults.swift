@@ -21,7 +21,7 @@ extension MeshWorld {
 
     private func mayHappen(_ fault: MeshFault) -> Bool {
         let site = sites[fault.victim]
-        if isDiskLost, isWhole { isDiskLost = false }
+        if isDiskLost, isWhole, !sites.contains(where: \.losesPower) { isDiskLost = false }
         // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
         if isDiskLost, [.kill, .powerLoss, .tornPower, .allKilled, .fullDisk].contains(fault.kind) {
             return false
@@ -59,6 +59,7 @@ extension MeshWorld {
         counts.kinds[fault.kind.rawValue, default: 0] += 1
         activeFaults.append(fault)
         timeline.schedule(.endFault(fault), at: end)
+        if [.powerLoss, .tornPower].contains(fault.kind), !options.isSynced { isDiskLost = true }
         switch fault.kind {
         case .kill: take(down: site, until: end) { self.kill(site, withMachine: false) }
         case .powerLoss:
@@ -68,6 +69,7 @@ extension MeshWorld {
             }
         case .tornPower:
             site.mayRunAt = end
+            site.losesPower = true
             site.disk.cutPower(afterOperations: Int(draw(1...60)))
         case .stop:
             site.mayRunAt = end

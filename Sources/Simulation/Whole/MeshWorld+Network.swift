@@ -179,6 +179,12 @@ extension MeshWorld {
             for loop in 0..<BrokerLife.loops {
                 post(.shard(.replication(from: node, message)), to: loop, of: site, from: -1)
             }
+        case .trimmed(let replica, let starts):
+            split(starts, by: \.partition) { .trimmed(replica, $0) }
+        case .stopTopics(let claims):
+            post(.plane(.control(.stop(claims, for: node))), to: 0, of: site, from: -1)
+        case .stoppedTopics(let topics):
+            post(.plane(.control(.stopped(topics, by: node))), to: 0, of: site, from: -1)
         case .giveWay(let wishes):
             post(.plane(.control(.giveWay(wishes))), to: 0, of: site, from: -1)
         case .recognise, .recognised: return

@@ -26,6 +26,7 @@ extension MeshWorld {
             // Its power went while it started, or its disk is full.
             note(3, "\(site.node) can't start: \(error)")
             if site.disk.isPowerOff { site.disk.restart() }
+            site.losesPower = false
             schedule(.start(site: site.index), afterMicroseconds: draw(100_000...500_000))
         }
     }
@@ -178,6 +179,7 @@ extension MeshWorld {
     /// Every disk operation after the power went has failed; nothing that followed is seen.
     func endIfPowerless(_ site: BrokerSite) {
         guard site.life != nil, site.disk.isPowerOff else { return }
+        site.losesPower = false
         kill(site, withMachine: true)
         site.disk.restart()
         startLater(site)
