@@ -97,7 +97,7 @@ extension Control {
     /// Whether no other broker can coordinate the slot now.
     func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
         if case .alone = roles[partition] { return true }
-        return now.instant < leaseUntil
+        return now.instant < leaseUntil || isStanding(partition, now: now)
     }
 
     /// The epoch under which this broker coordinates a slot.
@@ -254,7 +254,8 @@ extension Control {
 
     mutating func announceWake(into effects: inout [Effect]) {
         let others = [
-            campaignWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt, handover?.lookAt,
+            campaignWake, boundWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt,
+            handover?.lookAt,
             tendAt, electionsWake, stopsWake,
             reassignments.map(\.dueAt).min(),
         ].compactMap { $0 }

@@ -37,6 +37,9 @@ struct ControlBench {
             endpoints: [Endpoint(listener: "PLAIN", host: "localhost", port: 9091 + id)])
     }
 
+    /// When brokers under test began: what an earlier life promised has lapsed.
+    static let longAgo = Instant(nanoseconds: -10_000_000_000)
+
     /// A broker that starts from `registers`, up to where clients may come.
     init(
         registers: BenchRegisters = BenchRegisters(), seed: UInt64 = 1, epoch: Int32 = 0,
@@ -46,7 +49,7 @@ struct ControlBench {
         control = Control(
             identity: Control.Identity(
                 clusterID: "cluster", broker: broker, logEpoch: LeaderEpoch(epoch),
-                cleanStart: true),
+                cleanStart: true, startedAt: ControlBench.longAgo),
             defaults: TopicDefaultsView(
                 partitions: 2, replicas: 1, autoCreateTopics: true,
                 configuration: ["flush": "async"]),

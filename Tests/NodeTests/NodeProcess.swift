@@ -94,7 +94,8 @@ struct NodeProcess {
         let broker = BrokerEntry(id: NodeID(1), rack: nil, endpoints: [])
         let control = Control(
             identity: Control.Identity(
-                clusterID: "cluster", broker: broker, logEpoch: epoch, cleanStart: cleanStart),
+                clusterID: "cluster", broker: broker, logEpoch: epoch, cleanStart: cleanStart,
+                startedAt: ControlBench.longAgo),
             defaults: TopicDefaultsView(
                 partitions: 1, replicas: 1, autoCreateTopics: true,
                 configuration: ["flush": "sync"]),
