@@ -135,12 +135,17 @@ extension Control {
         if topics[TopicName.consumerOffsets] == nil,
             !reserved.contains(TopicName.consumerOffsets)
         {
+            var overrides = [
+                "cleanup.policy": "compact", "segment.bytes": "104857600",
+                "max.message.bytes": "16777216",
+            ]
+            // Whoever consumes from a backup whose master is gone commits there too.
+            if replicaConfiguration.placement == .masterBackup {
+                overrides["min.insync.replicas"] = "1"
+            }
             let topic = NewTopic(
                 name: TopicName.consumerOffsets, partitions: offsetsPartitions, replicas: -1,
-                overrides: [
-                    "cleanup.policy": "compact", "segment.bytes": "104857600",
-                    "max.message.bytes": "16777216",
-                ])
+                overrides: overrides)
             createTopics([topic], false, nil, into: &effects)
         }
         answerCoordinatorWaiters(into: &effects)

@@ -62,7 +62,8 @@ public struct CompleteSetLease: Sendable {
     /// A member promised, in answer to what was sent at `sentAt`.
     public mutating func promised(by id: ReplicaID, _ epoch: LeaderEpoch, sentAt: Instant) {
         guard epoch == self.epoch else { return }
-        for place in members.indices where id.continues(members[place].id, rules) {
+        for place in members.indices where members[place].id.node == id.node {
+            guard id == members[place].id || !rules.promiseOfTheCopy else { continue }
             members[place].sentAt = max(members[place].sentAt ?? sentAt, sentAt)
         }
     }

@@ -265,3 +265,152 @@ def config_central(stage):
         check(not missing, f"{len(missing)} acknowledged records are missing")
         return (f"{CENTRE_AWAY} s without the centre, longest pause {pause * 1000:.0f} ms; "
                 f"{len(led)} partitions of a dead leader waited {waited:.1f} s for its return")
+
+
+@case
+def config_kafka_classic(stage):
+    """An outside quorum holds no data; a broker that dies fails over, a voter that dies does nothing."""
+    voters, data = ["v1", "v2", "v3"], ["n1", "n2", "n3"]
+    with Cluster(stage, "kafka-classic", voters + data) as cluster:
+        cluster.start()
+        await_voters(cluster, voters + data, [101, 102, 103])
+        brokers = [cluster[name] for name in data]
+        create_replicated(brokers[0], "orders", 6, min_insync_replicas=2)
+        held = placement(brokers[1], "orders")
+        check(all(sorted(replicas) == [1, 2, 3] for _, replicas in held.values()), f"{held}")
+        publisher = Publisher(brokers, "orders", 6)
+        publisher.start()
+        grows(publisher, range(6), 20)
+        before = leaders(brokers[1], "orders")
+        publisher.forget_pauses()
+        cluster["v2"].kill()
+        killed = time.monotonic()
+        wait_until(lambda: time.monotonic() - killed > 5, 10, "the time to pass", 0.1)
+        check(leaders(brokers[1], "orders") == before, "a voter that died moved leaders")
+        voter_pause = max(publisher.pauses.values())[0]
+        check(voter_pause < 1.5, f"a voter that died stopped publishing: {publisher.pauses}")
+        led = [p for p, (leader, _) in before.items() if leader == 1]
+        publisher.forget_pauses()
+        cluster["n1"].kill()
+        grows(publisher, range(6), 20)
+        after = leaders(brokers[1], "orders")
+        check(all(after[p][0] in (2, 3) for p in led), f"nobody leads for n1: {after}")
+        pause = max(publisher.pauses.values())[0]
+        publisher.finish()
+        found = cases.consume(brokers[1], "orders", len(publisher.values), deadline=60)
+        missing = publisher.values - set(found)
+        check(not missing, f"{len(missing)} acknowledged records are missing")
+        for name in voters:
+            check(not any((cluster[name].data / "logs").glob("*/*")), f"{name} holds partitions")
+        return (f"{len(led)} partitions failed over in {pause:.2f} s with one of three voters dead, "
+                f"whose death cost {voter_pause * 1000:.0f} ms; the voters hold no file of a topic")
+
+
+def syncs(trace):
+    """When each fdatasync or fsync of a broker ended, by its strace; from the same clock for all."""
+    ends = []
+    for line in trace.read_text().splitlines():
+        found = re.search(r"(\d+\.\d+) (?:<\.\.\. )?(?:fdatasync|fsync)\b.*= 0 <(\d+\.\d+)>", line)
+        if found:
+            resumed = "<... " in line
+            ends.append(float(found[1]) + (0 if resumed else float(found[2])))
+    return ends
+
+
+class Traced:
+    """strace on a running broker, for its syncs."""
+
+    def __init__(self, cluster, member):
+        self.trace = cluster.home / f"{member.name}.strace"
+        self.process = track(subprocess.Popen(
+            ["strace", "-f", "-ttt", "-T", "-e", "trace=fdatasync,fsync", "-o", self.trace,
+             "-p", str(member.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        wait_until(lambda: self.trace.exists(), 10, "strace", 0.05)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(20)
+        return syncs(self.trace)
+
+
+def publish_timed(broker, topic, partition, count):
+    """(sent, acknowledged) of `count` records, one after the other with acks=all."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all", "linger.ms": 0,
+                         "message.timeout.ms": 30_000, **QUIET})
+    times = []
+    for number in range(count):
+        sent, done = time.time(), []
+        producer.produce(topic, f"timed-{number}".encode(), partition=partition,
+                         on_delivery=lambda error, _: done.append((error, time.time())))
+        wait_until(lambda: producer.poll(0.001) is not None and done, 30, "an answer", 0)
+        check(done[0][0] is None, f"refused: {done[0][0]}")
+        times.append((sent, done[0][1]))
+    return times
+
+
+def refused_publish(brokers, topic, partition, milliseconds=3_000):
+    """The error of one record that can't be acknowledged."""
+    errors = []
+    producer = Producer({
+        "bootstrap.servers": ",".join(each.bootstrap for each in brokers), "acks": "all",
+        "message.timeout.ms": milliseconds, **QUIET})
+    producer.produce(topic, b"never", partition=partition,
+                     on_delivery=lambda error, _: errors.append(error))
+    producer.flush(milliseconds / 1000 + 10)
+    return errors[0] if errors else None
+
+
+@case
+def config_rocketmq(stage):
+    """Both copies on one pair and both synced before an answer; the backup serves reads alone."""
+    names = ["broker-a", "broker-a-s", "broker-b", "broker-b-s", "witness"]
+    with Cluster(stage, "rocketmq", names) as cluster:
+        cluster.start()
+        await_voters(cluster, names, [1, 2, 9])
+        cases.Administrator(cluster["broker-b"]).client  # any broker makes topics
+        create_replicated(cluster["broker-b"], "orders", 8, replicas=2)
+        held = placement(cluster["broker-a"], "orders")
+        check({tuple(replicas) for _, replicas in held.values()} == {(1, 2), (3, 4)}, f"{held}")
+        check(all(leader == replicas[0] for leader, replicas in held.values()), f"{held}")
+        own = sorted(p for p, (leader, _) in held.items() if leader == 1)
+        other = sorted(p for p, (leader, _) in held.items() if leader == 3)
+        master, backup = cluster["broker-a"], cluster["broker-a-s"]
+        everyone = [cluster[name] for name in names[:4]]
+        cases.publish(master, "orders", [f"{n}" for n in range(80)], 8)
+        double = ""
+        if shutil.which("strace"):
+            traces = [Traced(cluster, each) for each in (master, backup)]
+            publish_timed(master, "orders", own[0], 2)
+            times = publish_timed(master, "orders", own[0], 30)
+            ends = [each.stop() for each in traces]
+            for sent, done in times:
+                for name, list_of in zip(("master", "backup"), ends):
+                    check(any(sent <= end <= done for end in list_of),
+                          f"acknowledged without a sync of the {name} in between")
+            double = f"{len(times)} answers, each after a sync of both; "
+        # Without the backup nothing is acknowledged, nor while it is only paused.
+        backup.signal(signal.SIGSTOP)
+        error = refused_publish(everyone, "orders", own[0])
+        check(error is not None, "acknowledged with the backup stopped")
+        backup.signal(signal.SIGCONT)
+        cases.publish(master, "orders", [f"again-{n}" for n in range(8)], 8)
+        master.kill()
+        died = time.monotonic()
+        wait_until(lambda: all(leaders(backup, "orders")[p][0] == 2 for p in own), 20,
+                   "the backup leads", 0.05)
+        wanted = 80 + 8
+        got = cases.consume(backup, "orders", wanted, deadline=30)
+        served = time.monotonic() - died
+        texts = {f"{n}" for n in range(80)} | {f"again-{n}" for n in range(8)}
+        check(texts <= set(got), f"missing: {sorted(texts - set(got))[:5]}")
+        got = cases.consume(backup, "orders", wanted, group="readers", deadline=30, commit=True)
+        check(texts <= set(got), "a group at the backup")
+        error = refused_publish(everyone, "orders", own[0])
+        check(error is not None, "one copy acknowledged")
+        cases.publish(cluster["broker-b"], "orders", ["elsewhere"], 1) if other[0] == 0 else None
+        master.restart()
+        wait_until(lambda: all(leaders(backup, "orders")[p][0] == 1 for p in own), 60,
+                   "the master leads again", 0.1)
+        cases.publish(backup, "orders", [f"back-{n}" for n in range(8)], 8)
+        return (f"{double}none with the backup stopped; it served all reads {served:.1f} s after the "
+                f"master's death, and the master leads again")

@@ -41,6 +41,8 @@ struct SearchBroker {
     var life = 0
     var log = SearchLog()
     var known: PartitionState
+    /// What it knew before that: the newest may not be on its disk when it crashes.
+    var former: PartitionState
     var leading: PartitionMachine
     var following: FollowerMachine
     var holder: LeaseHolder
