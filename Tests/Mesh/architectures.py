@@ -15,7 +15,7 @@ from broker import ROOT, track, wait_until
 from cases import QUIET, case, check
 from mesh import Admin, free_port
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from replicas import create_replicated
 
 
@@ -131,8 +131,10 @@ class Cluster:
 
 
 def placement(broker, topic):
-    """{partition: (leader, replicas)} as one broker tells it; the leader comes first."""
-    answer = cases.Administrator(broker).client.list_topics(topic, 10)
+    """{partition: (leader, replicas)} as one broker tells it, once it has heard of the topic."""
+    client = cases.Administrator(broker).client
+    wait_until(lambda: client.list_topics(topic, 10).topics[topic].partitions, 10, topic, 0.05)
+    answer = client.list_topics(topic, 10)
     return {row.id: (row.leader, list(row.replicas))
             for row in answer.topics[topic].partitions.values()}
 
@@ -360,6 +362,34 @@ def refused_publish(brokers, topic, partition, milliseconds=3_000):
     return errors[0] if errors else None
 
 
+def await_values(broker, topic, wanted, group=None, deadline=30):
+    """Reads until every value of `wanted` was there; by a group, which commits, or by itself."""
+    consumer = Consumer({
+        "bootstrap.servers": broker.bootstrap, "group.id": group or "unused",
+        "auto.offset.reset": "earliest", "enable.auto.commit": False, **QUIET})
+    left = set(wanted)
+    try:
+        if group:
+            consumer.subscribe([topic])
+        else:
+            consumer.assign([TopicPartition(topic, number, 0)
+                             for number in consumer.list_topics(topic, 10).topics[topic].partitions])
+
+        def poll():
+            message = consumer.poll(0.2)
+            if message is not None and not message.error():
+                left.discard(message.value().decode())
+            return not left
+        try:
+            wait_until(poll, deadline, f"{len(wanted)} records", 0)
+        finally:
+            check(not left, f"{len(left)} of {len(wanted)} records are missing: {sorted(left)[:5]}")
+        if group:
+            consumer.commit(asynchronous=False)
+    finally:
+        consumer.close()
+
+
 @case
 def config_rocketmq(stage):
     """Both copies on one pair and both synced before an answer; the backup serves reads alone."""
@@ -367,7 +397,6 @@ def config_rocketmq(stage):
     with Cluster(stage, "rocketmq", names) as cluster:
         cluster.start()
         await_voters(cluster, names, [1, 2, 9])
-        cases.Administrator(cluster["broker-b"]).client  # any broker makes topics
         create_replicated(cluster["broker-b"], "orders", 8, replicas=2)
         held = placement(cluster["broker-a"], "orders")
         check({tuple(replicas) for _, replicas in held.values()} == {(1, 2), (3, 4)}, f"{held}")
@@ -394,20 +423,22 @@ def config_rocketmq(stage):
         check(error is not None, "acknowledged with the backup stopped")
         backup.signal(signal.SIGCONT)
         cases.publish(master, "orders", [f"again-{n}" for n in range(8)], 8)
+        # What was acknowledged in the last milliseconds the backup holds, and does not know to be
+        # committed: with one copy it can't find out. So it hears of the watermarks first.
+        wanted = {f"{n}" for n in range(80)} | {f"again-{n}" for n in range(8)}
+        await_values(master, "orders", wanted)
+        time.sleep(0.2)
         master.kill()
         died = time.monotonic()
         wait_until(lambda: all(leaders(backup, "orders")[p][0] == 2 for p in own), 20,
                    "the backup leads", 0.05)
-        wanted = 80 + 8
-        got = cases.consume(backup, "orders", wanted, deadline=30)
+        await_values(backup, "orders", wanted)
         served = time.monotonic() - died
-        texts = {f"{n}" for n in range(80)} | {f"again-{n}" for n in range(8)}
-        check(texts <= set(got), f"missing: {sorted(texts - set(got))[:5]}")
-        got = cases.consume(backup, "orders", wanted, group="readers", deadline=30, commit=True)
-        check(texts <= set(got), "a group at the backup")
+        await_values(backup, "orders", wanted, group="readers", deadline=60)
         error = refused_publish(everyone, "orders", own[0])
         check(error is not None, "one copy acknowledged")
-        cases.publish(cluster["broker-b"], "orders", ["elsewhere"], 1) if other[0] == 0 else None
+        error = refused_publish(everyone, "orders", other[0], 20_000)
+        check(error is None, f"the other pair goes on: {error}")
         master.restart()
         wait_until(lambda: all(leaders(backup, "orders")[p][0] == 1 for p in own), 60,
                    "the master leads again", 0.1)

@@ -44,6 +44,7 @@ struct ReplicationMutation: Sendable, CustomStringConvertible {
         .init("voter restart", \.voterRestartWaits, .voters, seed: 832, oneIn: 760),
         .init("deposed lease", \.deposedLeaseRespected, .voters, seed: 29, oneIn: 11),
         .init("campaign promise", \.campaignPromiseRespected, .voters, seed: 578, oneIn: 510),
+        .init("promise of the copy", \.promiseOfTheCopy, .voters, seed: 0, oneIn: 1_000),
         .init("depositions", \.depositionsCounted, .voters, seed: 388, oneIn: 880),
         .init("epoch raised", \.epochRaised, .usual, seed: 5, oneIn: 3),
     ]
