@@ -32,7 +32,8 @@ extension Control {
                 + "data, and each holds one copy of a partition at most"
         }
         let brokers = holders.map { "\($0.entry.id.rawValue)" }.joined(separator: ", ")
-        return "\(asked) replicas asked for: with `placement: masterBackup` a partition has one, or "
+        return
+            "\(asked) replicas asked for: with `placement: masterBackup` a partition has one, or "
             + "two on one pair (brokers 1 and 2, 3 and 4, and so on), and the pair has to be "
             + "there; brokers that hold data: \(brokers)"
     }

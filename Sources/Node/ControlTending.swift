@@ -198,10 +198,12 @@ extension Control {
             return (shares ? 1 : 0, count, node)
         }
         // The copies of a pair stay on it: what is gone waits for the broker that takes its id.
-        let pair = replicaConfiguration.placement == .masterBackup
+        let pair =
+            replicaConfiguration.placement == .masterBackup
             ? Set(held.compactMap(BrokerPairs.partner)) : nil
         return holders.filter { member in
-            pair?.contains(member.entry.id) ?? true && !held.contains(member.entry.id) && !member.isDoubted
+            pair?.contains(member.entry.id) ?? true && !held.contains(member.entry.id)
+                && !member.isDoubted
                 && !forgotten.contains(member.entry.id)
         }.min { cost($0) < cost($1) }?.entry.id
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from broker import ROOT, track, wait_until
 from cases import case, check
-from architectures import move_ports
+from clusters import move_ports
 
 import cases
 

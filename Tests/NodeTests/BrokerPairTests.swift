@@ -28,7 +28,8 @@ import Testing
     }
 
     @Test func theIdsAloneSayWhoIsWhosePartner() {
-        #expect([1, 2, 7, 8].map { BrokerPairs.partner(of: NodeID($0))?.rawValue } == [2, 1, 8, 7])
+        #expect(
+            [1, 2, 7, 8].map { BrokerPairs.partner(of: NodeID($0))?.rawValue } == [2, 1, 8, 7])
         #expect(BrokerPairs.partner(of: NodeID(0)) == nil)
         #expect(BrokerPairs.partner(of: NodeID(.max)) == nil)
     }
