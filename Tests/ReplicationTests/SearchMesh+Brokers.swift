@@ -29,7 +29,7 @@ extension SearchMesh {
     mutating func tick(_ broker: Int) {
         drive(broker, .tick(instant(broker)))
         pump(broker)
-        if chance(50) { learn(broker, register) }
+        if chance(isHealed ? 50 : plan.gossip) { learn(broker, register) }
         suspect(broker)
         let known = brokers[broker].known
         if known.leader == brokers[broker].node, brokers[broker].leads { recognise(broker) }
@@ -139,7 +139,10 @@ extension SearchMesh {
     /// A chosen state, from gossip or as the outcome of a change.
     mutating func learn(_ broker: Int, _ state: PartitionState) {
         guard state.partitionEpoch > brokers[broker].known.partitionEpoch else { return }
-        brokers[broker].former = brokers[broker].known
+        if now - brokers[broker].formerAt >= plan.forgetMilliseconds {
+            brokers[broker].former = brokers[broker].known
+            brokers[broker].formerAt = now
+        }
         brokers[broker].known = state
         if state.consented {
             brokers[broker].promise.release(LeaderEpoch(state.leaderEpoch.rawValue - 1))
