@@ -46,7 +46,7 @@ extension Shard {
         guard leaseUntil.milliseconds(since: now) < Self.askBelowMilliseconds, now >= claimsDue,
             stopping == nil
         else { return }
-        claimsDue = now.advanced(byMilliseconds: ReplicationLimits.leaseRenewalMilliseconds)
+        claimsDue = now.advanced(byMilliseconds: ReplicationLimits.promiseMilliseconds)
         pendingClaims.removeAll {
             now.milliseconds(since: $0.sentAt) >= ReplicationLimits.leaseMilliseconds
         }
@@ -58,7 +58,10 @@ extension Shard {
             }
             partitions[slot].complete = lease
             let claim = LeadershipClaim(partition: partitions[slot].id, leaderEpoch: epoch)
-            for node in OrderedSet(lease.nodes) { wanted[node, default: []].append(claim) }
+            // Two copies of one broker, the one that was and the one that is, are asked once.
+            for node in lease.nodes where wanted[node]?.last != claim {
+                wanted[node, default: []].append(claim)
+            }
         }
         for (node, claims) in wanted { ask(node, claims, now: now, into: &effects) }
     }

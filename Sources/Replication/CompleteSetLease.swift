@@ -35,6 +35,9 @@ public struct CompleteSetLease: Sendable {
 
     private var epoch = LeaderEpoch.unknown
     private var members: [Member] = []
+    /// What the members were made of: with the same again there is nothing to do.
+    private var partitionEpoch: PartitionEpoch?
+    private var proposed: [ReplicaID] = []
     /// Whether the leader has the only copy there is.
     private var isSole = false
     private let rules: ReplicationRules
@@ -49,6 +52,12 @@ public struct CompleteSetLease: Sendable {
     /// Who has to promise; what members of the same epoch have promised stays.
     public mutating func require(_ state: PartitionState, proposed: [ReplicaID], by leader: NodeID)
     {
+        guard
+            state.leaderEpoch != epoch || state.partitionEpoch != partitionEpoch
+                || proposed != self.proposed
+        else { return }
+        partitionEpoch = state.partitionEpoch
+        self.proposed = proposed
         let known = epoch == state.leaderEpoch ? members : []
         epoch = state.leaderEpoch
         isSole = state.replicas == [leader]

@@ -49,8 +49,8 @@ import Testing
         #expect(
             first.map(\.claims) == [[LeadershipClaim(partition: id, leaderEpoch: LeaderEpoch(0))]])
         pair.advance(milliseconds: 100)
-        #expect(asked(&pair).isEmpty, "as often as a lease is renewed")
-        pair.advance(milliseconds: 200)
+        #expect(asked(&pair).isEmpty, "two tries fit in a lease beside the first")
+        pair.advance(milliseconds: ReplicationLimits.promiseMilliseconds - 100)
         #expect(asked(&pair).count == 1)
     }
 
@@ -95,7 +95,7 @@ import Testing
             node: NodeID(2), admission: copy(2).admission, logEpoch: BootEpoch(9))
         answer(&pair, serial, as: restarted)
         #expect(!isServed(&pair), "it may have forgotten what it knew")
-        pair.advance(milliseconds: 300)
+        pair.advance(milliseconds: ReplicationLimits.promiseMilliseconds)
         let next = try #require(asked(&pair).first).serial
         answer(&pair, next, as: copy(2), declined: [id])
         #expect(!isServed(&pair), "it said no")
