@@ -210,7 +210,7 @@ extension Assembly {
         return Control(
             identity: Control.Identity(
                 clusterID: store.clusterID, broker: broker, logEpoch: store.logEpoch,
-                cleanStart: store.wasClean,
+                cleanStart: store.wasClean, startedAt: Clock.now().instant,
                 holdsPartitions: configuration.roles.contains(.broker)),
             defaults: Self.defaults(configuration),
             offsetsPartitions: configuration.offsetsTopicPartitions, groups: groups,

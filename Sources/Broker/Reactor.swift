@@ -66,6 +66,7 @@ final class Reactor {
         self.shard = Shard(
             disk: shared.disk, files: shared.files, tail: shared.tail[index],
             boot: shared.store.opening.bootEpoch,
+            number: UInt16(clamping: index),
             followerBytes: Self.followerBytes / shared.mailboxes.count,
             catchUpBytesPerSecond: catchUpBytesPerSecond / shared.mailboxes.count)
         self.sessions = FetchSessionCache(loop: index, loops: shared.mailboxes.count)

@@ -19,6 +19,7 @@ extension Reactor {
             post(.control(.stoodDown(partition, epoch)), to: 0)
         case .proposeInSync(let wish): post(.control(.proposeInSync(wish)), to: 0)
         case .closed(let partition): post(.control(.closed(partition)), to: 0)
+        case .standing(let standings): post(.control(.standing(standings)), to: 0)
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let load, let piece): read(load, piece)
@@ -70,6 +71,8 @@ extension Reactor {
             mesh?.replication.send(.stopTopics(claims), to: node)
         case .tellStopped(let node, let topics):
             mesh?.replication.send(.stoppedTopics(topics), to: node)
+        case .recognised(let node, let serial, let copy, let declined):
+            mesh?.replication.send(.recognised(serial, copy, declined: declined), to: node)
         case .inquire(let node, let partitions):
             mesh?.replication.send(.inquire(partitions), to: node)
         case .lease(let until):

@@ -52,6 +52,10 @@ public struct Control {
         case forgotten(NodeID)
         /// So many voters have left or are dead that nothing can be decided.
         case votersGone
+        /// A leader asks, under that number, that this broker does not campaign against these.
+        case recognise(from: NodeID, UInt64, [LeadershipClaim])
+        /// Everybody who could lead these in place of this broker has promised not to.
+        case standing([Standing])
         /// What a replica's store holds of partitions that nobody may lead otherwise.
         case holdings(ReplicaID, [Holding])
         /// Every few seconds: say how old what was told of committed offsets is.
@@ -76,6 +80,8 @@ public struct Control {
         /// Ask a broker to say when it serves these topics no more.
         case askToStop(NodeID, [TopicClaim])
         case tellStopped(NodeID, [TopicID])
+        /// Tell a leader what was declined of the claims with that number; the rest is promised.
+        case recognised(NodeID, UInt64, ReplicaID, declined: [TopicPartition])
         /// Ask a broker, which may be this one, what its store holds of these.
         case inquire(NodeID, [TopicPartition])
         /// Read these registers, so that the table takes in what it lacks, then say `decided`.
@@ -118,11 +124,14 @@ public struct Control {
         public let logEpoch: LeaderEpoch
         public let cleanStart: Bool
         public let holdsPartitions: Bool
+        /// When this process began: what an earlier one promised it does not know.
+        public let startedAt: Instant
 
         public init(
             clusterID: String, broker: BrokerEntry, logEpoch: LeaderEpoch, cleanStart: Bool,
-            holdsPartitions: Bool = true
+            startedAt: Instant, holdsPartitions: Bool = true
         ) {
+            self.startedAt = startedAt
             self.clusterID = clusterID
             self.broker = broker
             self.logEpoch = logEpoch
@@ -178,6 +187,14 @@ public struct Control {
     /// Those of them whose election is being decided.
     var electing: Set<TopicPartition> = []
     var campaignWake: Instant?
+    /// What this broker promised to leaders, by partition.
+    var promises: [TopicPartition: CampaignPromise] = [:]
+    var promisesLookedAt: Instant?
+    /// Partitions that it was elected to lead and serves only when its promises have lapsed.
+    var bound: OrderedDictionary<TopicPartition, Instant> = [:]
+    var boundWake: Instant?
+    /// Until when the others let this broker lead slots.
+    var standings: [TopicPartition: Standing] = [:]
     /// In-sync sets that are to be proposed together, and when.
     var wishes: [InSyncWish] = []
     var wishesDue: Instant?
@@ -290,6 +307,9 @@ public struct Control {
             leaseUntil = until ?? Instant(nanoseconds: 0)
             effects.append(.lease(until: until))
         case .confirmLeaderships(let serial): readTopics(serial, into: &effects)
+        case .recognise(let leader, let serial, let claims):
+            hear(claims: claims, serial, of: leader, now: now, into: &effects)
+        case .standing(let standings): noteStanding(standings)
         case .holdings(let copy, let holdings):
             hear(holdings, of: copy, now: now, into: &effects)
         case .affirmFeeds: affirmFeeds(now: now, into: &effects)
@@ -297,6 +317,7 @@ public struct Control {
             announcedWake = nil
             wakeCoordinators(now: now, into: &effects)
             campaign(now: now, into: &effects)
+            serveUnbound(now: now, into: &effects)
             proposeWishes(now: now, into: &effects)
             inquire(now: now, into: &effects)
             proposeMovesAgain(now: now, into: &effects)

@@ -141,6 +141,11 @@ extension Control {
                 if let due = campaigns[partition]?.wakeAt { wakeCampaigns(at: due) }
                 continue
             }
+            let wait = campaignWait(partition, now: now.instant)
+            guard wait == 0 else {
+                drive(partition, .held(milliseconds: wait), now: now.instant)
+                continue
+            }
             guard let proposal = election(of: partition) else {
                 drive(partition, .failed, now: now.instant)
                 continue
@@ -226,6 +231,7 @@ extension Control {
     ) {
         guard let state = entry.state(index) else { return }
         endMoveWhereDecided(partition)
+        noteConsent(partition, state)
         noteUntended(partition, state, now: now)
         if campaigns[partition] != nil {
             drive(partition, .decided(state.leader, state.leaderEpoch), now: now.instant)
@@ -257,7 +263,10 @@ extension Control {
     mutating func takeOn(
         _ partition: TopicPartition, now: Now, into effects: inout [Effect]
     ) {
-        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }) else { return }
+        guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+            let state = entry.state(partition.index.rawValue)
+        else { return }
+        if state.leader == identity.broker.id { noteBound(partition, state, now: now) }
         tellUnclean(partition, entry, into: &effects)
         assume(entry, partition.index.rawValue, into: &effects)
         slotMoved(partition, now: now, into: &effects)

@@ -97,7 +97,7 @@ extension Control {
     /// Whether no other broker can coordinate the slot now.
     func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
         if case .alone = roles[partition] { return true }
-        return now.instant < leaseUntil
+        return now.instant < leaseUntil || isStanding(partition, now: now)
     }
 
     /// The epoch under which this broker coordinates a slot.
@@ -135,12 +135,17 @@ extension Control {
         if topics[TopicName.consumerOffsets] == nil,
             !reserved.contains(TopicName.consumerOffsets)
         {
+            var overrides = [
+                "cleanup.policy": "compact", "segment.bytes": "104857600",
+                "max.message.bytes": "16777216",
+            ]
+            // Whoever consumes from a backup whose master is gone commits there too.
+            if replicaConfiguration.placement == .masterBackup {
+                overrides["min.insync.replicas"] = "1"
+            }
             let topic = NewTopic(
                 name: TopicName.consumerOffsets, partitions: offsetsPartitions, replicas: -1,
-                overrides: [
-                    "cleanup.policy": "compact", "segment.bytes": "104857600",
-                    "max.message.bytes": "16777216",
-                ])
+                overrides: overrides)
             createTopics([topic], false, nil, into: &effects)
         }
         answerCoordinatorWaiters(into: &effects)
@@ -254,7 +259,8 @@ extension Control {
 
     mutating func announceWake(into effects: inout [Effect]) {
         let others = [
-            campaignWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt, handover?.lookAt,
+            campaignWake, boundWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt,
+            handover?.lookAt,
             tendAt, electionsWake, stopsWake,
             reassignments.map(\.dueAt).min(),
         ].compactMap { $0 }

@@ -9,7 +9,7 @@ extension Control {
     /// How many copies are meant; -1 asks for the default.
     func replicas(of asked: Int16) -> Int {
         let wanted = copies(of: asked)
-        return wanted == -1 ? min(TopicRecord.copiesByDefault, holders.count) : Int(wanted)
+        return wanted == -1 ? min(TopicRecord.copiesByDefault, copiesMaximum) : Int(wanted)
     }
 
     /// What a topic's record says of it: -1 where neither the client nor this broker says how many.
@@ -17,19 +17,51 @@ extension Control {
         asked == -1 ? defaults.replicas : asked
     }
 
-    /// Spreads partitions over the brokers that are there, those that lead least first. `loads`
-    /// keeps what the partitions of one request add.
-    func place(
-        first: Int, count: Int, replicas: Int, _ loads: inout [NodeID: Int]?
-    ) -> [[ReplicaID]] {
-        var counted = loads ?? [:]
-        let sites = holders.map { member in
+    /// How many copies a partition can have now.
+    var copiesMaximum: Int {
+        guard replicaConfiguration.placement == .masterBackup, !holders.isEmpty else {
+            return holders.count
+        }
+        return BrokerPairs(sites([:])).copies
+    }
+
+    /// Why partitions can't have so many copies.
+    func copiesRefusal(_ asked: Int) -> String {
+        guard replicaConfiguration.placement == .masterBackup else {
+            return "\(asked) replicas asked for: there are \(holders.count) brokers that hold "
+                + "data, and each holds one copy of a partition at most"
+        }
+        let brokers = holders.map { "\($0.entry.id.rawValue)" }.joined(separator: ", ")
+        return
+            "\(asked) replicas asked for: with `placement: masterBackup` a partition has one, or "
+            + "two on one pair (brokers 1 and 2, 3 and 4, and so on), and the pair has to be "
+            + "there; brokers that hold data: \(brokers)"
+    }
+
+    /// The brokers that may hold partitions; `counted` has what is not in the table yet.
+    private func sites(_ counted: [NodeID: Int]) -> [Placement.Site] {
+        holders.map { member in
             Placement.Site(
                 node: member.entry.id, rack: member.entry.rack ?? "",
                 load: counted[member.entry.id, default: topics.leads(of: member.entry.id)])
         }
-        let copies = min(max(1, replicas), sites.count)
-        let sets = Placement(sites).partitions(first: first, count: count, replicas: copies)
+    }
+
+    /// Places partitions on the brokers that are there, those that lead least first. `loads` keeps
+    /// what the partitions of one request add.
+    func place(
+        first: Int, count: Int, replicas: Int, _ loads: inout [NodeID: Int]?
+    ) -> [[ReplicaID]] {
+        var counted = loads ?? [:]
+        let sites = sites(counted)
+        let copies = min(max(1, replicas), copiesMaximum)
+        let sets: [[NodeID]]
+        switch replicaConfiguration.placement {
+        case .spread:
+            sets = Placement(sites).partitions(first: first, count: count, replicas: copies)
+        case .masterBackup:
+            sets = BrokerPairs(sites).partitions(first: first, count: count, replicas: copies)
+        }
         for set in sets { counted[set[0], default: topics.leads(of: set[0])] += 1 }
         loads = counted
         return identify(sets)

@@ -1,4 +1,5 @@
 import Model
+import OrderedCollections
 public import Replication
 
 /// What a broker is for one of the partitions that it holds.
@@ -98,7 +99,7 @@ extension Control {
         // It lost something since it was elected: whoever holds everything is to lead.
         guard state.inSync.contains(own),
             confirmed[entry.partition(index)] == state.leaderEpoch,
-            !hasYielded(entry.partition(index), state)
+            !hasYielded(entry.partition(index), state), bound[entry.partition(index)] == nil
         else { return .waits(state, as: own) }
         return .leads(state, as: own, minInSync: entry.configuration.minInSync)
     }

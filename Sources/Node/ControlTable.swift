@@ -200,6 +200,8 @@ extension Control {
         electing.remove(partition)
         unconfirmed.remove(partition)
         if campaigns[partition] != nil { campaigns[partition] = nil }
+        if bound[partition] != nil { bound[partition] = nil }
+        standings[partition] = nil
         if inquiries[partition] != nil { inquiries[partition] = nil }
     }
 

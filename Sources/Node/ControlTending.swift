@@ -159,7 +159,7 @@ extension Control {
     /// mesh was too small for what was asked.
     private func copiesWanted(_ partition: TopicPartition, _ state: PartitionState) -> Int {
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }) else { return 0 }
-        return min(entry.copiesWanted, max(holders.count, state.replicas.count))
+        return min(entry.copiesWanted, max(copiesMaximum, state.replicas.count))
     }
 
     /// Whether a broker is not to be expected back: it was forgotten, or is dead for long.
@@ -197,8 +197,13 @@ extension Control {
             let count = (placed[node]?.count ?? 0) + loads[node, default: 0]
             return (shares ? 1 : 0, count, node)
         }
+        // The copies of a pair stay on it: what is gone waits for the broker that takes its id.
+        let pair =
+            replicaConfiguration.placement == .masterBackup
+            ? Set(held.compactMap(BrokerPairs.partner)) : nil
         return holders.filter { member in
-            !held.contains(member.entry.id) && !member.isDoubted
+            pair?.contains(member.entry.id) ?? true && !held.contains(member.entry.id)
+                && !member.isDoubted
                 && !forgotten.contains(member.entry.id)
         }.min { cost($0) < cost($1) }?.entry.id
     }

@@ -149,11 +149,8 @@ extension Control {
             return refuse(.invalidReplicaAssignment, reason)
         }
         let replicas = replicas(of: topic.replicas)
-        guard 1 <= replicas && replicas <= holders.count || !topic.assignments.isEmpty else {
-            return refuse(
-                .invalidReplicationFactor,
-                "\(replicas) replicas asked for: there are \(holders.count) brokers that hold "
-                    + "data, and each holds one copy of a partition at most")
+        guard 1 <= replicas && replicas <= copiesMaximum || !topic.assignments.isEmpty else {
+            return refuse(.invalidReplicationFactor, copiesRefusal(replicas))
         }
         let asked = topic.partitions == -1 ? defaults.partitions : topic.partitions
         let partitions =

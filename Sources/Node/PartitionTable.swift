@@ -92,6 +92,16 @@ struct ShardPartition {
     /// Whether another broker could be elected in its place: then it serves within its lease only.
     var needsLease: Bool { if case .leads = role { true } else { false } }
 
+    /// Who promised not to campaign against this broker; asked for while its lease runs out.
+    var complete = CompleteSetLease()
+
+    /// The epoch in which this broker leads it with others.
+    var leadsUnder: LeaderEpoch? {
+        guard case .leads(let state, _, _) = role, machine.leadership?.epoch == state.leaderEpoch
+        else { return nil }
+        return state.leaderEpoch
+    }
+
     /// What was known to be committed when it last ceased to lead or to follow.
     var watermark = Offset.zero
 

@@ -13,5 +13,8 @@ public struct ReplicaConfiguration: Hashable, Sendable {
     /// come back. What is in sync is never slowed; a disk and a link of 1 Gbit/s have room beside.
     public var catchUpBytesPerSecond = 100 << 20
 
+    /// Where new partitions go, and where copies that are gone are made anew.
+    public var placement = PlacementPolicy.spread
+
     public init() {}
 }

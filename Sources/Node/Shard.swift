@@ -72,6 +72,8 @@ public struct Shard {
         case stoodDown(TopicPartition, LeaderEpoch)
         /// Nothing of a partition is served or copied here any more.
         case closed(TopicPartition)
+        /// Nobody else leads these until then, whatever the voters say.
+        case standing([Standing])
         /// The log is open, or can't be opened; said to the control machine.
         case opened(TopicPartition, failure: String?)
         /// A piece of a slot's log, to be read off the loop; empty at the high watermark.
@@ -134,6 +136,12 @@ public struct Shard {
     var held: [HeldPart] = []
     /// Until then no other broker can lead what this one leads.
     var leaseUntil = Instant(nanoseconds: 0)
+    /// What followers were asked while the lease ran out and have not answered: a few messages.
+    var pendingClaims: [PendingClaims] = []
+    var claimSerial: UInt64 = 0
+    var claimsDue = Instant(nanoseconds: 0)
+    /// Of this shard among those of its broker.
+    let number: UInt16
     /// The moment of the input that is being handled.
     var clock = Instant(nanoseconds: 0)
     let disk: any Disk
@@ -150,8 +158,10 @@ public struct Shard {
     /// - Parameter catchUpBytesPerSecond: the most sent to copies that are not in sync.
     public init(
         disk: any Disk, files: FileHandleCache, tail: TailCache, boot: BootEpoch = BootEpoch(0),
-        followerBytes: Int = 4 << 20, catchUpBytesPerSecond: Int = 100 << 20
+        number: UInt16 = 0, followerBytes: Int = 4 << 20,
+        catchUpBytesPerSecond: Int = 100 << 20
     ) {
+        self.number = number
         catchUpPerTick = max(1, catchUpBytesPerSecond * Int(Self.tickMilliseconds) / 1_000)
         catchUpCredit = catchUpPerTick
         self.boot = boot
@@ -178,6 +188,7 @@ public struct Shard {
             hear(presence: message, of: from)
             hear(fromFollower: message, from, into: &effects)
             hear(fromLeader: message, from, now: now, into: &effects)
+            hear(promise: message, of: from, into: &effects)
             if case .inquire(let partitions) = message {
                 tellHoldings(of: partitions, to: from, into: &effects)
             }

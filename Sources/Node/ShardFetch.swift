@@ -110,9 +110,6 @@ extension Shard {
             ? .offsetOutOfRange : .offsetNotAvailable
     }
 
-    /// Whether nobody else can lead a partition now that this broker leads.
-    func isLeased(_ slot: Int) -> Bool { !partitions[slot].needsLease || clock < leaseUntil }
-
     /// Where the client's last read record is not in this log, the place where the two part.
     private func divergence(
         of part: FetchWork.Part, _ slot: Int

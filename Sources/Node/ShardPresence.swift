@@ -19,6 +19,7 @@ extension Shard {
             if !partitions[slot].trimsWaiting.isEmpty { settleTrims(slot, into: &effects) }
         }
         tellPresence(now: now.instant, into: &effects)
+        askForPromises(now: now.instant, into: &effects)
     }
 
     /// A broker that has said once that it is there is expected to say so again.

@@ -4,8 +4,29 @@ public import Model
 ///
 /// Lasts from the send time of what the slowest of them acknowledged, so that a leader with a
 /// complete set serves on while voters are down (reference, section 12, rule 5). The members are
-/// those of the in-sync set, of a proposed one, and the last eligible ones; with none there is
-/// nobody to be elected. One for each partition led, owned by its shard; at most 15 entries.
+/// those of the in-sync set, of a proposed one, and the last eligible ones. One for each partition
+/// led, owned by its shard; at most 15 entries.
+///
+/// Why nobody else serves while it is held. Let the leader's epoch be e.
+///
+/// - Who leads in e + 1 was elected from those that the register names as electable in e, and only
+///   the leader itself adds to these: what it proposed and does not know the outcome of counts
+///   too, so its members are no fewer.
+/// - Each of them has promised, after this leader asked, that it knows of no epoch above e; so none
+///   had begun to serve in one. From then on it neither campaigns nor serves in a later epoch for
+///   longer than this lease lasts, even if a proposal of its own that was on its way, or that
+///   somebody else completed, elects it meanwhile (`CampaignPromise`).
+/// - Whoever leads in e + 2 or later was elected from a set that a leader of e + 1 could enlarge
+///   only once it served. So the first that serves in any later epoch is one of the members, and
+///   has waited.
+///
+/// A member counts as the very copy that the register names: one that started uncleanly may have
+/// forgotten what it knew of later epochs with what it had not synced.
+///
+/// It says nothing of changes that need no election from that set. An operator's unclean election
+/// is one; a deletion of the topic is another: whoever must know that nothing is acknowledged
+/// any more waits until a member has heard of it (which declines from then on) and a lease longer.
+/// Without any other member there is nobody to decline, so then only a sole copy is leased.
 public struct CompleteSetLease: Sendable {
     private struct Member {
         let id: ReplicaID
@@ -14,14 +35,32 @@ public struct CompleteSetLease: Sendable {
 
     private var epoch = LeaderEpoch.unknown
     private var members: [Member] = []
+    /// What the members were made of: with the same again there is nothing to do.
+    private var partitionEpoch: PartitionEpoch?
+    private var proposed: [ReplicaID] = []
+    /// Whether the leader has the only copy there is.
+    private var isSole = false
+    private let rules: ReplicationRules
 
-    public init() {}
+    public init() { self.init(rules: ReplicationRules()) }
+
+    package init(rules: ReplicationRules) { self.rules = rules }
+
+    /// Who has to promise.
+    public var nodes: [NodeID] { members.map(\.id.node) }
 
     /// Who has to promise; what members of the same epoch have promised stays.
     public mutating func require(_ state: PartitionState, proposed: [ReplicaID], by leader: NodeID)
     {
+        guard
+            state.leaderEpoch != epoch || state.partitionEpoch != partitionEpoch
+                || proposed != self.proposed
+        else { return }
+        partitionEpoch = state.partitionEpoch
+        self.proposed = proposed
         let known = epoch == state.leaderEpoch ? members : []
         epoch = state.leaderEpoch
+        isSole = state.replicas == [leader]
         members = []
         for id in state.electable + proposed where id.node != leader {
             guard !members.contains(where: { $0.id == id }) else { continue }
@@ -33,15 +72,14 @@ public struct CompleteSetLease: Sendable {
     public mutating func promised(by id: ReplicaID, _ epoch: LeaderEpoch, sentAt: Instant) {
         guard epoch == self.epoch else { return }
         for place in members.indices where members[place].id.node == id.node {
-            // A copy that came back uncleanly is not the one that could be elected, and speaks for
-            // its broker none the less.
+            guard id == members[place].id || !rules.promiseOfTheCopy else { continue }
             members[place].sentAt = max(members[place].sentAt ?? sentAt, sentAt)
         }
     }
 
     /// Until when the partition may be served; nil where somebody has not promised.
     public var until: Instant? {
-        guard epoch > .unknown else { return nil }
+        guard epoch > .unknown, isSole || !members.isEmpty else { return nil }
         var end = Instant(nanoseconds: .max)
         for member in members {
             guard let sentAt = member.sentAt else { return nil }
@@ -59,8 +97,9 @@ public struct CompleteSetLease: Sendable {
 /// Longer than the leader counts on, for the drift of two clocks. It binds a replica that was
 /// elected none the less: its proposal may have been on its way when it promised, even from an
 /// earlier life, so it waits for the rest before it serves. A broker that starts does not know
-/// what it promised before, so it waits as long. Where the leader before consented, or was this
-/// broker, nothing binds: `release`. One for each partition followed, owned by its shard.
+/// what it promised before, so it waits as long. Where the leader that it promised to consented,
+/// nothing binds: `release`. One for each partition about which a leader asked, owned by the
+/// control loop, which is the one that campaigns.
 public struct CampaignPromise: Hashable, Sendable {
     public private(set) var epoch = LeaderEpoch.unknown
     private var until: Instant
@@ -82,10 +121,11 @@ public struct CampaignPromise: Hashable, Sendable {
         return true
     }
 
-    /// The leader up to that epoch gave its leadership away, or was this broker: nobody is bound
-    /// to it.
+    /// The leader of that epoch gave its leadership away: it has stopped, and nobody is bound to it.
+    /// It asked only once it served, when every promise to those before it had lapsed. Of other
+    /// epochs, and of what an earlier process promised, its consent says nothing.
     public mutating func release(_ epoch: LeaderEpoch) {
-        guard epoch >= self.epoch else { return }
+        guard epoch == self.epoch, epoch > .unknown else { return }
         until = Instant(nanoseconds: 0)
     }
 

@@ -36,6 +36,9 @@ public enum ReplicationLimits {
     public static let leaseMilliseconds: Int64 = 1_500
     /// How often it is renewed: four may be lost in a row.
     public static let leaseRenewalMilliseconds: Int64 = 300
+    /// How often a leader whose lease runs out asks for promises: two may be lost in a row, and
+    /// naming every partition to every follower costs more than a renewal.
+    public static let promiseMilliseconds: Int64 = 450
     /// How much longer a voter honours it: two clocks that drift apart by 1 %, which is twenty
     /// times what NTP may slew, and 20 ms for a clock that is read late.
     public static let leaseHonouredMilliseconds = leaseMilliseconds * 101 / 100 + leaseSlack

@@ -35,6 +35,9 @@ package struct ReplicationRules: Hashable, Sendable {
     package var deposedLeaseRespected = true
     /// Section 12, rule 5: who acknowledged a leader does not campaign against it.
     package var campaignPromiseRespected = true
+    /// Beyond the reference: only the copy that the register names promises. One that started
+    /// uncleanly may have forgotten a newer epoch that it knew of.
+    package var promiseOfTheCopy = true
     /// Beyond the reference: a voter that accepted a successor grants to the deposed leader only
     /// once that has asked whether it still leads.
     package var depositionsCounted = true

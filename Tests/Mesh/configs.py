@@ -10,7 +10,7 @@ from pathlib import Path
 
 from broker import ROOT, track, wait_until
 from cases import case, check
-from mesh import free_port
+from clusters import move_ports
 
 import cases
 
@@ -26,12 +26,6 @@ class Place:
         return f"{self.host}:{self.port}"
 
 
-def move_ports(text, ports):
-    """Other ports in place of those of the file, the same in all files."""
-    return re.sub(r"127\.0\.0\.1:(\d+)",
-                  lambda found: f"127.0.0.1:{ports.setdefault(found[1], free_port())}", text)
-
-
 def run_cluster(stage, count):
     for path in sorted((ROOT / "cluster-configs/mesh").glob("*.yaml")):
         done = subprocess.run([stage.binary, "serve", "--config", path, "--check"],
@@ -39,7 +33,7 @@ def run_cluster(stage, count):
         check(done.returncode == 0, f"{path.name}: {done.stderr}")
     home = Path(tempfile.mkdtemp(prefix="gossamer-configs-"))
     folder = home / "cluster-configs/mesh"
-    shutil.copytree(ROOT / "cluster-configs/mesh", folder)
+    shutil.copytree(ROOT / "cluster-configs", home / "cluster-configs")
     ports = {}
     for path in folder.glob("*.yaml"):
         path.write_text(move_ports(path.read_text(), ports))

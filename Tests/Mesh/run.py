@@ -39,6 +39,7 @@ import leaders  # noqa: E402, F401
 import lives  # noqa: E402, F401
 import upgrade  # noqa: E402, F401
 import configs  # noqa: E402, F401
+import architectures  # noqa: E402, F401
 import strangers  # noqa: E402, F401
 import networks  # noqa: E402, F401
 import moves  # noqa: E402, F401

@@ -37,21 +37,27 @@ struct ControlBench {
             endpoints: [Endpoint(listener: "PLAIN", host: "localhost", port: 9091 + id)])
     }
 
+    /// When brokers under test began: what an earlier life promised has lapsed.
+    static let longAgo = Instant(nanoseconds: -10_000_000_000)
+
     /// A broker that starts from `registers`, up to where clients may come.
     init(
         registers: BenchRegisters = BenchRegisters(), seed: UInt64 = 1, epoch: Int32 = 0,
-        offsetsPartitions: Int32 = 3, node: Int32 = 1
+        offsetsPartitions: Int32 = 3, node: Int32 = 1,
+        startedAt: Instant = longAgo, placement: PlacementPolicy = .spread
     ) {
+        var replicas = ReplicaConfiguration()
+        replicas.placement = placement
         let broker = Self.broker(node)
         control = Control(
             identity: Control.Identity(
                 clusterID: "cluster", broker: broker, logEpoch: LeaderEpoch(epoch),
-                cleanStart: true),
+                cleanStart: true, startedAt: startedAt),
             defaults: TopicDefaultsView(
                 partitions: 2, replicas: 1, autoCreateTopics: true,
                 configuration: ["flush": "async"]),
             offsetsPartitions: offsetsPartitions, groups: GroupConfiguration(),
-            generator: SeededGenerator(seed: seed))
+            replicas: replicas, generator: SeededGenerator(seed: seed))
         self.registers = registers
         handle(.start(registers.all))
     }

@@ -58,7 +58,7 @@ struct ControlMesh {
         controls[node] = Control(
             identity: Control.Identity(
                 clusterID: "cluster", broker: ControlBench.broker(node), logEpoch: LeaderEpoch(0),
-                cleanStart: true),
+                cleanStart: true, startedAt: ControlBench.longAgo),
             defaults: TopicDefaultsView(
                 partitions: 1, replicas: -1, autoCreateTopics: true,
                 configuration: ["flush": "async"]),

@@ -94,7 +94,8 @@ struct NodeProcess {
         let broker = BrokerEntry(id: NodeID(1), rack: nil, endpoints: [])
         let control = Control(
             identity: Control.Identity(
-                clusterID: "cluster", broker: broker, logEpoch: epoch, cleanStart: cleanStart),
+                clusterID: "cluster", broker: broker, logEpoch: epoch, cleanStart: cleanStart,
+                startedAt: ControlBench.longAgo),
             defaults: TopicDefaultsView(
                 partitions: 1, replicas: 1, autoCreateTopics: true,
                 configuration: ["flush": "sync"]),
@@ -254,7 +255,7 @@ struct NodeProcess {
     private mutating func perform(_ effect: Control.Effect) {
         switch effect {
         case .persist(let number, let changes): writes.append(.own(number, changes))
-        case .inquire: break  // Nothing here has a second copy.
+        case .inquire, .recognised: break  // Nothing here has a second copy.
         case .lease(let until):
             for index in shards.indices { driveShard(index, .lease(until: until)) }
         case .handedOver, .askToGiveWay, .askToStop, .tellStopped: break
@@ -300,6 +301,7 @@ struct NodeProcess {
         case .fetched(let token, let results): answers.append(.fetched(token, results))
         case .answered: break
         case .send: break  // There is nobody else in this mesh.
+        case .standing(let standings): controlInbox.append(.control(.standing(standings)))
         case .stoodDown(let partition, let epoch):
             controlInbox.append(.control(.stoodDown(partition, epoch)))
         case .proposeInSync(let wish): controlInbox.append(.control(.proposeInSync(wish)))

@@ -235,7 +235,7 @@ private struct Leased {
         let granted = promise.promise(epoch, known: epoch, now: F.time(0))
         #expect(granted)
         #expect(promise.remainingMilliseconds(now: F.time(0)) == 1_535)
-        promise.release(LeaderEpoch(2))
+        for other in [2, 4] as [Int32] { promise.release(LeaderEpoch(other)) }
         #expect(promise.remainingMilliseconds(now: F.time(0)) == 1_535)
         promise.release(epoch)
         #expect(promise.remainingMilliseconds(now: F.time(0)) == 0)
@@ -244,6 +244,34 @@ private struct Leased {
     @Test func aBrokerThatStartedWaitsAsLong() {
         let promise = CampaignPromise(startedAt: F.time(0))
         #expect(promise.remainingMilliseconds(now: F.time(35)) == 1_500)
+        var released = promise
+        released.release(.unknown)
+        #expect(released == promise, "nobody knows whom it promised what")
+    }
+
+    @Test func aCopyThatStartedUncleanlyDoesNotSpeakForTheOneThatWasElected() {
+        var lease = CompleteSetLease()
+        lease.require(F.state(), proposed: [], by: NodeID(1))
+        lease.promised(by: F.id(2), LeaderEpoch(0), sentAt: F.time(100))
+        let restarted = ReplicaID(
+            node: NodeID(3), admission: F.id(3).admission, logEpoch: BootEpoch(77))
+        lease.promised(by: restarted, LeaderEpoch(0), sentAt: F.time(100))
+        #expect(lease.until == nil)
+    }
+
+    @Test("With nobody else there is nobody who would decline; only a sole copy needs nobody")
+    func aloneInSyncIsNoCompleteSet() throws {
+        var lease = CompleteSetLease()
+        let state = F.state()
+        let alone = try state.alterInSync(
+            to: [F.id(1)], by: NodeID(1), leaderEpoch: state.leaderEpoch,
+            expecting: state.partitionEpoch, minInSync: 1
+        ).get()
+        #expect(alone.electable == [F.id(1)])
+        lease.require(alone, proposed: [], by: NodeID(1))
+        #expect(lease.until == nil)
+        lease.require(.initial(placement: [F.id(1)]), proposed: [], by: NodeID(1))
+        #expect(lease.isHeld(at: F.time(1 << 40)))
     }
 }
 

@@ -41,6 +41,9 @@ struct SearchBroker {
     var life = 0
     var log = SearchLog()
     var known: PartitionState
+    /// What is on its disk of that when it crashes: what is learned is written and not synced.
+    var former: PartitionState
+    var formerAt: Int64 = 0
     var leading: PartitionMachine
     var following: FollowerMachine
     var holder: LeaseHolder

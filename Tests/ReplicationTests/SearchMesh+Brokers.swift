@@ -29,7 +29,7 @@ extension SearchMesh {
     mutating func tick(_ broker: Int) {
         drive(broker, .tick(instant(broker)))
         pump(broker)
-        if chance(50) { learn(broker, register) }
+        if chance(isHealed ? 50 : plan.gossip) { learn(broker, register) }
         suspect(broker)
         let known = brokers[broker].known
         if known.leader == brokers[broker].node, brokers[broker].leads { recognise(broker) }
@@ -139,7 +139,14 @@ extension SearchMesh {
     /// A chosen state, from gossip or as the outcome of a change.
     mutating func learn(_ broker: Int, _ state: PartitionState) {
         guard state.partitionEpoch > brokers[broker].known.partitionEpoch else { return }
+        if now - brokers[broker].formerAt >= plan.forgetMilliseconds {
+            brokers[broker].former = brokers[broker].known
+            brokers[broker].formerAt = now
+        }
         brokers[broker].known = state
+        if state.consented {
+            brokers[broker].promise.release(LeaderEpoch(state.leaderEpoch.rawValue - 1))
+        }
         drive(broker, .stateChanged(state))
         requireComplete(broker)
         campaign(broker, .decided(state.leader, state.leaderEpoch))
@@ -170,7 +177,8 @@ extension SearchMesh {
         guard state.leaderEpoch > brokers[broker].ledEpoch else { return }
         brokers[broker].ledEpoch = state.leaderEpoch
         brokers[broker].firstRead = max(brokers[broker].firstRead ?? .unknown, state.leaderEpoch)
-        let binds = state.deposed != nil && !state.consented
+        // Nobody led before the first epoch.
+        let binds = state.leaderEpoch > LeaderEpoch(0)
         let left = binds ? brokers[broker].promise.remainingMilliseconds(now: instant(broker)) : 0
         brokers[broker].servesFrom = instant(broker).advanced(byMilliseconds: left)
         checkLeader(broker, state)
@@ -178,7 +186,7 @@ extension SearchMesh {
         let position = brokers[broker].following.position
         follower(broker, .stop)
         brokers[broker].streams = [:]
-        brokers[broker].complete = CompleteSetLease()
+        brokers[broker].complete = CompleteSetLease(rules: plan.rules)
         brokers[broker].watermarkOfEpoch = nil
         let synced = Offset(Int64(log.synced))
         drive(

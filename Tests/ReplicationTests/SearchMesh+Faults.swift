@@ -106,7 +106,7 @@ extension SearchMesh {
         fresh.isUp = false
         fresh.life = brokers[broker].life
         fresh.boot = BootEpoch(brokers[broker].boot.rawValue + 1)
-        fresh.known = brokers[broker].known
+        fresh.known = isClean ? brokers[broker].known : brokers[broker].former
         fresh.log = brokers[broker].log
         if isClean {
             fresh.log.synced = fresh.log.records.count

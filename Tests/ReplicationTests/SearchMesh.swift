@@ -107,7 +107,7 @@ struct SearchMesh {
 
     func newBroker(_ id: ReplicaID, clock: DriftingClock) -> SearchBroker {
         SearchBroker(
-            node: id.node, clock: clock, id: id, known: register,
+            node: id.node, clock: clock, id: id, known: register, former: register,
             leading: PartitionMachine(syncRequired: plan.sync, rules: plan.rules),
             following: FollowerMachine(
                 id: id, boot: BootEpoch(1), epoch: .unknown, syncRequired: plan.sync,

@@ -28,6 +28,10 @@ struct SearchPlan: Sendable {
     var loss = 10
     /// Of renewals and their answers that take up to most of a lease.
     var slowLeases = 15
+    /// How often a broker hears of what was chosen, for each tick.
+    var gossip = 50
+    /// How long what a broker has learned stays in its page cache only.
+    var forgetMilliseconds: Int64 = 0
     /// How far two clocks drift apart, in parts per ten thousand.
     var drift = 80
     /// How long things stay broken at most.

@@ -87,4 +87,19 @@ extension SearchPlan {
         plan.voterCuts = 10
         return plan
     }()
+
+    /// Brokers that do not reach the voters, and hear nothing of what these decide.
+    static let deaf: SearchPlan = {
+        var plan = SearchPlan()
+        plan.gossip = 1
+        plan.forgetMilliseconds = 4_000
+        plan.length = 12_000
+
+        plan.voterCuts = 14
+        plan.uncleanRestarts = 10
+        plan.wipes = 0
+        plan.linkBreaks = 14
+        plan.faultMilliseconds = 6_000
+        return plan
+    }()
 }

@@ -8,7 +8,7 @@ import Testing
         ("usual", .usual), ("leaving", .leaving), ("synced", .synced), ("power cuts", .powerCuts),
         ("five", .five),
         ("five synced", .fiveSynced), ("rough", .rough), ("voters", .voters),
-        ("slow leases", .slowLeases), ("clocks", .clocks),
+        ("slow leases", .slowLeases), ("clocks", .clocks), ("deaf", .deaf),
     ]
 
     @Test(arguments: kinds)

@@ -91,7 +91,12 @@ final class ReplicationLinks {
         case .stopTopics(let claims): reactor.post(.control(.stop(claims, for: node)), to: 0)
         case .stoppedTopics(let topics):
             reactor.post(.control(.stopped(topics, by: node)), to: 0)
-        case .recognise, .recognised: return
+        case .recognise(let serial, let claims):
+            reactor.post(.control(.recognise(from: node, serial, claims)), to: 0)
+        case .recognised(let serial, _, _):
+            let target = Shard.number(ofClaims: serial)
+            guard reactor.shared.mailboxes.indices.contains(target) else { return }
+            reactor.post(.shard(.replication(from: node, message)), to: target)
         }
     }
 

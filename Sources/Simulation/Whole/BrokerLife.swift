@@ -60,9 +60,10 @@ final class BrokerLife {
     var boots: [StoreID: BootEpoch] = [:]
 
     /// Starts as a broker does; throws where its disk fails meanwhile.
-    init(site: BrokerSite, cluster: String, options: MeshOptions, random: inout SeededGenerator)
-        throws
-    {
+    init(
+        site: BrokerSite, cluster: String, options: MeshOptions, startedAt: Instant,
+        random: inout SeededGenerator
+    ) throws {
         serial = site.lives
         disk = site.disk
         store = DirectoryIdentity(
@@ -79,14 +80,15 @@ final class BrokerLife {
             endpoints: [Endpoint(listener: "PLAIN", host: site.address.host, port: 9092)])
         plane = try Self.plane(
             site, broker, cluster, epoch, boot, wasClean: directory.wasClean, options,
-            random: &random)
+            startedAt: startedAt, random: &random)
         tails = (0..<Self.loops).map { _ in TailCache(budgetBytes: 64 << 10) }
         let files = files
         let disk = disk
         let boot = boot
-        shards = tails.map {
+        shards = tails.enumerated().map { number, tail in
             Shard(
-                disk: disk, files: files, tail: $0, boot: boot, followerBytes: 1 << 20,
+                disk: disk, files: files, tail: tail, boot: boot, number: UInt16(number),
+                followerBytes: 1 << 20,
                 catchUpBytesPerSecond: 50 << 20)
         }
         inboxes = tails.map { _ in [] }
@@ -94,12 +96,13 @@ final class BrokerLife {
 
     private static func plane(
         _ site: BrokerSite, _ broker: BrokerEntry, _ cluster: String, _ epoch: LeaderEpoch,
-        _ boot: BootEpoch, wasClean: Bool, _ options: MeshOptions,
+        _ boot: BootEpoch, wasClean: Bool, _ options: MeshOptions, startedAt: Instant,
         random: inout SeededGenerator
     ) throws -> ControlPlane {
         let control = Control(
             identity: Control.Identity(
-                clusterID: cluster, broker: broker, logEpoch: epoch, cleanStart: wasClean),
+                clusterID: cluster, broker: broker, logEpoch: epoch, cleanStart: wasClean,
+                startedAt: startedAt),
             defaults: TopicDefaultsView(
                 partitions: 1, replicas: -1, autoCreateTopics: true,
                 configuration: ["flush": options.isSynced ? "sync" : "async"]),

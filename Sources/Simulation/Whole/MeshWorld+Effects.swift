@@ -49,6 +49,8 @@ extension MeshWorld {
             }
         case .handedOver:
             post(.plane(.mesh(.leave)), to: 0, of: site, from: 0)
+        case .recognised(let node, let serial, let copy, let declined):
+            send(.recognised(serial, copy, declined: declined), to: node, from: site)
         case .askToGiveWay(let node, let wishes): send(.giveWay(wishes), to: node, from: site)
         case .inquire(let node, let partitions): send(.inquire(partitions), to: node, from: site)
         case .notice(let text): note(10, "\(site.node): \(text)")
@@ -91,6 +93,7 @@ extension MeshWorld {
             if loop == 0 { return send(message, to: node, from: site) }
             sendLater(message, to: node, from: site, loop)
         case .proposeInSync(let wish): toControl(.proposeInSync(wish))
+        case .standing(let standings): toControl(.standing(standings))
         case .stoodDown(let partition, let epoch): toControl(.stoodDown(partition, epoch))
         case .closed(let partition): toControl(.closed(partition))
         case .opened(let partition, let failure):

@@ -187,7 +187,13 @@ extension MeshWorld {
             post(.plane(.control(.stopped(topics, by: node))), to: 0, of: site, from: -1)
         case .giveWay(let wishes):
             post(.plane(.control(.giveWay(wishes))), to: 0, of: site, from: -1)
-        case .recognise, .recognised: return
+        case .recognise(let serial, let claims):
+            post(
+                .plane(.control(.recognise(from: node, serial, claims))), to: 0, of: site, from: -1)
+        case .recognised(let serial, _, _):
+            let loop = Shard.number(ofClaims: serial)
+            guard loop < BrokerLife.loops else { return }
+            post(.shard(.replication(from: node, message)), to: loop, of: site, from: -1)
         }
     }
 

@@ -15,7 +15,8 @@ extension MeshWorld {
         site.lives += 1
         do {
             let life = try BrokerLife(
-                site: site, cluster: Self.cluster, options: options, random: &random)
+                site: site, cluster: Self.cluster, options: options,
+                startedAt: clock.instant, random: &random)
             site.life = life
             note(2, "\(site.node) starts, boot \(life.boot.rawValue)")
             counts.starts += 1

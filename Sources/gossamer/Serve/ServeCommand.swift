@@ -90,6 +90,14 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "spread or masterBackup. Default: spread, partitions over all brokers. masterBackup: "
+                + "brokers 1 and 2, 3 and 4 and so on are a master and its backup, and a "
+                + "partition's two copies are on one such pair.",
+            valueName: "policy"))
+    var placement: String?
+
+    @Option(
+        help: ArgumentHelp(
             "How long a voter may be away before another takes its place. Default: 10m.",
             valueName: "time"))
     var replaceVoterAfter: String?
@@ -135,6 +143,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let secretFile { flags["mesh.secretFile"] = .text(secretFile) }
         if !role.isEmpty { flags["roles"] = .list(role) }
         if let voters { flags["voters.target"] = .text(voters) }
+        if let placement { flags["placement"] = .text(placement) }
         if let replaceVoterAfter { flags["voters.replaceAfter"] = .text(replaceVoterAfter) }
         if let logLevel { flags["log.level"] = .text(logLevel) }
         if let logFormat { flags["log.format"] = .text(logFormat) }

@@ -109,6 +109,11 @@ extension Setting {
     ]
 
     private static let pace: [Setting] = [
+        Setting(
+            "placement", flag: "--placement", show: { $0.broker.replicas.placement.rawValue }
+        ) { value, settings throws(Expectation) in
+            settings.broker.replicas.placement = try Quantities.word(word(value))
+        },
         Setting("replicas.balanceLeaders", show: { "\($0.broker.replicas.balancesLeaders)" }) {
             value, settings throws(Expectation) in
             settings.broker.replicas.balancesLeaders = try Quantities.boolean(word(value))
