@@ -21,7 +21,7 @@ extension MeshWorld {
 
     private func mayHappen(_ fault: MeshFault) -> Bool {
         let site = sites[fault.victim]
-        if isDiskLost, isWhole, !sites.contains(where: \.losesPower) { isDiskLost = false }
+        if isDiskLost, isSettled, !sites.contains(where: \.losesPower) { isDiskLost = false }
         // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
         if isDiskLost, [.kill, .powerLoss, .tornPower, .allKilled, .fullDisk].contains(fault.kind) {
             return false
@@ -36,9 +36,17 @@ extension MeshWorld {
         }
     }
 
+    /// How long after the last upset what brokers say of the mesh is true: those that just started
+    /// all say what they knew when they ended, and a lease may have to lapse.
+    private static let settlingMilliseconds: Int64 = 2_500
+
+    private var isSettled: Bool {
+        now.milliseconds(since: lastUpset) >= Self.settlingMilliseconds && isWhole
+    }
+
     /// Nothing is wrong: the mesh can take what loses a disk.
     private var isQuiet: Bool {
-        activeFaults.isEmpty && isWhole
+        activeFaults.isEmpty && isSettled
             && sites.allSatisfy { site in
                 site.life?.plane.mesh.proposer.roster.map { roster in
                     roster.next == nil && roster.voters.count >= 3
@@ -56,6 +64,7 @@ extension MeshWorld {
             UInt64(fault.victim) << 8 | 19,
             "FAULT \(fault.kind.rawValue) \(site.node) for \(fault.milliseconds) ms")
         counts.faults += 1
+        lastUpset = now
         counts.kinds[fault.kind.rawValue, default: 0] += 1
         activeFaults.append(fault)
         timeline.schedule(.endFault(fault), at: end)
@@ -114,6 +123,7 @@ extension MeshWorld {
     func end(_ fault: MeshFault) {
         guard let place = activeFaults.firstIndex(of: fault) else { return }
         activeFaults.remove(at: place)
+        lastUpset = now
         let site = sites[fault.victim]
         note(UInt64(fault.victim) << 8 | 20, "mended: \(fault.kind.rawValue) \(site.node)")
         switch fault.kind {

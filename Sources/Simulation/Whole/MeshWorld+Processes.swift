@@ -20,6 +20,7 @@ extension MeshWorld {
             site.life = life
             note(2, "\(site.node) starts, boot \(life.boot.rawValue)")
             counts.starts += 1
+            lastUpset = now
             post(.plane(.mesh(.start(life.memory()))), to: 0, of: site)
             schedule(.tick(site: site.index, life: site.lives), afterMicroseconds: 100_000)
             schedule(.maintain(site: site.index, life: site.lives), afterMicroseconds: 5_000_000)

@@ -60,6 +60,8 @@ public final class MeshWorld {
     var activeFaults: [MeshFault] = []
     var faultsEnd = Instant(nanoseconds: .max)
     var isHealed = false
+    /// When something last went wrong, was mended, or a process started.
+    var lastUpset = Instant(nanoseconds: 0)
     /// A disk was wiped, and its copies are not whole again.
     var isDiskLost = false
     public internal(set) var violation: String?
