@@ -21,6 +21,12 @@ public struct ControlPlane {
 
     public private(set) var control: Control
     public private(set) var mesh: Mesh
+    /// The moments that the halves asked for last, said once an input is done with. One half may
+    /// be entered again while its earlier effects are carried out: in their order an older wish
+    /// would come after the newer one and take its place, and a half waits for ever for a moment
+    /// that it believes is asked for.
+    private var controlWake: Instant?
+    private var meshWake: Instant?
     private var controlEffects: [Control.Effect] = []
     private var meshEffects: [Mesh.Effect] = []
 
@@ -38,6 +44,16 @@ public struct ControlPlane {
             }
         case .mesh(let input): drive(mesh: input, now: now, into: &effects)
         }
+        if let moment = controlWake {
+            precondition(control.announcedWake == moment, "what was said last counts")
+            effects.append(.control(.wake(at: moment)))
+        }
+        if let moment = meshWake {
+            precondition(mesh.announcedWake == moment, "what was said last counts")
+            effects.append(.mesh(.wake(at: moment)))
+        }
+        controlWake = nil
+        meshWake = nil
     }
 
     private mutating func drive(
@@ -46,8 +62,10 @@ public struct ControlPlane {
         var said: [Control.Effect] = []
         swap(&said, &controlEffects)
         control.handle(input, now: now, into: &said)
+        for case .wake(let moment) in said { controlWake = moment }
         for effect in said {
             switch effect {
+            case .wake: continue
             case .leadershipsConfirmed(let serial, let isComplete):
                 drive(
                     mesh: .leadershipsConfirmed(serial, isComplete: isComplete), now: now,
@@ -75,8 +93,10 @@ public struct ControlPlane {
         var said: [Mesh.Effect] = []
         swap(&said, &meshEffects)
         mesh.handle(input, now: now.instant, into: &said)
+        for case .wake(let moment) in said { meshWake = moment }
         for effect in said {
             switch effect {
+            case .wake: continue
             case .loaded(let values): drive(control: .start(values), now: now, into: &effects)
             case .learned(let values): drive(control: .learned(values), now: now, into: &effects)
             case .decided(let number, let decisions):
