@@ -40,7 +40,7 @@ struct MeshRuns: ParsableCommand {
     @Option(help: "The one seed to run.")
     var seed: UInt64?
 
-    @Option(help: "The seeds to run, as in 1..1000. Without it and --seed: 1..10.")
+    @Option(help: "The seeds to run, as in 1..1000 or 1..7,9,20..30. Without it and --seed: 1..10.")
     var seeds: String?
 
     @Flag(help: "Print what happened, with the time in milliseconds.")
@@ -65,28 +65,34 @@ struct MeshRuns: ParsableCommand {
         if trace, form == .json {
             throw ValidationError("--trace is text: expected no -o json beside it")
         }
-        _ = try range()
+        _ = try ranges()
     }
 
-    private func range() throws -> ClosedRange<UInt64> {
-        if let seed { return seed...seed }
+    /// In the order in which they were given.
+    private func ranges() throws -> [ClosedRange<UInt64>] {
+        if let seed { return [seed...seed] }
         let text = seeds ?? "1..10"
-        guard let dots = text.firstRange(of: ".."), let first = UInt64(text[..<dots.lowerBound]),
-            let last = UInt64(text[dots.upperBound...]), first <= last
-        else {
-            throw ValidationError(
-                "--seeds \(text): expected A..B with A not above B, for example 1..1000")
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            let ends = part.firstRange(of: "..").map { dots in
+                (UInt64(part[..<dots.lowerBound]), UInt64(part[dots.upperBound...]))
+            }
+            let (first, last) = ends ?? (UInt64(part), UInt64(part))
+            guard let first, let last, first <= last, last < .max else {
+                throw ValidationError(
+                    "--seeds \(text): expected A..B with A not above B, or several of them as in "
+                        + "1..7,9,20..30")
+            }
+            return first...last
         }
-        return first...last
     }
 
     func run() throws {
-        let range = try range()
+        let ranges = try ranges()
         let file = try out.map { path in try RunFile(path: path) }
         let stop = StopRequest()
         var tally = MeshTally()
-        let meter = ProgressMeter(of: range)
-        for seed in range where !stop.isSet {
+        let meter = ProgressMeter(of: ranges.reduce(0) { $0 + $1.count })
+        for seed in ranges.joined() where !stop.isSet {
             if let earlier = file?.runs[seed] {
                 tally.add(earlier, isEarlier: true)
                 continue
@@ -102,18 +108,15 @@ struct MeshRuns: ParsableCommand {
             case .json: print(try run.line())
             }
             _ = fflush(nil)
-            meter.show(tally, at: seed)
+            meter.show(tally)
         }
         meter.erase()
-        conclude(tally, isInterrupted: stop.isSet, of: range)
+        if seed == nil { conclude(tally, isInterrupted: stop.isSet) }
         if tally.hasFailed { throw ExitCode(1) }
     }
 
     /// The summary of several seeds, and one number for all that they did.
-    private func conclude(
-        _ tally: MeshTally, isInterrupted: Bool, of range: ClosedRange<UInt64>
-    ) {
-        guard range.count > 1 else { return }
+    private func conclude(_ tally: MeshTally, isInterrupted: Bool) {
         var lines = isInterrupted ? ["interrupted"] : []
         lines += tally.summary
         lines.append("trace hash: \(tally.traceHash)")
