@@ -112,6 +112,7 @@ import Testing
         bench.handle(.handOver)
         bench.handle(.stoodDown(ControlMesh.partition(0), LeaderEpoch(0)))
         answer(&bench, .held(milliseconds: 5))
+        #expect(bench.writes.isEmpty, "it agrees to nothing any more: its lease ends")
         #expect(!bench.take().isOver, "the other one has not stood down")
         bench.handle(.stoodDown(ControlMesh.partition(1), LeaderEpoch(0)))
         #expect(bench.take().isOver)
