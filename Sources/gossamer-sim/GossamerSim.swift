@@ -7,9 +7,13 @@ struct GossamerSim: ParsableCommand {
         commandName: "gossamer-sim",
         abstract: "Run a mesh under virtual time, network and disk, by seed.",
         discussion: """
+            Without a subcommand it runs whole meshes (`gossamer-sim mesh --help`).
+
             EXAMPLES:
-              gossamer-sim gossip
+              gossamer-sim --seed 42
+              gossamer-sim --seeds 1..1000
               gossamer-sim gossip --table lifeguard --seed 7 -o json
             """,
-        subcommands: [GossipTables.self, MeshRuns.self])
+        subcommands: [MeshRuns.self, GossipTables.self],
+        defaultSubcommand: MeshRuns.self)
 }

@@ -1,8 +1,9 @@
 import Model
-import Node
 import Replication
 import Storage
 import Testing
+
+@testable import Node
 
 /// How a coordinator reads the log of its slot.
 @Suite struct SlotReadingTests {
