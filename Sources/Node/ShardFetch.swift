@@ -18,8 +18,9 @@ extension Shard {
     mutating func fetch(_ work: FetchWork, now: Now, into effects: inout [Effect]) {
         var bytes = 0
         var hasError = false
-        let results = read(work, bytes: &bytes, hasError: &hasError)
-        if bytes >= work.minBytes || hasError || work.deadline <= now.instant {
+        let mayWait = work.deadline > now.instant
+        let results = read(work, bytes: &bytes, hasError: &hasError, mayWait: mayWait)
+        if bytes >= work.minBytes || hasError || !mayWait {
             effects.append(.fetched(token: work.token, results))
             return
         }
@@ -33,12 +34,13 @@ extension Shard {
     /// Reads each part within the bounds of the whole: at least one batch, so that a batch larger
     /// than `maxBytes` can't stop a consumer for ever (KIP-74).
     private mutating func read(
-        _ work: FetchWork, bytes: inout Int, hasError: inout Bool
+        _ work: FetchWork, bytes: inout Int, hasError: inout Bool, mayWait: Bool
     ) -> [FetchResult] {
         var results: [FetchResult] = []
         results.reserveCapacity(work.parts.count)
         for part in work.parts {
-            let result = read(part, budget: work.maxBytes - bytes, first: bytes == 0)
+            let result = read(
+                part, budget: work.maxBytes - bytes, first: bytes == 0, mayWait: mayWait)
             bytes += result.records.byteCount
             if result.error != nil || result.diverging != nil { hasError = true }
             results.append(result)
@@ -46,7 +48,9 @@ extension Shard {
         return results
     }
 
-    private mutating func read(_ part: FetchWork.Part, budget: Int, first: Bool) -> FetchResult {
+    private mutating func read(
+        _ part: FetchWork.Part, budget: Int, first: Bool, mayWait: Bool
+    ) -> FetchResult {
         guard let slot = partitions.index(of: part.partition) else {
             return FetchResult(error: .unknownTopicOrPartition)
         }
@@ -54,11 +58,10 @@ extension Shard {
             return FetchResult(error: partitions[slot].unavailability)
         }
         if isBetweenLeaders(slot) {
-            // Who leads is known in a moment; until then there is nothing new.
-            var result = FetchResult()
-            result.highWatermark = partitions[slot].committed
-            result.logStart = partitions[slot].log.startOffset
-            return result
+            // Who leads is known in a moment; until then there is nothing new. An answer would say
+            // where what is committed ends, which nobody knows now: a client that reads to the end
+            // would stop there.
+            return mayWait ? FetchResult() : FetchResult(error: .notLeader)
         }
         let isFollower = part.readsFollowers && partitions[slot].follower != nil
         let refusal =
@@ -152,7 +155,7 @@ extension Shard {
         }
         var bytes = 0
         var hasError = false
-        let results = read(pending.work, bytes: &bytes, hasError: &hasError)
+        let results = read(pending.work, bytes: &bytes, hasError: &hasError, mayWait: false)
         effects.append(.fetched(token: pending.work.token, results))
     }
 

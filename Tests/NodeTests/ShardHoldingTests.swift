@@ -101,6 +101,21 @@ import Testing
         #expect(bench.take().produced.map(\.results[0].error) == [.outOfOrderSequence])
     }
 
+    /// It may have restarted and not know where what is committed ends: a client that reads to the
+    /// end would take its word for it.
+    @Test func whoReadsIsNotToldAnEndThatNobodyKnows() {
+        var bench = ShardBench()
+        bench.open(one)
+        bench.handle(.assume(one, .waits(mine, as: own)))
+        bench.fetch(1, [bench.part(one)], wait: 0)
+        bench.fetch(2, [bench.part(one)], wait: 200)
+        bench.advance(milliseconds: 200)
+        bench.handle(.wake)
+        let fetched = bench.take().fetched
+        #expect(fetched.map(\.token) == [1, 2])
+        #expect(fetched.map(\.results[0].error) == [.notLeader, .notLeader])
+    }
+
     @Test func itStoodDownOnceForEachLeadership() {
         var bench = leading()
         bench.handle(.assume(one, .waits(mine, as: own)))

@@ -39,6 +39,8 @@ final class BrokerLife {
     let files = FileHandleCache(capacity: 32)
     let tails: [TailCache]
     let boot: BootEpoch
+    /// Since when it has lost nothing.
+    let logEpoch: LeaderEpoch
     var plane: ControlPlane
     var shards: [Shard]
     var inboxes: [[Post]]
@@ -73,13 +75,12 @@ final class BrokerLife {
         chosen = try TableFile(disk: disk, directory: "", name: "chosen")
         registers = try TableFile(disk: disk, directory: "", name: "registers")
         try disk.makeDirectory("logs")
-        let epoch: LeaderEpoch
-        (epoch, boot) = try Self.raiseEpochs(table, wasClean: directory.wasClean)
+        (logEpoch, boot) = try Self.raiseEpochs(table, wasClean: directory.wasClean)
         let broker = BrokerEntry(
             id: site.node, rack: nil,
             endpoints: [Endpoint(listener: "PLAIN", host: site.address.host, port: 9092)])
         plane = try Self.plane(
-            site, broker, cluster, epoch, boot, wasClean: directory.wasClean, options,
+            site, broker, cluster, logEpoch, boot, wasClean: directory.wasClean, options,
             startedAt: startedAt, random: &random)
         tails = (0..<Self.loops).map { _ in TailCache(budgetBytes: 64 << 10) }
         let files = files

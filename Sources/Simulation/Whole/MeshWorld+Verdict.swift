@@ -35,10 +35,15 @@ extension MeshWorld {
         entry.partitions.allSatisfy { state in
             state.replicas.count == min(3, sites.count) && state.leader != nil
                 && state.inSync.count == state.replicas.count
-                && state.inSync.allSatisfy { copy in
-                    view.broker(copy.node) != nil
-                }
+                && state.inSync.allSatisfy { isCurrent($0) && view.broker($0.node) != nil }
         }
+    }
+
+    /// Whether a copy that a register names is the one that its broker has now.
+    private func isCurrent(_ copy: ReplicaID) -> Bool {
+        guard let life = sites[Int(copy.node.rawValue) - 1].life else { return false }
+        return copy.logEpoch.rawValue == UInt64(clamping: life.logEpoch.rawValue)
+            && life.plane.mesh.admission(of: copy.node)?.number == copy.admission
     }
 
     /// Reads every copy of every partition whole, and compares it with what clients were told.
