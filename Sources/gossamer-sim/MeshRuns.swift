@@ -10,14 +10,14 @@ struct MeshRuns: ParsableCommand {
         commandName: "mesh",
         abstract: "Run whole meshes with faults and clients; exit 1 where a promise was broken.",
         discussion: """
-            The control planes, shards, logs and voters are those that brokers run; clock, network, \
-            disks and clients are simulated. A seed decides everything: how many brokers, what goes \
-            wrong and when. First faults come and go, then all is well, and the mesh has to become \
-            whole, answer every client and hold all that it acknowledged. The same seed gives the \
-            same run and the same trace hash, on every machine.
+            The control planes, shards, logs and voters are those that brokers run; clock, \
+            network, disks and clients are simulated. A seed decides everything: how many \
+            brokers, what goes wrong and when. First faults come and go, then all is well, and \
+            the mesh has to become whole, answer every client and hold all that it \
+            acknowledged. The same seed gives the same run and the same trace hash.
 
-            A run with \(MeshTally.thinBounds) is thin: it proves little and is counted apart. Exit \
-            code 1 where a promise was broken, or where more than half of \
+            A run with \(MeshTally.thinBounds) is thin: it proves little and is counted apart. \
+            Exit code 1 where a promise was broken, or where more than half of \
             \(MeshTally.judgedSeeds) seeds or more are thin; 0 otherwise.
 
             Ctrl-C ends after the seed under way, with the summary of those that ran; a second one \

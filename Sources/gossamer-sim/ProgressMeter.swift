@@ -17,8 +17,9 @@ struct ProgressMeter {
         let pace = tally.secondsPerSeed > 0 ? 1 / tally.secondsPerSeed : 0
         let left = FigureReport.text(Double(count - tally.seeds) * tally.secondsPerSeed / 60, 0)
         write(
-            "\(tally.seeds) of \(count) seeds, \(tally.broken.count) violations, \(tally.thin) thin, "
-                + "\(FigureReport.text(pace, 2)) seeds per second, \(left) min left")
+            "\(tally.seeds) of \(count) seeds, \(tally.broken.count) violations, "
+                + "\(tally.thin) thin, \(FigureReport.text(pace, 2)) seeds per second, \(left) min left"
+        )
     }
 
     private func write(_ text: String) {
