@@ -95,6 +95,7 @@ struct MeshRuns: ParsableCommand {
         for seed in ranges.joined() where !stop.isSet {
             if let earlier = file?.runs[seed] {
                 tally.add(earlier, isEarlier: true)
+                if self.seed != nil { try tell(earlier) }
                 continue
             }
             let world = MeshWorld(seed: seed, traced: trace)
@@ -103,16 +104,21 @@ struct MeshRuns: ParsableCommand {
             for line in world.trace ?? [] { print(line) }
             tally.add(run, isEarlier: false)
             try file?.append(run)
-            switch form {
-            case .text: print(run.text + "\ntrace hash: \(run.traceHash)")
-            case .json: print(try run.line())
-            }
-            _ = fflush(nil)
+            try tell(run)
             meter.show(tally)
         }
         meter.erase()
         if seed == nil { conclude(tally, isInterrupted: stop.isSet) }
         if tally.hasFailed { throw ExitCode(1) }
+    }
+
+    private func tell(_ run: MeshRun) throws {
+        switch form {
+        case .text: print(run.text + "\ntrace hash: \(run.traceHash)")
+        case .json: print(try run.line())
+        }
+        // Whoever reads a pipe sees each seed when it has ended.
+        _ = fflush(nil)
     }
 
     /// The summary of several seeds, and one number for all that they did.
