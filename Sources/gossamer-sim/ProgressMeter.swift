@@ -18,8 +18,8 @@ struct ProgressMeter {
         let left = FigureReport.text(Double(count - tally.seeds) * tally.secondsPerSeed / 60, 0)
         write(
             "\(tally.seeds) of \(count) seeds, \(tally.broken.count) violations, "
-                + "\(tally.thin) thin, \(FigureReport.text(pace, 2)) seeds per second, \(left) min left"
-        )
+                + "\(tally.thin) thin, \(FigureReport.text(pace, 2)) seeds per second, "
+                + "\(left) min left")
     }
 
     private func write(_ text: String) {
