@@ -8,6 +8,8 @@ import Replication
 /// The only places where what one machine says becomes another's input, or an effect.
 extension Mesh {
     mutating func drive(gossip input: GossipInput) {
+        // Once it has left it asks for no other moment: this one would be asked for ever.
+        if case .wake = input, let wake = gossipWake, wake <= now { gossipWake = nil }
         var said: [GossipEffect] = []
         gossip.handle(input, now: now, into: &said)
         for effect in said { perform(effect) }

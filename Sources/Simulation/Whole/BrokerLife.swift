@@ -58,6 +58,8 @@ final class BrokerLife {
     var isStopping = false
     var stoppedShards = 0
     var stoppedClean = true
+    /// The link that messages with each peer take; looked up, never iterated.
+    var links: [Int: UInt64] = [:]
     /// The highest boot of each store that it heard of.
     var boots: [StoreID: BootEpoch] = [:]
 

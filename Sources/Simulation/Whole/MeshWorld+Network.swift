@@ -234,11 +234,26 @@ extension MeshWorld {
         }
         lastLink += 1
         links[pair] = MeshLink(id: lastLink, session: session(pair))
+        take(lastLink, of: caller, with: callee)
+        take(lastLink, of: callee, with: caller)
         note(lastLink << 8 | 17)
         tellOpened(caller, callee, other.boot, address)
         post(
             .plane(.mesh(.linkOpened(LinkUp(peer: caller.node, boot: own.boot)))), to: 0,
             of: callee)
+    }
+
+    /// A process sends over this link from now on. What was on its way over another is lost in
+    /// part: its shards begin anew with that peer.
+    private func take(_ link: UInt64, of site: BrokerSite, with peer: BrokerSite) {
+        guard site.life?.links.updateValue(link, forKey: peer.index) != nil else { return }
+        loseLink(site, peer.node)
+    }
+
+    private func loseLink(_ site: BrokerSite, _ peer: NodeID) {
+        for loop in 0..<BrokerLife.loops {
+            post(.shard(.linkLost(peer)), to: loop, of: site, from: -1)
+        }
     }
 
     private func session(_ pair: MeshPair) -> MeshSession {
@@ -300,14 +315,11 @@ extension MeshWorld {
     }
 
     func linkClosed(_ site: BrokerSite, _ peer: Int, _ link: UInt64) {
-        guard let life = site.life else { return }
+        // There may be another one by now, whose beginning told of this one's end.
+        guard site.life?.links[peer] == link else { return }
         note(link << 8 | 18)
-        for loop in 0..<BrokerLife.loops {
-            post(.shard(.linkLost(sites[peer].node)), to: loop, of: site, from: -1)
-        }
-        // There may be another one by now.
-        guard links[MeshPair(site.index, peer)] == nil else { return }
-        _ = life
+        site.life?.links[peer] = nil
+        loseLink(site, sites[peer].node)
         deliver(.plane(.mesh(.linkFailed(sites[peer].node, .closed))), to: 0, of: site)
     }
 
