@@ -121,8 +121,8 @@ public struct CampaignPromise: Hashable, Sendable {
         return true
     }
 
-    /// The leader of that epoch gave its leadership away: it has stopped, and nobody is bound to it.
-    /// It asked only once it served, when every promise to those before it had lapsed. Of other
+    /// The leader of that epoch gave its leadership away: it has stopped, and nobody is bound to
+    /// it. It asked only once it served, when every promise to those before it had lapsed. Of other
     /// epochs, and of what an earlier process promised, its consent says nothing.
     public mutating func release(_ epoch: LeaderEpoch) {
         guard epoch == self.epoch, epoch > .unknown else { return }
