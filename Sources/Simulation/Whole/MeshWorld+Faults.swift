@@ -103,6 +103,7 @@ extension MeshWorld {
             isDiskLost = true
             take(down: site, until: end) {
                 self.kill(site, withMachine: true)
+                self.note(site.disk.traceHash)
                 site.wipe(seed: self.random.next())
             }
         case .allKilled:

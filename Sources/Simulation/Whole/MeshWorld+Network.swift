@@ -75,7 +75,7 @@ extension MeshWorld {
         let life = from < to ? session.high : session.low
         guard receiver.life != nil, receiver.lives == life else { return }
         guard !receiver.isPaused else { return }
-        note(UInt64(bytes.readableBytes) << 8 | 14)
+        note(ContentHash(of: bytes).rawValue)
         deliver(.plane(.mesh(.datagram(from: sites[from].node, bytes))), to: 0, of: receiver)
     }
 
@@ -130,11 +130,11 @@ extension MeshWorld {
         }
         switch wire {
         case .mesh(let kind, let bytes):
-            note(UInt64(bytes.readableBytes) << 8 | 15)
+            note(ContentHash(of: bytes).rawValue)
             deliver(
                 .plane(.mesh(.message(from: sites[from].node, kind, bytes))), to: 0, of: receiver)
         case .replication(let bytes):
-            note(UInt64(bytes.readableBytes) << 8 | 16)
+            note(ContentHash(of: bytes).rawValue)
             do throws(ReplicationCodecError) {
                 let message = try ReplicationMessage(decoding: bytes)
                 counts.replicated += 1
