@@ -61,7 +61,12 @@ extension MeshWorld {
             }
         }
         let end = now.advanced(byMilliseconds: 30_000)
-        while violation == nil, !readers.allSatisfy(\.reader.isDone) {
+        // A follower hears a moment later what is committed; it has to hear of all of it.
+        func isRead(_ partition: Int32, _ reader: SimulatedConsumer) -> Bool {
+            let end = readers.first { $0.partition == partition }?.reader.end ?? 0
+            return reader.isDone && reader.end >= end
+        }
+        while violation == nil, !readers.allSatisfy({ isRead($0.partition, $0.reader) }) {
             guard now < end else { return fail("the logs can't be read: \(state)") }
             advance(to: now.advanced(byMilliseconds: 50))
         }
