@@ -118,7 +118,10 @@ extension Control {
         let preferred = state.replicas[0]
         guard preferred != identity.broker.id, heirs(of: state).contains(preferred),
             let since = presentSince[preferred],
-            now.instant.milliseconds(since: since) >= replicaConfiguration.balanceAfterMilliseconds
+            now.instant.milliseconds(since: since)
+                >= max(
+                    replicaConfiguration.balanceAfterMilliseconds,
+                    ReplicationLimits.leaseHonouredMilliseconds)
         else { return }
         tasks.balanced += 1
         move(partition, entry, to: preferred, leaves: false, into: &effects)

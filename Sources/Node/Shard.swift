@@ -132,6 +132,9 @@ public struct Shard {
     /// Partitions whose files are being removed, and those of them that are wanted again.
     var erasing: Set<TopicPartition> = []
     var reopening: [TopicPartition: PartitionOrder] = [:]
+    /// Partitions that a producer asked for before this shard had them: what is pipelined behind
+    /// the batch that was refused must not pass for its producer's first.
+    var strangers: Set<TopicPartition> = []
     /// Parts of produce requests whose partitions are between two leaders, in order.
     var held: [HeldPart] = []
     /// Until then no other broker can lead what this one leads.

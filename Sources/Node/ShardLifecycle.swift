@@ -21,12 +21,13 @@ extension Shard {
             effects.append(.opened(order.partition, failure: nil))
             return
         }
-        _ = partitions.insert(
+        let slot = partitions.insert(
             ShardPartition(
                 id: order.partition, configuration: order.configuration,
                 role: order.role,
                 machine: PartitionMachine(
                     syncRequired: order.configuration.durability == .sync)))
+        partitions[slot].refusedProducer = strangers.remove(order.partition) != nil
         effects.append(.run(.open(order)))
     }
 

@@ -33,6 +33,7 @@ extension Shard {
         pending.slots.reserveCapacity(work.parts.count)
         for part in work.parts {
             let slot = partitions.index(of: part.partition) ?? -1
+            if slot < 0 { noteStranger(part.partition) }
             guard slot < 0 || !isBetweenLeaders(slot) else {
                 hold(
                     slot, part.records, serial: serial, part: pending.results.count,
@@ -120,6 +121,15 @@ extension Shard {
             }
             return (ProduceResult(error: PartitionError(error)), .zero)
         }
+    }
+
+    /// Partitions that are remembered as asked for too early: clients may ask for any number that
+    /// never comes to be.
+    private static let strangersMaximum = 1_024
+
+    private mutating func noteStranger(_ partition: TopicPartition) {
+        if strangers.count >= Self.strangersMaximum { strangers.removeAll() }
+        strangers.insert(partition)
     }
 
     /// Longer than any producer goes on trying to have a batch delivered.

@@ -24,6 +24,16 @@ import Testing
         bench.brokers[NodeID(node)]?.mesh.proposer.roster?.voters.map(\.node.rawValue)
     }
 
+    /// Registers remember operations and voters ballots: a disk that replaced another one counts its
+    /// boots from 1 again, and must not be taken for the process before (seed 1351).
+    @Test func aDiskThatReplacedAnotherIsNotTakenForIt() {
+        #expect(Mesh.life(BootEpoch(3), nil) == BootEpoch(3))
+        #expect(Mesh.life(BootEpoch(3), AdmissionNumber(1)) == BootEpoch(3))
+        #expect(
+            Mesh.life(BootEpoch(1), AdmissionNumber(2))
+                > Mesh.life(BootEpoch(UInt64(UInt32.max)), AdmissionNumber(1)))
+    }
+
     @Test func theThirdBrokerMakesThreeVoters() throws {
         let two = try mesh(of: 2)
         #expect(voters(1, two) == [1])

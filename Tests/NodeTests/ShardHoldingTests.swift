@@ -101,6 +101,19 @@ import Testing
         #expect(bench.take().produced.map(\.results[0].error) == [.outOfOrderSequence])
     }
 
+    /// Metadata names a leader before its shard has the partition.
+    @Test func whatIsPipelinedBehindABatchThatCameTooEarlyIsNoStart() {
+        var bench = ShardBench()
+        let batches = (0..<2).map { bench.batch(["\($0)"], producer: 9, sequence: Int32($0)) }
+        bench.produce(1, [(one, batches[0])])
+        #expect(bench.take().produced.map(\.results[0].error) == [.unknownTopicOrPartition])
+        bench.open(one)
+        bench.produce(2, [(one, batches[1])])
+        #expect(bench.take().produced.map(\.results[0].error) == [.notLeader])
+        for batch in batches { bench.produce(3, [(one, batch)]) }
+        #expect(bench.take().produced.map(\.results[0].error) == [nil, nil])
+    }
+
     /// It may have restarted and not know where what is committed ends: a client that reads to the
     /// end would take its word for it.
     @Test func whoReadsIsNotToldAnEndThatNobodyKnows() {

@@ -128,6 +128,10 @@ public struct Mesh {
     }
 
     let identity: Identity
+    /// By what this process is told apart, in ballots and operations, from all that ever were under
+    /// its node id: its boot, and above it the admission, because boots begin anew with each disk.
+    var life: BootEpoch
+    let seeds: (proposer: UInt64, driver: UInt64)
     public internal(set) var gossip: GossipMachine
     public internal(set) var proposer: Proposer
     public internal(set) var acceptor: Acceptor?
@@ -183,10 +187,10 @@ public struct Mesh {
             identity: GossipIdentity(
                 node: identity.node, boot: identity.boot, description: description),
             signer: signer, generator: SeededGenerator(seed: generator.next()))
-        proposer = Proposer(
-            node: identity.node, boot: identity.boot, roster: nil, seed: generator.next())
-        driver = RosterDriver(
-            node: identity.node, boot: identity.boot, seed: generator.next())
+        life = identity.boot
+        seeds = (generator.next(), generator.next())
+        proposer = Proposer(node: identity.node, boot: life, roster: nil, seed: seeds.proposer)
+        driver = RosterDriver(node: identity.node, boot: life, seed: seeds.driver)
         sweeper = Sweeper(node: identity.node, seed: generator.next())
         leaseBook = LeaseBook(life: identity.boot, startedAt: Instant(nanoseconds: 0))
     }

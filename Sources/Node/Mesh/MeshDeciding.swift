@@ -32,7 +32,7 @@ extension Mesh {
             RegisterChange(
                 key: proposal.key,
                 operation: OperationID(
-                    node: identity.node, boot: identity.boot, sequence: nextSerial()),
+                    node: identity.node, boot: life, sequence: nextSerial()),
                 waitsForLease: false
             ) { current, _ in
                 switch proposal.operation.applied(to: current) {
@@ -150,6 +150,22 @@ extension Mesh {
 
     // MARK: Starting
 
+    /// Boots of one store take the lower half: no process is started four billion times.
+    static func life(_ boot: BootEpoch, _ admission: AdmissionNumber?) -> BootEpoch {
+        let former = UInt64(max(1, admission?.rawValue ?? 1) - 1)
+        return BootEpoch(former << 32 &+ boot.rawValue)  // no trap, whatever a file says
+    }
+
+    /// A disk that replaced another one under the same node id begins with boot 1 again. Voters
+    /// would take its ballots for those of the process before, and registers remember the
+    /// operations of that one: what this one wants would count as done, and not be.
+    private mutating func begin(life next: BootEpoch) {
+        guard next != life else { return }
+        life = next
+        proposer = Proposer(node: identity.node, boot: next, roster: nil, seed: seeds.proposer)
+        driver = RosterDriver(node: identity.node, boot: next, seed: seeds.driver)
+    }
+
     mutating func start(_ memory: MeshMemory) {
         version = memory.version
         for member in memory.members { persisted[member.record.node] = member }
@@ -162,7 +178,8 @@ extension Mesh {
             }
         }
         remembered = memory.chosen
-        leaseBook = LeaseBook(life: identity.boot, startedAt: now)
+        begin(life: Self.life(identity.boot, admissions[identity.node]?.number))
+        leaseBook = LeaseBook(life: life, startedAt: now)
         acceptor = Acceptor(
             cluster: identity.clusterID, node: identity.node, store: identity.store)
         drive(acceptor: .loaded(memory.acceptorLog))
