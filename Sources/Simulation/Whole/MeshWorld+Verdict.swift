@@ -39,6 +39,13 @@ extension MeshWorld {
         }
     }
 
+    /// Behind the last record that a producer was told the place of.
+    private func promisedEnd(of partition: Int32) -> Int64 {
+        let producers = clients.compactMap { $0 as? SimulatedProducer }
+        return producers.filter { $0.partition == partition }
+            .compactMap { $0.acknowledged.values.max() }.reduce(0) { max($0, $1 + 1) }
+    }
+
     /// Whether a copy that a register names is the one that its broker has now.
     private func isCurrent(_ copy: ReplicaID) -> Bool {
         guard let life = sites[Int(copy.node.rawValue) - 1].life else { return false }
@@ -61,10 +68,11 @@ extension MeshWorld {
             }
         }
         let end = now.advanced(byMilliseconds: 30_000)
-        // A follower hears a moment later what is committed; it has to hear of all of it.
+        // Whoever has just begun to lead, and a follower, hear a moment later what is committed: of
+        // all that was acknowledged they have to hear.
+        let ends = (0..<options.partitions).map { promisedEnd(of: $0) }
         func isRead(_ partition: Int32, _ reader: SimulatedConsumer) -> Bool {
-            let end = readers.first { $0.partition == partition }?.reader.end ?? 0
-            return reader.isDone && reader.end >= end
+            reader.isDone && reader.end >= ends[Int(partition)]
         }
         while violation == nil, !readers.allSatisfy({ isRead($0.partition, $0.reader) }) {
             guard now < end else { return fail("the logs can't be read: \(state)") }
