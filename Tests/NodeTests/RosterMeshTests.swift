@@ -24,8 +24,8 @@ import Testing
         bench.brokers[NodeID(node)]?.mesh.proposer.roster?.voters.map(\.node.rawValue)
     }
 
-    /// Registers remember operations and voters ballots: a disk that replaced another one counts its
-    /// boots from 1 again, and must not be taken for the process before (seed 1351).
+    /// Registers remember operations and voters ballots: a disk that replaced another one counts
+    /// its boots from 1 again, and must not be taken for the process before (seed 1351).
     @Test func aDiskThatReplacedAnotherIsNotTakenForIt() {
         #expect(Mesh.life(BootEpoch(3), nil) == BootEpoch(3))
         #expect(Mesh.life(BootEpoch(3), AdmissionNumber(1)) == BootEpoch(3))
