@@ -60,7 +60,7 @@ extension Control {
         handover?.lookAt = min(
             state.deadline, now.instant.advanced(byMilliseconds: Self.lookMilliseconds))
         guard moves.isEmpty, !state.isLeaving else { return }
-        if giveAway(now: now, into: &effects) { return proposeMoves(into: &effects) }
+        if giveAway(into: &effects) { return proposeMoves(into: &effects) }
         if leaveInSync(into: &effects) { return }
         // Followers that are there may be in sync in a moment.
         if !mayGainSuccessor() { endHandover(now: now, into: &effects) }
@@ -99,29 +99,17 @@ extension Control {
     }
 
     /// One batch of leaderships; false where there is none that somebody could take.
-    private mutating func giveAway(now: Now, into effects: inout [Effect]) -> Bool {
+    private mutating func giveAway(into effects: inout [Effect]) -> Bool {
         var count = 0
         for shared in sharedPartitions() where count < Self.movesPerBatch {
             let state = state(shared)
             guard state.leader == identity.broker.id,
-                let successor = successor(of: state, now: now)
+                let successor = heirs(of: state).first
             else { continue }
             move(shared.partition, shared.entry, to: successor, leaves: true, into: &effects)
             count += 1
         }
         return count > 0
-    }
-
-    /// Whoever may serve at once, before one that has just started: what that one's process before
-    /// promised to other leaders may hold it back for as long as a lease.
-    private func successor(of state: PartitionState, now: Now) -> NodeID? {
-        let heirs = heirs(of: state)
-        let rested = heirs.first { node in
-            presentSince[node].map {
-                now.instant.milliseconds(since: $0) >= ReplicationLimits.leaseHonouredMilliseconds
-            } ?? false
-        }
-        return rested ?? heirs.first
     }
 
     /// Leaves every in-sync set of others in one batch; false where there is none to leave. The

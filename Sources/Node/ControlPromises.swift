@@ -11,8 +11,8 @@ import Replication
 /// for a promise. `CompleteSetLease` says why nobody else serves meanwhile.
 ///
 /// Nothing of it is on disk. A process that starts does not know what the one before promised, so
-/// it neither campaigns nor begins to serve for as long as any promise of that one can bind. The
-/// clock counts suspend.
+/// it neither campaigns nor begins to serve for as long as any promise of that one can bind, but
+/// by what a leader that has served gives it. The clock counts suspend.
 extension Control {
     /// A leader asks; says what is declined, and all else is promised. Costs three look-ups for
     /// each partition.
@@ -81,10 +81,10 @@ extension Control {
     // MARK: Elected in spite of a promise
 
     /// This broker leads by what was chosen; whether it may begin to serve now, or is bound still
-    /// by what it promised to a leader before, or may have. Before the first epoch there was none.
+    /// by what it promised to a leader before, or may have. Before the first epoch there was none;
+    /// and where the leader before served, and then stopped and said so, none is bound to anybody.
     mutating func noteBound(_ partition: TopicPartition, _ state: PartitionState, now: Now) {
-        let isFirst = state.leaderEpoch <= LeaderEpoch(0)
-        let left = isFirst ? 0 : promise(of: partition).remainingMilliseconds(now: now.instant)
+        let left = promise(of: partition).remainingMilliseconds(serving: state, now: now.instant)
         guard left > 0 else {
             if bound[partition] != nil { bound[partition] = nil }
             return

@@ -26,7 +26,7 @@ extension Control {
         yielded[partition] = state.leaderEpoch
         // A shard that was told before that it leads no more does not say so again.
         guard case .leads = roles[partition] else {
-            return agree(partition, entry, into: &effects)
+            return agree(partition, entry, .stopped, into: &effects)
         }
         yielding.insert(partition)
         assume(entry, partition.index.rawValue, into: &effects)
@@ -42,11 +42,12 @@ extension Control {
         }
         guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
         else { return }
-        agree(partition, entry, into: &effects)
+        agree(partition, entry, .served, into: &effects)
     }
 
     mutating func agree(
-        _ partition: TopicPartition, _ entry: TopicEntry, into effects: inout [Effect]
+        _ partition: TopicPartition, _ entry: TopicEntry, _ consent: Consent,
+        into effects: inout [Effect]
     ) {
         guard let state = entry.state(partition.index.rawValue),
             let initial = initial(of: partition, entry)
@@ -55,7 +56,7 @@ extension Control {
         changes[number] = PendingChange(
             kind: .agreement(partition), token: nil, names: [], outcomes: [])
         let change = PartitionChange(
-            .agree(ownReplica), initial: initial, expecting: state.partitionEpoch,
+            .agree(ownReplica, consent), initial: initial, expecting: state.partitionEpoch,
             minInSync: entry.configuration.minInSync)
         effects.append(
             .propose(

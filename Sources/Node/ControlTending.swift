@@ -118,10 +118,7 @@ extension Control {
         let preferred = state.replicas[0]
         guard preferred != identity.broker.id, heirs(of: state).contains(preferred),
             let since = presentSince[preferred],
-            now.instant.milliseconds(since: since)
-                >= max(
-                    replicaConfiguration.balanceAfterMilliseconds,
-                    ReplicationLimits.leaseHonouredMilliseconds)
+            now.instant.milliseconds(since: since) >= replicaConfiguration.balanceAfterMilliseconds
         else { return }
         tasks.balanced += 1
         move(partition, entry, to: preferred, leaves: false, into: &effects)

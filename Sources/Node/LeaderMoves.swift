@@ -9,6 +9,8 @@ struct LeaderMove: Hashable {
     let epoch: LeaderEpoch
     /// This broker is about to stop: it leaves the in-sync set with the same change.
     let leaves: Bool
+    /// What this broker can say of the epoch that it gives up.
+    let consent: Consent
     /// The shard serves it no more, so the consent may be given.
     var hasStoodDown: Bool
     var isProposed = false
@@ -47,7 +49,8 @@ extension Control {
         yielded[partition] = state.leaderEpoch
         campaigns.removeValue(forKey: partition)
         moves[partition] = LeaderMove(
-            successor: successor, epoch: state.leaderEpoch, leaves: leaves, hasStoodDown: !wasLed)
+            successor: successor, epoch: state.leaderEpoch, leaves: leaves,
+            consent: wasLed ? .served : .stopped, hasStoodDown: !wasLed)
         if wasLed { assume(entry, partition.index.rawValue, into: &effects) }
     }
 
@@ -59,7 +62,8 @@ extension Control {
             return
         }
         moves[partition] = LeaderMove(
-            successor: successor, epoch: state.leaderEpoch, leaves: false, hasStoodDown: true)
+            successor: successor, epoch: state.leaderEpoch, leaves: false,
+            consent: .stopped, hasStoodDown: true)
         let moment = now.advanced(byMilliseconds: Self.moveAgainMilliseconds)
         movesAgainAt = min(movesAgainAt ?? moment, moment)
     }
@@ -108,7 +112,7 @@ extension Control {
                 PartitionChange(
                     .transfer(
                         to: successor, from: identity.broker.id, epoch: move.epoch,
-                        leaves: move.leaves),
+                        move.consent, leaves: move.leaves),
                     initial: initial, expecting: state.partitionEpoch,
                     minInSync: entry.configuration.minInSync)))
     }
@@ -128,10 +132,11 @@ extension Control {
             moves[partition]?.isProposed = false
             endMoveWhereDecided(partition)
             // Under it lies an election that deposes this broker: that one is agreed to.
-            if case .held = decision, handover == nil, moves.removeValue(forKey: partition) != nil,
+            if case .held = decision, handover == nil,
+                let move = moves.removeValue(forKey: partition),
                 let entry = topics.name(of: partition.topic).flatMap({ topics[$0] })
             {
-                agree(partition, entry, into: &effects)
+                agree(partition, entry, move.consent, into: &effects)
             }
             isOpen = isOpen || moves[partition] != nil
         }

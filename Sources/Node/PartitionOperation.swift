@@ -13,9 +13,9 @@ public enum PartitionOperation: Hashable, Sendable {
     case leaveInSync(ReplicaID)
     /// To nobody where no in-sync replica is there to follow.
     /// `leaves` also takes the leader before out of the in-sync set.
-    case transfer(to: NodeID?, from: NodeID, epoch: LeaderEpoch, leaves: Bool)
+    case transfer(to: NodeID?, from: NodeID, epoch: LeaderEpoch, Consent, leaves: Bool)
     /// The copy that a half accepted election deposes has stopped, and agrees.
-    case agree(ReplicaID)
+    case agree(ReplicaID, Consent)
     case reassign([NodeID])
     case completeReassignment
     case cancelReassignment
@@ -36,11 +36,11 @@ public enum PartitionOperation: Hashable, Sendable {
                 minInSync: minInSync)
         case .leaveInSync(let replica):
             state.leaveInSync(replica, expecting: expecting, minInSync: minInSync)
-        case .transfer(let successor, let leader, let epoch, let leaves):
+        case .transfer(let successor, let leader, let epoch, let consent, let leaves):
             state.transfer(
                 to: successor, from: leader, leaderEpoch: epoch, expecting: expecting,
-                leaving: leaves, minInSync: minInSync)
-        case .agree(let former): state.agreed(by: former)
+                consent: consent, leaving: leaves, minInSync: minInSync)
+        case .agree(let former, let consent): state.agreed(by: former, consent)
         case .reassign(let target): state.reassign(to: target, expecting: expecting)
         case .completeReassignment:
             state.completeReassignment(expecting: expecting, minInSync: minInSync)

@@ -71,6 +71,12 @@ extension Shard {
         var result = FetchResult()
         result.highWatermark = partitions[slot].committed
         result.logStart = partitions[slot].log.startOffset
+        if !isFollower, part.offset >= result.highWatermark,
+            !partitions[slot].machine.hasCommittedOwnEpoch
+        {
+            // As between leaders: more may be committed than this leader knows yet (KIP-207).
+            return mayWait ? FetchResult() : FetchResult(error: .offsetNotAvailable)
+        }
         if part.lastFetchedEpoch > .unknown,
             let diverging = divergence(of: part, slot)
         {

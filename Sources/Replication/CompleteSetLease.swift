@@ -20,6 +20,9 @@ public import Model
 ///   only once it served. So the first that serves in any later epoch is one of the members, and
 ///   has waited.
 ///
+/// So once anybody has begun to serve in an epoch, no lease of an earlier one is held ever again:
+/// whoever leads in the next one by its consent, after it has stopped, need not wait (`Consent`).
+///
 /// A member counts as the very copy that the register names: one that started uncleanly may have
 /// forgotten what it knew of later epochs with what it had not synced.
 ///
@@ -98,7 +101,7 @@ public struct CompleteSetLease: Sendable {
 /// elected none the less: its proposal may have been on its way when it promised, even from an
 /// earlier life, so it waits for the rest before it serves. A broker that starts does not know
 /// what it promised before, so it waits as long. Where the leader that it promised to consented,
-/// nothing binds: `release`. One for each partition about which a leader asked, owned by the
+/// nothing binds: `release`; and nothing keeps it from serving by the consent of one that served. One for each partition about which a leader asked, owned by the
 /// control loop, which is the one that campaigns.
 public struct CampaignPromise: Hashable, Sendable {
     public private(set) var epoch = LeaderEpoch.unknown
@@ -129,8 +132,19 @@ public struct CampaignPromise: Hashable, Sendable {
         until = Instant(nanoseconds: 0)
     }
 
-    /// How long it has to wait before it campaigns against whoever leads now, or serves in its
-    /// place.
+    /// How long it has to wait before it serves by what elected it.
+    ///
+    /// Not at all in the first epoch, before which nobody led; nor where the leader before had
+    /// served, and has stopped: that one had waited itself for whatever was promised to others. What
+    /// a process before promised to leaders after that one keeps it from later epochs, not from
+    /// this one.
+    public func remainingMilliseconds(serving state: PartitionState, now: Instant) -> Int64 {
+        if state.leaderEpoch <= LeaderEpoch(0) { return 0 }
+        if state.consent == .served, epoch < state.leaderEpoch { return 0 }
+        return remainingMilliseconds(now: now)
+    }
+
+    /// How long it has to wait before it campaigns against whoever leads now.
     public func remainingMilliseconds(now: Instant) -> Int64 {
         guard until > now else { return 0 }
         return max(1, until.milliseconds(since: now))

@@ -156,7 +156,7 @@ extension PartitionState {
         var next = self
         next.partitionEpoch = PartitionEpoch(partitionEpoch.rawValue + 1)
         next.deposed = nil
-        next.consented = false
+        next.consent = nil
         if raisingLeaderEpoch {
             next.leaderEpoch = LeaderEpoch(leaderEpoch.rawValue + 1)
             next.isUnclean = false

@@ -4,7 +4,7 @@ public import NIOCore
 /// The layout of a partition's register:
 ///
 ///     version u8 = 1
-///     flags u8            1 led, 2 deposed, 4 consented, 8 unclean
+///     flags u8            1 led, 2 deposed, 4 consented, 8 unclean, 16 consented having served
 ///     leader i32          where led
 ///     leader epoch i32, partition epoch i32
 ///     deposed             where deposed: node i32, admission u32, log epoch u64
@@ -28,6 +28,7 @@ extension PartitionState {
         var flags: UInt8 = leader != nil ? 1 : 0
         if deposed != nil { flags |= 2 }
         if consented { flags |= 4 }
+        if consent == .served { flags |= 16 }
         if isUnclean { flags |= 8 }
         buffer.writeInteger(flags)
         if let leader { buffer.writeInteger(leader.rawValue) }
@@ -50,7 +51,7 @@ extension PartitionState {
         guard let version: UInt8 = bytes.readInteger(), let flags: UInt8 = bytes.readInteger()
         else { throw .truncated }
         guard version == Self.version else { throw .version(version) }
-        guard flags < 16 else { throw .outOfRange("flags \(flags)") }
+        guard flags < 32, flags & 20 != 16 else { throw .outOfRange("flags \(flags)") }
         let leader = flags & 1 != 0 ? try Self.readNode(&bytes) : nil
         guard let leaderEpoch: Int32 = bytes.readInteger(),
             let partitionEpoch: Int32 = bytes.readInteger()
@@ -62,7 +63,8 @@ extension PartitionState {
             replicas: try Self.readNodes(&bytes), adding: try Self.readNodes(&bytes),
             removing: try Self.readNodes(&bytes), inSync: try Self.readIDs(&bytes),
             lastEligible: try Self.readIDs(&bytes), deposed: deposed,
-            consented: flags & 4 != 0, isUnclean: flags & 8 != 0)
+            consent: flags & 4 == 0 ? nil : flags & 16 == 0 ? .stopped : .served,
+            isUnclean: flags & 8 != 0)
         guard bytes.readableBytes == 0 else { throw .outOfRange("bytes behind the state") }
         if let violation { throw .outOfRange(violation) }
     }

@@ -111,7 +111,8 @@ extension PartitionState {
     ///   change, so that the successor never waits for it; eligible it stays as in `leaveInSync`.
     public func transfer(
         to successor: NodeID?, from leader: NodeID, leaderEpoch: LeaderEpoch,
-        expecting: PartitionEpoch, leaving: Bool = false, minInSync: Int = 1
+        expecting: PartitionEpoch, consent: Consent = .stopped, leaving: Bool = false,
+        minInSync: Int = 1
     ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard self.leader == leader, self.leaderEpoch == leaderEpoch else {
@@ -125,7 +126,7 @@ extension PartitionState {
             var next = state
             next.leader = successor
             next.deposed = leaderID
-            next.consented = true
+            next.consent = consent
             if leaving, successor != nil {
                 next.inSync.removeAll { $0.node == leader }
                 next.keepEligible(electable, minInSync: minInSync, rules: ReplicationRules())
@@ -139,12 +140,12 @@ extension PartitionState {
     ///
     /// Made on top of a state that may not be chosen, as nothing else is: it deposes nobody but the
     /// one who agrees.
-    public func agreed(by former: ReplicaID) -> Outcome {
+    public func agreed(by former: ReplicaID, _ consent: Consent = .stopped) -> Outcome {
         guard deposed == former, !consented else { return .failure(.alreadyDone) }
         guard partitionEpoch.rawValue < .max else { return .failure(.exhausted) }
         var next = self
         next.partitionEpoch = PartitionEpoch(partitionEpoch.rawValue + 1)
-        next.consented = true
+        next.consent = consent
         return .success(next)
     }
 

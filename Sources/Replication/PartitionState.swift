@@ -1,5 +1,14 @@
 public import Model
 
+/// What a leader says that gives its leadership away, after it has stopped serving.
+public enum Consent: Hashable, Sendable {
+    /// It does not serve. Whether anybody has under its epoch it does not know.
+    case stopped
+    /// It had served under its epoch. So whatever was promised to leaders before it binds nobody
+    /// any more (`CompleteSetLease`), and its successor may serve at once.
+    case served
+}
+
 /// The value of the register `partition/<topic id>/<n>`: who leads, under which epoch, and whose
 /// copies count.
 ///
@@ -30,7 +39,7 @@ public struct PartitionState: Hashable, Sendable {
     /// life keeps nobody from being elected.
     public internal(set) var deposed: ReplicaID?
     /// The deposed leader gave the leadership away itself, after it had stopped serving.
-    public internal(set) var consented: Bool
+    public internal(set) var consent: Consent?
     /// An operator elected this leader although records may be lost with it.
     public internal(set) var isUnclean: Bool
 
@@ -43,7 +52,7 @@ public struct PartitionState: Hashable, Sendable {
         return PartitionState(
             leader: placement[0].node, leaderEpoch: epoch, partitionEpoch: .initial,
             replicas: placement.map(\.node), adding: [], removing: [], inSync: placement,
-            lastEligible: [], deposed: nil, consented: false, isUnclean: false)
+            lastEligible: [], deposed: nil, consent: nil, isUnclean: false)
     }
 
     /// Everybody who may be elected without losing what is committed: the in-sync set, then the
@@ -55,6 +64,8 @@ public struct PartitionState: Hashable, Sendable {
     public func effectiveMinInSync(_ configured: Int) -> Int {
         max(1, min(configured, replicas.count - adding.count))
     }
+
+    public var consented: Bool { consent != nil }
 
     /// The copy that leads.
     public var leaderID: ReplicaID? {

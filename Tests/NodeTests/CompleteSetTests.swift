@@ -239,4 +239,20 @@ import Testing
         bench.settle()
         #expect(leads(&bench))
     }
+
+    @Test(
+        "Nor is one that started bound, where the leader before had served",
+        arguments: [Consent.served, .stopped])
+    func consentOfAServerReleasesAll(consent: Consent) throws {
+        var bench = following(startedAt: ControlBench().now.instant)
+        let state = PartitionState.initial(placement: [copies[1], copies[0], copies[2]])
+        let next = try state.transfer(
+            to: NodeID(1), from: NodeID(2), leaderEpoch: LeaderEpoch(0),
+            expecting: state.partitionEpoch, consent: consent
+        ).get()
+        bench.handle(
+            .learned([bench.registers.put(PartitionRegister.key(partition), next.encoded())]))
+        bench.settle()
+        #expect(leads(&bench) == (consent == .served))
+    }
 }

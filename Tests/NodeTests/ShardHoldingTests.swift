@@ -129,6 +129,28 @@ import Testing
         #expect(fetched.map(\.results[0].error) == [.notLeader, .notLeader])
     }
 
+    /// Its log may hold more that was committed than it knows of: KIP-207's rule, for fetches too.
+    @Test func aNewLeaderTellsNoEndBeforeItHasCommittedInItsEpoch() throws {
+        var bench = leading()
+        bench.produce(1, [(one, bench.batch(["a"]))], .leader)
+        bench.handle(.assume(one, .follows(try theirs(), as: own)))
+        let again = PartitionState.initial(placement: [own, other], epoch: LeaderEpoch(7))
+        bench.handle(.assume(one, .leads(again, as: own, minInSync: 1)))
+        bench.effects = []
+        bench.fetch(2, [bench.part(one)], wait: 0)
+        bench.fetch(3, [bench.part(one)], wait: 200)
+        #expect(bench.take().fetched.map(\.results[0].error) == [.offsetNotAvailable])
+        // The other one has lost its place: this log is all there is.
+        bench.handle(
+            .assume(
+                one,
+                .leads(.initial(placement: [own], epoch: LeaderEpoch(8)), as: own, minInSync: 1)))
+        let fetched = bench.take().fetched
+        #expect(fetched.map(\.token) == [3])
+        #expect(fetched.map(\.results[0].error) == [nil])
+        #expect(fetched.map(\.results[0].highWatermark) == [Offset(1)])
+    }
+
     @Test func itStoodDownOnceForEachLeadership() {
         var bench = leading()
         bench.handle(.assume(one, .waits(mine, as: own)))

@@ -249,6 +249,24 @@ private struct Leased {
         #expect(released == promise, "nobody knows whom it promised what")
     }
 
+    @Test func whoServedAndStoppedFreesItsSuccessorOfAllThatWasPromisedBefore() throws {
+        var promise = CampaignPromise(startedAt: F.time(0))
+        func given(_ consent: Consent) throws -> PartitionState {
+            try F.state().transfer(
+                to: NodeID(2), from: NodeID(1), leaderEpoch: F.state().leaderEpoch,
+                expecting: F.state().partitionEpoch, consent: consent
+            ).get()
+        }
+        let (served, stopped) = (try given(.served), try given(.stopped))
+        #expect(promise.remainingMilliseconds(serving: served, now: F.time(35)) == 0)
+        #expect(promise.remainingMilliseconds(serving: stopped, now: F.time(35)) == 1_500)
+        #expect(promise.remainingMilliseconds(now: F.time(35)) == 1_500, "campaigns wait")
+        let later = served.leaderEpoch
+        let granted = promise.promise(later, known: later, now: F.time(35))
+        #expect(granted)
+        #expect(promise.remainingMilliseconds(serving: served, now: F.time(35)) == 1_535)
+    }
+
     @Test func aCopyThatStartedUncleanlyDoesNotSpeakForTheOneThatWasElected() {
         var lease = CompleteSetLease()
         lease.require(F.state(), proposed: [], by: NodeID(1))

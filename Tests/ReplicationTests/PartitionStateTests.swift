@@ -261,9 +261,11 @@ private typealias F = Fixture
         moved.isUnclean = true
         var given = F.state().altered(to: [F.id(1)])
         given.deposed = F.id(9)
-        given.consented = true
+        given.consent = .stopped
         given.leader = nil
-        return [F.state([7]), moved, given]
+        var served = given
+        served.consent = .served
+        return [F.state([7]), moved, given, served]
     }
 
     @Test func everyStateSurvivesAndEveryStrictPrefixIsRefused() throws {
@@ -304,7 +306,7 @@ private typealias F = Fixture
         #expect(refused { $0.lastEligible = [F.id(2)] }, "in sync and last eligible")
         #expect(refused { $0.leaderEpoch = .unknown })
         #expect(refused { $0.partitionEpoch = PartitionEpoch(-1) })
-        #expect(refused { $0.consented = true })
+        #expect(refused { $0.consent = .stopped })
         #expect(refused { $0.adding = [NodeID(9)] })
         #expect(refused { $0.replicas = (1...17).map { NodeID($0) } })
     }

@@ -177,9 +177,8 @@ extension SearchMesh {
         guard state.leaderEpoch > brokers[broker].ledEpoch else { return }
         brokers[broker].ledEpoch = state.leaderEpoch
         brokers[broker].firstRead = max(brokers[broker].firstRead ?? .unknown, state.leaderEpoch)
-        // Nobody led before the first epoch.
-        let binds = state.leaderEpoch > LeaderEpoch(0)
-        let left = binds ? brokers[broker].promise.remainingMilliseconds(now: instant(broker)) : 0
+        let left = brokers[broker].promise.remainingMilliseconds(
+            serving: state, now: instant(broker))
         brokers[broker].servesFrom = instant(broker).advanced(byMilliseconds: left)
         checkLeader(broker, state)
         let log = brokers[broker].log

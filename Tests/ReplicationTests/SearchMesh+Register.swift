@@ -34,21 +34,25 @@ extension SearchMesh {
         }
     }
 
-    /// A controlled move: the leader stops serving first.
+    /// A controlled move: the leader stops serving first, if it has begun.
     mutating func transfer() {
         let serving = brokers.indices.first { brokers[$0].serves(at: now, plan.rules) }
-        guard let broker = serving, let state = brokers[broker].leading.state,
+        let leading = brokers.indices.first { brokers[$0].isUp && brokers[$0].leads }
+        guard let broker = serving ?? leading, let state = brokers[broker].leading.state,
             let successor = state.inSync.map(\.node).first(where: { $0 != brokers[broker].node })
         else { return }
         let own = brokers[broker].node
         let leaves = plan.leaves
         let minInSync = plan.minInSync
+        let isUnbound = instant(broker) >= brokers[broker].servesFrom
+        let consent = isUnbound || !plan.rules.onlyServersRelease ? Consent.served : .stopped
         drive(broker, .resign)
         brokers[broker].isTakingOver = true
         propose(broker, .transfer) { current in
             current.transfer(
                 to: successor, from: own, leaderEpoch: state.leaderEpoch,
-                expecting: state.partitionEpoch, leaving: leaves, minInSync: minInSync)
+                expecting: state.partitionEpoch, consent: consent, leaving: leaves,
+                minInSync: minInSync)
         }
     }
 

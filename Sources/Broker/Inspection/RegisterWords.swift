@@ -72,7 +72,12 @@ enum RegisterWords {
             fields.append(FieldReport(name: "lastEligible", value: list(state.lastEligible)))
         }
         if let deposed = state.deposed {
-            let manner = state.consented ? "by its own consent" : "without its consent"
+            let manner =
+                switch state.consent {
+                case .served: "by its own consent, after it had served"
+                case .stopped: "by its own consent"
+                case nil: "without its consent"
+                }
             fields.append(FieldReport(name: "deposed", value: "\(text(deposed)), \(manner)"))
         }
         if state.isUnclean {
