@@ -14,7 +14,12 @@ struct TopicStop {
         var until = Instant(nanoseconds: 0)
     }
 
-    let entry: TopicEntry
+    /// As it was when its deletion was heard of, or as its registers were read since.
+    var entry: TopicEntry
+    /// Whose copies count was read from the registers, for the step that is next.
+    var isRead = false
+    /// Batches of them that are being read.
+    var reading = 0
     /// When the last of those that matter said that it stopped.
     var heardAt: Instant
     var confirmed: Set<NodeID> = []
@@ -117,10 +122,52 @@ extension Control {
         guard isAway, !mayServeAlone(stop, without: missing, now: now),
             now.instant.milliseconds(since: stop.heardAt)
                 >= ReplicationLimits.leaseHonouredMilliseconds
-        else { return }
+        else {
+            stops[id]?.isRead = false
+            return
+        }
+        guard stop.isRead else { return readCopies(stop, into: &effects) }
         let unheard = copies(of: stop.entry, at: missing)
         guard !unheard.isEmpty else { return free(stop, into: &effects) }
         decide(.outlive(id, unheard), of: stop, into: &effects)
+    }
+
+    /// Finds out whose copies count now: a leader that is away may have taken in another broker,
+    /// which this one has not heard of.
+    private mutating func readCopies(_ stop: TopicStop, into effects: inout [Effect]) {
+        let id = stop.entry.id
+        stops[id]?.isDeciding = true
+        stops[id]?.isRead = true
+        for batch in Self.batches(of: Array(stop.entry.partitions.indices)) {
+            stops[id]?.reading += 1
+            let number = nextSerial()
+            changes[number] = PendingChange(
+                kind: .copiesRead(id, Array(batch)), token: nil, names: [], outcomes: [])
+            let proposals = batch.map { index in
+                RegisterProposal(
+                    key: PartitionRegister.key(stop.entry.partition(Int32(index))),
+                    operation: .confirm)
+            }
+            effects.append(.propose(number, proposals))
+        }
+    }
+
+    /// What the registers hold was learned before this was said.
+    mutating func copiesRead(
+        _ id: TopicID, _ indices: [Int], _ decisions: [Decision], now: Now,
+        into effects: inout [Effect]
+    ) {
+        guard var stop = stops[id] else { return }
+        stop.reading -= 1
+        if !decisions.allSatisfy(Self.isSettled) { stop.isRead = false }
+        for index in indices {
+            guard let state = states[stop.entry.partition(Int32(index))] else { continue }
+            stop.entry.partitions[index] = state
+        }
+        if stop.reading == 0 { stop.isDeciding = false }
+        stops[id] = stop
+        // Not all could be read: the next look tries again.
+        if stop.reading == 0, stop.isRead { lookAtStop(id, now: now, into: &effects) }
     }
 
     /// The last step; before it the registers of the partitions go, because without the topic's

@@ -17,10 +17,10 @@ extension Control {
         asked == -1 ? defaults.replicas : asked
     }
 
-    /// How many copies a partition can have now.
+    /// How many copies a partition can have now: no more than its register names.
     var copiesMaximum: Int {
         guard replicaConfiguration.placement == .masterBackup, !holders.isEmpty else {
-            return holders.count
+            return min(holders.count, ReplicationLimits.replicasMaximum)
         }
         return BrokerPairs(sites([:])).copies
     }
@@ -29,7 +29,8 @@ extension Control {
     func copiesRefusal(_ asked: Int) -> String {
         guard replicaConfiguration.placement == .masterBackup else {
             return "\(asked) replicas asked for: there are \(holders.count) brokers that hold "
-                + "data, and each holds one copy of a partition at most"
+                + "data, each holds one copy of a partition at most, and a partition has at most "
+                + "\(ReplicationLimits.replicasMaximum)"
         }
         let brokers = holders.map { "\($0.entry.id.rawValue)" }.joined(separator: ", ")
         return

@@ -95,20 +95,33 @@ extension Control {
                 partitions.append(entry.partition(Int32(index)))
             }
         }
+        confirm(partitions[...], serial, into: &effects)
+    }
+
+    /// Registers that are read before the next are: the proposer has other errands too.
+    static let confirmedTogether = 8_192
+
+    /// Finds out about some after the others.
+    private mutating func confirm(
+        _ partitions: ArraySlice<TopicPartition>, _ serial: UInt64, into effects: inout [Effect]
+    ) {
         guard !partitions.isEmpty else {
             effects.append(.leadershipsConfirmed(serial, isComplete: true))
             return
         }
-        confirm(partitions, serial, into: &effects)
+        confirm(
+            Array(partitions.prefix(Self.confirmedTogether)), serial,
+            then: partitions.dropFirst(Self.confirmedTogether), into: &effects)
     }
 
     mutating func confirm(
-        _ partitions: [TopicPartition], _ serial: UInt64?, into effects: inout [Effect]
+        _ partitions: [TopicPartition], _ serial: UInt64?,
+        then rest: ArraySlice<TopicPartition> = [], into effects: inout [Effect]
     ) {
         let number = nextSerial()
         changes[number] = PendingChange(
-            kind: .confirmation(partitions, serial, after: confirmations), token: nil, names: [],
-            outcomes: [])
+            kind: .confirmation(partitions, serial, after: confirmations, then: rest), token: nil,
+            names: [], outcomes: [])
         effects.append(
             .propose(
                 number,
@@ -119,12 +132,13 @@ extension Control {
 
     mutating func confirmed(
         _ partitions: [TopicPartition], _ decisions: [Decision], _ serial: UInt64?,
-        isFresh: Bool, now: Now, into effects: inout [Effect]
+        then rest: ArraySlice<TopicPartition>, isFresh: Bool, now: Now,
+        into effects: inout [Effect]
     ) {
         var isComplete = true
         for (partition, decision) in zip(partitions, decisions) {
             // What the register holds was learned before this was said.
-            guard case .refused(.confirmed, _) = decision else {
+            guard case .refused(.confirmed, let found) = decision else {
                 isComplete = false
                 if case .held = decision { yield(partition, into: &effects) }
                 if serial == nil { unconfirmed.append(partition) }
@@ -134,6 +148,11 @@ extension Control {
             guard let state = entry?.state(partition.index.rawValue),
                 state.leader == identity.broker.id
             else { continue }
+            // A register that was written is empty only once its topic is gone.
+            guard found != nil || state.partitionEpoch == .initial else {
+                isComplete = false
+                continue
+            }
             // What the lease asks for itself is as new as the lease.
             guard isFresh || serial != nil else {
                 unconfirmed.append(partition)
@@ -146,8 +165,10 @@ extension Control {
             confirmAgainAt = now.instant.advanced(
                 byMilliseconds: Self.confirmAgainMilliseconds)
         }
-        if let serial {
-            effects.append(.leadershipsConfirmed(serial, isComplete: isComplete))
+        guard let serial else { return }
+        guard isComplete else {
+            return effects.append(.leadershipsConfirmed(serial, isComplete: false))
         }
+        confirm(rest, serial, into: &effects)
     }
 }

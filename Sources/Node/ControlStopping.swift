@@ -70,6 +70,14 @@ extension Control {
         }
     }
 
+    /// Whether it is known what the register holds.
+    static func isSettled(_ decision: Decision) -> Bool {
+        switch decision {
+        case .chosen, .refused: true
+        case .notChosen, .unknown, .held: false
+        }
+    }
+
     // MARK: Standing by a lease
 
     /// Reads the registers of all topics that this broker holds before it finds out what it leads:
@@ -78,20 +86,30 @@ extension Control {
         // What began before is not as new as the lease.
         confirmations += 1
         let names = (placed[identity.broker.id] ?? []).sorted()
+        readTopics(names[...], serial, into: &effects)
+    }
+
+    /// Reads some after the others.
+    private mutating func readTopics(
+        _ names: ArraySlice<String>, _ serial: UInt64, into effects: inout [Effect]
+    ) {
         guard !names.isEmpty else { return confirmLeaderships(serial, into: &effects) }
         let number = nextSerial()
         changes[number] = PendingChange(
-            kind: .standing(serial), token: nil, names: [], outcomes: [])
-        effects.append(.read(number, names.map(Self.key)))
+            kind: .standing(serial, then: names.dropFirst(Self.confirmedTogether)), token: nil,
+            names: [], outcomes: [])
+        effects.append(.read(number, names.prefix(Self.confirmedTogether).map(Self.key)))
     }
 
+    /// Topics that are gone are forgotten by now, also where their tombstones are (`Mesh`).
     mutating func topicsRead(
-        _ serial: UInt64, _ decisions: [Decision], into effects: inout [Effect]
+        _ serial: UInt64, _ decisions: [Decision], then rest: ArraySlice<String>,
+        into effects: inout [Effect]
     ) {
         guard decisions.allSatisfy(Self.isSettled) else {
             effects.append(.leadershipsConfirmed(serial, isComplete: false))
             return
         }
-        confirmLeaderships(serial, into: &effects)
+        readTopics(rest, serial, into: &effects)
     }
 }

@@ -288,11 +288,14 @@ extension Control {
             changes[number] = nil
             electionsDecided(
                 partitions, decisions, isFresh: before == confirmations, now: now, into: &effects)
-        case .confirmation(let partitions, let serial, let before):
+        case .confirmation(let partitions, let serial, let before, let rest):
             changes[number] = nil
             confirmed(
-                partitions, decisions, serial, isFresh: before == confirmations, now: now,
-                into: &effects)
+                partitions, decisions, serial, then: rest, isFresh: before == confirmations,
+                now: now, into: &effects)
+        case .copiesRead(let id, let indices):
+            changes[number] = nil
+            copiesRead(id, indices, decisions, now: now, into: &effects)
         case .stop(let id, let frees):
             changes[number] = nil
             stopDecided(id, frees: frees, decisions.first, now: now, into: &effects)
@@ -305,22 +308,15 @@ extension Control {
         case .claims(let claims, let node):
             changes[number] = nil
             claimsRead(claims, for: node, decisions, into: &effects)
-        case .standing(let serial):
+        case .standing(let serial, let rest):
             changes[number] = nil
-            topicsRead(serial, decisions, into: &effects)
+            topicsRead(serial, decisions, then: rest, into: &effects)
         case .topics:
             for (place, decision) in zip(change.places, decisions) {
                 conclude(place, of: number, decision, now: now, into: &effects)
             }
             changes[number]?.openings -= 1
             finishChange(number, into: &effects)
-        }
-    }
-
-    static func isSettled(_ decision: Decision) -> Bool {
-        switch decision {
-        case .chosen, .refused: true
-        case .notChosen, .unknown, .held: false
         }
     }
 

@@ -24,16 +24,20 @@ struct PendingChange {
         case stop(TopicID, frees: Bool)
         /// The registers of a deleted topic's partitions.
         case burial(TopicID)
+        /// The same, read before its absent copies are outlived.
+        case copiesRead(TopicID, [Int])
         /// What is made in the place of a deleted topic, for that change.
         case successor(UInt64, Int)
         /// Topics of which another broker asked whether this one serves them.
         case claims([TopicClaim], NodeID)
         /// Registers of topics, read before it is found out what this broker leads.
-        case standing(UInt64)
+        case standing(UInt64, then: ArraySlice<String>)
         /// An operator's moves.
         case reassignments(ReassignmentRound)
-        /// Registers of leaderships that are read anew, and whom to tell when all are.
-        case confirmation([TopicPartition], UInt64?, after: UInt64)
+        /// Registers of leaderships that are read anew, those that are read next, and whom to tell
+        /// when all are.
+        case confirmation(
+            [TopicPartition], UInt64?, after: UInt64, then: ArraySlice<TopicPartition>)
     }
 
     let kind: Kind

@@ -66,6 +66,8 @@ struct ShardPartition {
     var refusedProducer = false
     /// When a batch was last refused because of who leads, who is in sync, or the disk.
     var refusedAt: Instant?
+    /// Whose batches those were.
+    var refused = RefusedBatches()
     /// When a batch was last refused by whoever led; nil once that is long ago.
     var lateStartsRefused: Instant?
     /// The last append failed on the disk, and that was reported.

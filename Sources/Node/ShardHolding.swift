@@ -78,10 +78,10 @@ extension Shard {
         let late = held.filter { $0.until <= clock }
         held.removeAll { $0.until <= clock }
         for part in late {
-            if part.records != nil, let slot = openSlot(part.partition) {
+            if let records = part.records, let slot = openSlot(part.partition) {
                 // What is pipelined behind it must not pass for its producer's first.
                 refuseLateStarts(slot)
-                partitions[slot].log.refuseLateStarts()
+                partitions[slot].refused.note(records, now: clock)
             }
             settleProduce(part.serial, into: &effects)
         }

@@ -75,6 +75,7 @@ extension Shard {
         guard slot >= 0 else { return (ProduceResult(error: .unknownTopicOrPartition), .zero) }
         guard partitions[slot].isOpen else {
             partitions[slot].refusedProducer = true
+            partitions[slot].refused.note(records, now: clock)
             return (ProduceResult(error: partitions[slot].unavailability), .zero)
         }
         if partitions[slot].needsLease, records.readableBytes > Self.replicatedBytesMaximum {
@@ -84,7 +85,11 @@ extension Shard {
             isLeased(slot) ? partitions[slot].machine.refusal(of: acknowledgement) : .notLeader
         guard refusal == nil, let epoch = partitions[slot].machine.leadership?.epoch else {
             refuseLateStarts(slot)
+            partitions[slot].refused.note(records, now: clock)
             return (ProduceResult(error: PartitionError(refusal ?? .notLeader)), .zero)
+        }
+        if partitions[slot].refused.mustWait(records, now: clock) {
+            return (ProduceResult(error: .notLeader), .zero)
         }
         do throws(Storage.AppendError) {
             let outcome = try partitions[slot].log.append(
@@ -112,6 +117,7 @@ extension Shard {
             }
             if case .storage = error {
                 partitions[slot].refusedAt = clock
+                partitions[slot].refused.note(records, now: clock)
                 reportBroken(slot, into: &effects)
             }
             // Said once, not for every retry of every producer while the disk is full.
@@ -145,10 +151,6 @@ extension Shard {
         partitions[slot].lateStartsRefused = clock
     }
 
-    /// How long a batch that was refused may be on its way back: a client asks who leads, pauses
-    /// for at most a second by default, and tries again; it may have to do so some times.
-    private static let retryMilliseconds: Int64 = 30_000
-
     /// Whether the gap before a batch is of this broker's making: the batches before it were
     /// refused, and come again.
     ///
@@ -158,10 +160,11 @@ extension Shard {
     /// twice.
     private func awaitsRetry(_ slot: Int) -> Bool {
         guard let since = partitions[slot].refusedAt else { return false }
-        return clock.milliseconds(since: since) < Self.retryMilliseconds
+        return clock.milliseconds(since: since) < RefusedBatches.retryMilliseconds
     }
 
     mutating func acceptLateStarts(_ slot: Int, now: Instant) {
+        partitions[slot].refused.forgetOld(now: now)
         guard let since = partitions[slot].lateStartsRefused,
             now.milliseconds(since: since) >= Self.lateStartMilliseconds
         else { return }

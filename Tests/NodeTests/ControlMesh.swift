@@ -2,6 +2,7 @@ import Coordination
 import Model
 import NIOCore
 import Replication
+import Testing
 
 @testable import Node
 
@@ -148,6 +149,16 @@ struct ControlMesh {
                     partition: Self.partition(index), state: state,
                     inSync: nodes.map(Self.copy), serial: 1)))
         run(milliseconds: 20)
+    }
+
+    /// The same, chosen, and heard of by nobody yet.
+    mutating func setInSyncUnheard(_ index: Int32 = 0, to nodes: [Int32]) throws {
+        let state = state(index)
+        let next = try state.alterInSync(
+            to: nodes.map(Self.copy), by: try #require(state.leader),
+            leaderEpoch: state.leaderEpoch, expecting: state.partitionEpoch, minInSync: 3
+        ).get()
+        _ = registers.put(PartitionRegister.key(Self.partition(index)), next.encoded())
     }
 
     mutating func run(milliseconds: Int64) {

@@ -40,6 +40,23 @@ import Testing
         #expect(bench.view?.topic(named: "placed")?.partitions.count == 3)
     }
 
+    @Test func aPartitionHasNoMoreCopiesThanItsRegisterNames() {
+        var bench = ControlBench()
+        bench.handle(
+            .members(
+                (1...20).map {
+                    BrokerMember(entry: ControlBench.broker($0), epoch: LeaderEpoch(0))
+                }))
+        for (token, replicas) in [17, 16].enumerated() {
+            bench.request(
+                UInt64(token),
+                .createTopics(
+                    [NewTopic(name: "wide", partitions: 1, replicas: Int16(replicas))],
+                    validateOnly: true))
+        }
+        #expect(bench.errors() == [.invalidReplicationFactor, nil])
+    }
+
     @Test func aWitnessHoldsNothing() {
         var bench = ControlBench()
         let data = BrokerMember(entry: ControlBench.broker(1), epoch: LeaderEpoch(0))

@@ -95,6 +95,19 @@ import Testing
         #expect(mesh.now.milliseconds(since: begun) < 3_000)
     }
 
+    /// Brokers 2 and 3 have not heard that they are not in sync any more: the others may serve on
+    /// by promises of each other.
+    @Test func whoIsInSyncByNowIsFoundOut() throws {
+        var mesh = mesh([[1, 2, 3, 4, 5]], 1...5)
+        try mesh.setInSyncUnheard(to: [1, 4, 5])
+        for node: Int32 in [1, 4, 5] { mesh.cutOff(node) }
+        delete(&mesh, at: 2, token: 1)
+        mesh.run(milliseconds: 6_000)
+        #expect(mesh.replies[1] == nil)
+        #expect(mesh.outlived.isEmpty)
+        #expect(mesh.serving() == [1])
+    }
+
     @Test func aSoleCopyServesWithoutALeaseSoItIsWaitedFor() throws {
         var mesh = mesh([[1]])
         mesh.cutOff(1)

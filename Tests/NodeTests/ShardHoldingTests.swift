@@ -101,6 +101,35 @@ import Testing
         #expect(bench.take().produced.map(\.results[0].error) == [.outOfOrderSequence])
     }
 
+    /// There an unknown producer may begin anywhere: its batches may all have been removed.
+    @Test func inALogThatLostItsBeginningToo() {
+        var bench = leading()
+        for value in 0..<3 { bench.produce(1, [(one, bench.batch(["\(value)"]))], .leader) }
+        let alone = PartitionState.initial(placement: [own], epoch: LeaderEpoch(6))
+        bench.handle(.assume(one, .leads(alone, as: own, minInSync: 1)))
+        bench.ask(2, [(one, .delete(before: 2))])
+        bench.runJobs()
+        #expect(bench.log(one)?.startOffset == Offset(2))
+        let batches = (0..<3).map { bench.batch(["\($0)"], producer: 9, sequence: Int32($0)) }
+        bench.handle(.assume(one, .waits(alone, as: own)))
+        bench.effects = []
+        bench.produce(3, [(one, batches[0])])
+        bench.advance(milliseconds: 300)
+        bench.handle(.wake)
+        #expect(bench.take().produced.map(\.results[0].error) == [.notLeader])
+        let next = PartitionState.initial(placement: [own], epoch: LeaderEpoch(7))
+        bench.handle(.lease(until: bench.deadline(10_000)))
+        bench.handle(.assume(one, .leads(next, as: own, minInSync: 1)))
+        bench.produce(4, [(one, batches[1])])
+        bench.produce(5, [(one, batches[2])])
+        #expect(bench.take().produced.map(\.results[0].error) == [.notLeader, .notLeader])
+        for batch in batches { bench.produce(6, [(one, batch)]) }
+        #expect(bench.take().produced.map(\.results[0].error) == [nil, nil, nil])
+        // One that nobody refused goes on where it was.
+        bench.produce(7, [(one, bench.batch(["x"], producer: 8, sequence: 7))])
+        #expect(bench.take().produced.map(\.results[0].error) == [nil])
+    }
+
     /// Metadata names a leader before its shard has the partition.
     @Test func whatIsPipelinedBehindABatchThatCameTooEarlyIsNoStart() {
         var bench = ShardBench()

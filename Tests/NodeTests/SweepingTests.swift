@@ -127,4 +127,26 @@ import Testing
         }
         #expect(heard == true, "it lets go of the topic")
     }
+
+    /// Rumours may take long to reach it, and it serves once it has read what it holds.
+    @Test func whoeverReadsWhatIsSweptLearnsThatItEnded() throws {
+        var bench = try mesh(of: 4)
+        create(&bench)
+        bench.run(milliseconds: 5_000)
+        let memory = bench.memory(of: 4)
+        bench.kill(4)
+        bench.run(milliseconds: 10_000)
+        delete(&bench)
+        bench.run(milliseconds: 60_000)
+        #expect(bench.brokers[NodeID(1)]?.mesh.gossip.value("topic/t7") == nil)
+        try bench.start(4, boot: 2, seeds: [1], memory)
+        bench.tell(4, .read(9, ["topic/t7", "topic/t8"]))
+        bench.run(milliseconds: 20)
+        let broker = try #require(bench.brokers[NodeID(4)])
+        #expect(broker.decisions[9]?.count == 2)
+        #expect(broker.mesh.gossip.value("topic/t7")?.value == nil)
+        for key in ["topic/t7", "topic/t8"] {
+            #expect(broker.learned.contains { $0.key == key && $0.value == nil })
+        }
+    }
 }

@@ -143,6 +143,8 @@ public struct Mesh {
     var ownRoles: MemberRoles
     public internal(set) var leaseHolder = LeaseHolder()
     var leaseBook: LeaseBook
+    /// The roster by which grants are counted.
+    var leaseRoster = RosterGeneration.none
     /// Whether this store votes, by the acceptor's roster of that generation.
     var isVoting = false
     var votingGeneration = RosterGeneration.none
@@ -232,7 +234,7 @@ public struct Mesh {
         case .seedFailed(let seed, let failure): drive(gossip: .seedFailed(seed, failure))
         case .join(let token, let claim): join(token, claim)
         case .propose(let number, let proposals): propose(.control(number, proposals), proposals)
-        case .read(let number, let keys): read(.lookUp(number), keys)
+        case .read(let number, let keys): read(.lookUp(number, keys, withFloor: false), keys)
         case .decide(let token, let proposal):
             propose(.operatorWish(token, proposal), [proposal])
         case .changeVoters(let token, let change): changeVoters(token, change)

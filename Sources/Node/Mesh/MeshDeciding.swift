@@ -10,7 +10,8 @@ extension Mesh {
     enum Errand {
         case beginning([RegisterProposal])
         case control(UInt64, [RegisterProposal])
-        case lookUp(UInt64)
+        /// Of so many registers; the floor may have been read with them.
+        case lookUp(UInt64, [String], withFloor: Bool)
         case confirm([String])
         case joining(UInt64, JoinClaim, NodeID, attempt: Int)
         case operatorWish(UInt64, RegisterProposal)
@@ -18,6 +19,8 @@ extension Mesh {
         case roster(UInt64)
         /// A raise of the floor: nobody waits for it.
         case floor
+        /// What it finds is for the table.
+        case rosterRead
     }
 
     mutating func propose(_ errand: Errand, _ proposals: [RegisterProposal]) {
@@ -58,12 +61,13 @@ extension Mesh {
         if !known.isEmpty { drive(gossip: .chosen(known)) }
         push(outcomes)
         switch errand {
-        case .floor: break
+        case .floor, .rosterRead: break
         case .beginning(let proposals): finishBeginning(proposals, outcomes)
         case .control(let number, let proposals):
             out.append(.decided(number, zip(proposals, outcomes).map(Self.decision)))
-        case .lookUp(let number):
-            out.append(.decided(number, outcomes.map(Self.finding)))
+        case .lookUp(let number, let keys, let withFloor):
+            guard forgetSwept(keys, outcomes, number, withFloor: withFloor) else { return }
+            out.append(.decided(number, zip(keys, outcomes).map { Self.finding($1) }))
         case .confirm(let keys):
             for (key, outcome) in zip(keys, outcomes) {
                 guard case .chosen(let value) = outcome else { continue }
@@ -146,6 +150,31 @@ extension Mesh {
                 ? .chosen(value) : .refused(.absent, current: nil)
         case .notChosen, .held, .unknown: .unknown("the voters did not answer in time")
         }
+    }
+
+    /// What the table holds and the registers do not was deleted, and the tombstone is swept: the
+    /// control machine hears of that as of any deletion, before what the read found.
+    ///
+    /// Up to the floor only, which was raised before anything was removed: above it a topic may
+    /// have been made anew since the read. Where this broker knows of no such floor, it is read
+    /// with the rest once more, and false is said.
+    private mutating func forgetSwept(
+        _ keys: [String], _ outcomes: [Outcome], _ number: UInt64, withFloor: Bool
+    ) -> Bool {
+        let swept = zip(keys, outcomes).filter { key, outcome in
+            guard case .chosen(let value) = outcome, value.ballot == .zero else { return false }
+            return gossip.value(key)?.value != nil
+        }.map(\.0)
+        guard !swept.isEmpty else { return true }
+        let isKnown = swept.allSatisfy { key in
+            gossip.value(key).map { $0.ballot <= gossip.currentFloor } ?? true
+        }
+        guard isKnown || withFloor else {
+            read(.lookUp(number, keys, withFloor: true), keys + [FloorRegister.key])
+            return false
+        }
+        for key in swept { drive(gossip: .confirmed(key: key, nil)) }
+        return true
     }
 
     // MARK: Starting
