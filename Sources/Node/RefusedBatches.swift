@@ -32,7 +32,7 @@ struct RefusedBatches {
     mutating func note(_ records: ByteBuffer, now: Instant) {
         guard let (producer, epoch, sequence) = Self.place(of: records) else { return }
         var refusal = Refusal(epoch: epoch, sequence: sequence, at: now)
-        if let known = refusals[producer], known.epoch == epoch, !isOver(known, now),
+        if let known = refusals[producer], known.epoch == epoch, !Self.isOver(known, now),
             Self.isAhead(sequence, of: known.sequence)
         {
             refusal.sequence = known.sequence
@@ -47,7 +47,7 @@ struct RefusedBatches {
         guard !refusals.isEmpty, let (producer, epoch, sequence) = Self.place(of: records),
             let refusal = refusals[producer]
         else { return false }
-        if refusal.epoch == epoch, !isOver(refusal, now),
+        if refusal.epoch == epoch, !Self.isOver(refusal, now),
             Self.isAhead(sequence, of: refusal.sequence)
         {
             return true
@@ -58,11 +58,11 @@ struct RefusedBatches {
 
     mutating func forgetOld(now: Instant) {
         guard !refusals.isEmpty else { return }
-        refusals.removeAll { isOver($1, now) }
+        refusals.removeAll { Self.isOver($1, now) }
     }
 
-    private func isOver(_ refusal: Refusal, _ now: Instant) -> Bool {
-        now.milliseconds(since: refusal.at) >= Self.retryMilliseconds
+    private static func isOver(_ refusal: Refusal, _ now: Instant) -> Bool {
+        now.milliseconds(since: refusal.at) >= retryMilliseconds
     }
 
     /// Within half of the ring of 2^31 sequences.
