@@ -132,26 +132,14 @@ struct ShardPartition {
 /// The partitions of a shard in fixed places, so that the hot path reads and changes them without
 /// copying.
 ///
-/// A place is reused after its partition is gone. One hash per look-up. Each partition sits in
-/// memory of its own, because reading an element of an array or a property of an object copies it,
-/// which for these costs dozens of reference counts. So a copy of the table shares them: it has one
-/// owner, its shard.
+/// A place is reused after its partition is gone. One hash per look-up. Each partition sits in an
+/// object of its own, because reading an element of an array copies it, which for these costs
+/// dozens of reference counts. So a copy of the table shares them: it has one owner, its shard.
 struct PartitionTable {
-    /// Owns the memory of one partition. Every access goes through the shard, one at a time: a
-    /// shard is a value that one event loop changes, and no access of a partition calls anything
-    /// that comes back to the table.
-    @safe private final class Seat {
-        let partition: UnsafeMutablePointer<ShardPartition>
+    private final class Seat {
+        var partition: ShardPartition
 
-        init(_ partition: ShardPartition) {
-            unsafe self.partition = .allocate(capacity: 1)
-            unsafe self.partition.initialize(to: partition)
-        }
-
-        deinit {
-            unsafe partition.deinitialize(count: 1)
-            unsafe partition.deallocate()
-        }
+        init(_ partition: ShardPartition) { self.partition = partition }
     }
 
     private var places: [Seat?] = []
@@ -181,7 +169,7 @@ struct PartitionTable {
 
     mutating func remove(at place: Int) {
         guard let seat = places[place] else { return }
-        unsafe index[seat.partition.pointee.id] = nil
+        index[seat.partition.id] = nil
         occupied.remove(at: rank(of: place))
         places[place] = nil
         free.append(place)
@@ -204,7 +192,7 @@ struct PartitionTable {
     }
 
     subscript(place: Int) -> ShardPartition {
-        _read { yield unsafe seat(place).partition.pointee }
-        nonmutating _modify { yield unsafe &seat(place).partition.pointee }
+        _read { yield seat(place).partition }
+        nonmutating _modify { yield &seat(place).partition }
     }
 }
