@@ -142,9 +142,13 @@ public final class ClusterView: Sendable {
     /// gone, to the in-sync replica whose turn it is. That one says NOT_LEADER_OR_FOLLOWER until it
     /// is elected, which clients repeat every 100 ms; they ask for metadata in steps that double,
     /// and would come a second after the election. A deviation: Kafka says LEADER_NOT_AVAILABLE.
+    ///
+    /// A broker that sees nobody else is more likely the one that is cut off: it sends nobody to
+    /// itself.
     public func leader(of state: PartitionState) -> BrokerEntry? {
         let present = state.leader.flatMap { broker($0) }
         if let present, !doubted.contains(present.id) { return present }
+        guard brokers.count - doubted.count > 1 else { return present }
         let successor = state.replicas.first { node in
             node != state.leader && !doubted.contains(node) && broker(node) != nil
                 && state.inSync.contains { $0.node == node }

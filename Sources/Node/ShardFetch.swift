@@ -114,9 +114,9 @@ extension Shard {
             return claimed < follower.leaderEpoch ? .fencedLeaderEpoch : .unknownLeaderEpoch
         }
         guard part.offset > partitions[slot].committed else { return nil }
-        // The client of a log that was longer asks the leader where it ends.
-        return part.offset > partitions[slot].log.endOffset
-            ? .offsetOutOfRange : .offsetNotAvailable
+        // Where a log ends only its leader knows: at OFFSET_OUT_OF_RANGE a client begins anew, and
+        // this broker may be cut off and far behind. A deviation from KIP-392.
+        return part.offset > partitions[slot].log.endOffset ? .notLeader : .offsetNotAvailable
     }
 
     /// Where the client's last read record is not in this log, the place where the two part.

@@ -62,7 +62,7 @@ import Testing
         let pair = pair()
         #expect(pair.follower.end(id) == Offset(3))
         #expect(error(pair, from: 3) == .offsetNotAvailable)
-        #expect(error(pair, from: 4) == .offsetOutOfRange, "the leader knows where it ends")
+        #expect(error(pair, from: 4) == .notLeader, "only the leader knows where it ends")
     }
 
     @Test func clientsOfAnotherEpochAndOlderOnesAreSentAway() {

@@ -30,20 +30,6 @@ import Testing
         #expect(report.milliseconds < 20, "nobody waits for a lease")
     }
 
-    /// One that has just started may be held back by what its process before promised.
-    @Test func whoHasBeenThereForALeaseTakesOverFirst() {
-        var mesh = mesh([[1, 3, 2]])
-        mesh.run(milliseconds: 2_000)
-        mesh.kill(3)
-        mesh.run(milliseconds: 100)
-        mesh.revive(3)
-        mesh.run(milliseconds: 100)
-        mesh.setInSync(to: [1, 3, 2])
-        mesh.tell(1, .handOver)
-        mesh.run(milliseconds: 50)
-        #expect(mesh.serving() == [2])
-    }
-
     @Test func nothingIsGivenAwayBeforeTheShardStoodDown() {
         var bench = ControlBench()
         let copies = (1...3).map(ControlMesh.copy)

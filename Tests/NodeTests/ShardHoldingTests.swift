@@ -110,6 +110,10 @@ import Testing
         bench.ask(2, [(one, .delete(before: 2))])
         bench.runJobs()
         #expect(bench.log(one)?.startOffset == Offset(2))
+        // Long after the leadership began.
+        bench.advance(milliseconds: 600_000)
+        bench.handle(.maintain)
+        bench.handle(.lease(until: bench.deadline(10_000)))
         let batches = (0..<3).map { bench.batch(["\($0)"], producer: 9, sequence: Int32($0)) }
         bench.handle(.assume(one, .waits(alone, as: own)))
         bench.effects = []

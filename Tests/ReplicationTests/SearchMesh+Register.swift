@@ -37,7 +37,9 @@ extension SearchMesh {
     /// A controlled move: the leader stops serving first, if it has begun.
     mutating func transfer() {
         let serving = brokers.indices.first { brokers[$0].serves(at: now, plan.rules) }
-        let leading = brokers.indices.first { brokers[$0].isUp && brokers[$0].leads }
+        let leading = brokers.indices.first {
+            plan.givesUnserved && brokers[$0].isUp && brokers[$0].leads
+        }
         guard let broker = serving ?? leading, let state = brokers[broker].leading.state,
             let successor = state.inSync.map(\.node).first(where: { $0 != brokers[broker].node })
         else { return }

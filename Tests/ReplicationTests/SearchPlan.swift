@@ -22,6 +22,8 @@ struct SearchPlan: Sendable {
     var voterRestarts = 1
     var voterCuts = 3
     var transfers = 1
+    /// Also one that has not begun to serve gives its leadership away.
+    var givesUnserved = false
     /// Whoever gives its leadership away leaves the in-sync set too.
     var leaves = false
     /// Percentages: of messages of Paxos and leases that are lost.

@@ -72,6 +72,17 @@ extension SearchPlan {
         return plan
     }()
 
+    /// Voters that are hardly ever reached, so that promises count, and brokers that restart and
+    /// give away what they have hardly begun to lead.
+    static let passing: SearchPlan = {
+        var plan = SearchPlan.voters
+        plan.cleanRestarts = 6
+        plan.transfers = 12
+        plan.voterCuts = 20
+        plan.givesUnserved = true
+        return plan
+    }()
+
     /// Renewals whose answers come late.
     static let slowLeases: SearchPlan = {
         var plan = SearchPlan.voters

@@ -69,7 +69,9 @@ extension Reactor {
         var shares = Array(repeating: [Int](), count: shared.mailboxes.count)
         for (key, wish) in wishes {
             let place = view.place(key)
-            let partition = place.own ?? followed(key, place, version: exchange.version)
+            let partition =
+                place.own
+                ?? followed(key, place, version: exchange.version, rack: request.rackID)
             if let partition { shares[shardIndex(of: partition)].append(entries.count) }
             entries.append(
                 FetchAssembly.Entry(
@@ -86,11 +88,14 @@ extension Reactor {
     /// The first version whose clients follow the leader's word to read elsewhere.
     private static let firstVersionOfFollowers: Int16 = 11
 
-    /// A partition that this broker copies, and may be read from here (KIP-392).
+    /// A partition that this broker copies, and may be read from here: by a consumer of this
+    /// broker's rack, whom the leader sent (KIP-392). Any other came by metadata that is no longer
+    /// true, and is told so.
     private func followed(
-        _ key: FetchKey, _ place: PartitionPlace, version: Int16
+        _ key: FetchKey, _ place: PartitionPlace, version: Int16, rack: String
     ) -> TopicPartition? {
         guard version >= Self.firstVersionOfFollowers, case .elsewhere(let state) = place,
+            !rack.isEmpty, view.broker(view.controller)?.rack == rack,
             view.readableReplicas(of: state).contains(view.controller)
         else { return nil }
         return view.topic(key.topic)?.partition(key.index)
