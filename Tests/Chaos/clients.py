@@ -19,6 +19,8 @@ ENDED = threading.Event()
 # Longer than any fault lasts: whoever is refused after that was let down.
 GIVES_UP_AFTER = 120_000
 COMMITS_EVERY = 0.5
+# A writer sends one record to every partition, and again after that.
+SENDS_EVERY = 0.02
 QUIET = {"log_level": 0}
 
 
@@ -46,7 +48,7 @@ def confluent_writer(name, journal, bootstrap, topic, partitions):
                 journal.now("a", partition, number, -1 if offset is None else offset)
         return report
 
-    number = 0
+    number, due = 0, time.monotonic()
     for number in itertools.count():
         if ENDED.is_set():
             break
@@ -60,7 +62,9 @@ def confluent_writer(name, journal, bootstrap, topic, partitions):
                 except BufferError:
                     producer.poll(0.1)
                     journal.flush(0.05)
-        producer.poll(0.01)
+        due = max(due + SENDS_EVERY, time.monotonic() - 0.5)
+        while (left := due - time.monotonic()) > 0:
+            producer.poll(left)
         journal.flush(0.05)
     left = producer.flush(GIVES_UP_AFTER / 1000)
     if left == 0:
@@ -92,7 +96,7 @@ def kafka_python_writer(name, journal, bootstrap, topic, partitions):
                 "a", partition, number, answer.offset))
             future.add_errback(lambda error, partition=partition, number=number: note(
                 "f", partition, number, repr(error).replace("\t", " ")))
-        time.sleep(0.02)
+        time.sleep(SENDS_EVERY)
         with lock:
             journal.flush(0.05)
     try:
