@@ -31,7 +31,7 @@ class Faults:
                       and (name != "two at once" or len(list(mesh)) > 3)]
         self.weights = [WEIGHTS[name] for name in self.names]
         self.topic, self.clients = None, None
-        self.detail, self.note = "", ""
+        self.detail, self.note, self.parts = "", "", {}
 
     def limit(self, names):
         """Draws only these."""
@@ -46,7 +46,7 @@ class Faults:
         return name, self.dice.sample(range(1, count + 1), count // 2)
 
     def do(self, name, victims):
-        self.detail = self.note = ""
+        self.detail, self.note, self.parts = "", "", {}
         getattr(self, name.replace(" ", "_").replace("-", "_") + "_fault")(victims)
 
     def some_time(self, least=0.5, most=5.0):
@@ -136,10 +136,12 @@ class Faults:
 
     def two_at_once_fault(self, victims):
         """Different faults of different brokers, in the same seconds."""
-        names = self.dice.sample([name for name in OF_ONE if name in self.names], 2)
+        names = self.dice.sample([name for name in OF_ONE if not (
+            self.disks.missing and name in OF_DISKS)], 2)
         parts = [Faults(self.mesh, self.network, self.disks, random.Random(self.dice.random()),
                         self.stop) for _ in names]
-        self.detail = " and ".join(f"{name} of {node}" for name, node in zip(names, victims))
+        self.parts = dict(zip(map(str, victims), names))
+        self.detail = " and ".join(f"{name} of {node}" for node, name in self.parts.items())
         with ThreadPoolExecutor() as pool:
             done = [pool.submit(part.do, name, [node])
                     for part, name, node in zip(parts, names, victims)]

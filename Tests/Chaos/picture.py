@@ -18,8 +18,7 @@ LANE, ACKS, GAPS = 20, 44, 18
 COLORS = {"kill": "#d1495b", "pause": "#e08e2b", "stop": "#7a9e3a", "cut": "#2f7fc1",
           "one-way cut": "#5aa9d6", "loss": "#7b6fd0", "slow disk": "#b0892f",
           "frozen disk": "#3aa6a6", "full disk": "#8c5a3c", "wipe": "#b5446e",
-          "member killed": "#9a8fb0", "two at once": "#3d4f9f",
-          "rolling restart": "#4f9d69", "all killed": "#8f1d2c"}
+          "member killed": "#9a8fb0", "rolling restart": "#4f9d69", "all killed": "#8f1d2c"}
 STYLE = """
 text { font: 11px system-ui, sans-serif; fill: #24292f }
 .back { fill: #ffffff } .lane { fill: #f2f4f6 } .grid { stroke: #d0d7de } .small { font-size: 10px }
@@ -89,7 +88,7 @@ class Strip:
             for row in self.rows:
                 if "fault" in row and (place + 1 in row["victims"]
                                        or (place == self.count and not row["victims"])):
-                    self.fault(row, y)
+                    self.fault(row, row.get("parts", {}).get(str(place + 1), row["fault"]), y)
             y += LANE
         for client in clients:
             y = self.client(client, y + 8)
@@ -100,16 +99,16 @@ class Strip:
         self.add(f'<rect x="{LEFT}" y="{y}" width="{WIDTH}" height="{height}" class="lane"/>')
         self.text(LEFT - 8, y + 13, name, anchor="end")
 
-    def fault(self, row, y):
-        color = COLORS.get(row["fault"], "#888888")
+    def fault(self, row, name, y):
+        color = COLORS.get(name, "#888888")
         title = (f"{row['fault']} {row.get('detail', '')}, {row['healed'] - row['begin']:.1f} s; all "
                  f"well {row['end'] - row['healed']:.1f} s later; longest pause {row['pause']:.2f} s "
                  f"{row.get('note', '')}")
         self.rectangle(row["healed"], row["end"], y, LANE - 3, "", title,
                        f'fill="{color}" fill-opacity=".25"')
         self.rectangle(row["begin"], row["healed"], y, LANE - 3, "", title, f'fill="{color}"')
-        if (row["healed"] - row["begin"]) * self.scale > 6 * len(row["fault"]):
-            self.text(self.x(row["begin"]) + 3, y + 12, row["fault"], "inbar")
+        if (row["healed"] - row["begin"]) * self.scale > 6 * len(name):
+            self.text(self.x(row["begin"]) + 3, y + 12, name, "inbar")
 
     def client(self, client, y):
         rounds = [row for row in self.rows if client in row.get("acks", {})]
@@ -165,7 +164,9 @@ class Strip:
 def legend(rows, top):
     """A row of colours: only of what was done."""
     parts, x = [], LEFT
-    for name in [name for name in COLORS if any(row.get("fault") == name for row in rows)]:
+    done = {row["fault"] for row in rows if "fault" in row}
+    done.update(*(row["parts"].values() for row in rows if row.get("parts")))
+    for name in [name for name in COLORS if name in done]:
         parts.append(f'<rect x="{x}" y="{top}" width="11" height="11" fill="{COLORS[name]}"/>'
                      f'<text x="{x + 15}" y="{top + 10}">{name}</text>')
         x += 30 + 6 * len(name)

@@ -223,7 +223,7 @@ class Round:
         finally:
             row["end"] = time.monotonic()
             row.setdefault("healed", row["end"])
-            row["detail"], row["note"] = faults.detail, faults.note
+            row.update(detail=faults.detail, note=faults.note, parts=faults.parts)
             say(f"{faults.detail} {row['end'] - row['begin']:.1f} s {faults.note}")
 
     def check(self, say):
