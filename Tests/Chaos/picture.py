@@ -6,14 +6,14 @@
     confluent    ~~~~~~\\__/~~~~~~~~\\_/~~~     acknowledgements a second
                          1.6 s       2.1 s    pauses
 
-One strip for each ten minutes at most. It is SVG with a style sheet of its own, for a light and for a
+One strip for each five minutes or so. It is SVG with a style sheet of its own, for a light and for a
 dark background.
 """
 
 import time
 from html import escape
 
-LEFT, WIDTH, STRIP = 110, 1080, 600
+LEFT, WIDTH, STRIP = 110, 1080, 300
 LANE, ACKS, GAPS = 20, 44, 18
 COLORS = {"kill": "#d1495b", "pause": "#e08e2b", "stop": "#7a9e3a", "cut": "#2f7fc1",
           "one-way cut": "#5aa9d6", "loss": "#7b6fd0", "slow disk": "#b0892f",
@@ -33,7 +33,7 @@ text { font: 11px system-ui, sans-serif; fill: #24292f }
 
 
 def strips(rows):
-    """[(brokers, begin, end, rows)]: stretches of at most ten minutes that follow on each other."""
+    """[(brokers, begin, end, rows)]: stretches of some five minutes that follow on each other."""
     found = []
     for count in sorted({row["brokers"] for row in rows}):
         own = [row for row in rows if row["brokers"] == count and "begin" in row]
@@ -113,14 +113,16 @@ class Strip:
     def client(self, client, y):
         rounds = [row for row in self.rows if client in row.get("acks", {})]
         self.lane(client, y, ACKS)
-        most = max((max(row["acks"][client], default=0) for row in rounds), default=0) or 1
+        # What waited comes at once after a fault; such a second must not flatten all others.
+        counts = sorted(count for row in rounds for count in row["acks"][client]) or [1]
+        most = max(1, 2 * counts[len(counts) // 2])
         self.text(LEFT - 8, y + 26, f"to {most} acks/s", "dim small", "end")
         for row in rounds:
             points = []
             for second, count in enumerate(row["acks"][client]):
                 begin = row["begin"] + second
                 if self.begin <= begin < self.end:
-                    height = count / most * (ACKS - 2)
+                    height = min(1, count / most) * (ACKS - 2)
                     points += [(self.x(begin), height), (self.x(begin + 1), height)]
             if points:
                 line = " ".join(f"{x:.1f},{y + ACKS - height:.1f}" for x, height in points)
@@ -128,15 +130,15 @@ class Strip:
                          f'{points[-1][0]:.1f},{y + ACKS}"/>')
         y += ACKS + 2
         self.lane("pauses", y, GAPS)
-        edge = LEFT
-        gaps = [gap for row in rounds for gap in row["gaps"].get(client, [])]
-        for begin, end, longest in sorted(gaps):
-            if end < self.begin or begin > self.end:
-                continue
+        gaps = [gap for row in rounds for gap in row["gaps"].get(client, [])
+                if gap[1] >= self.begin and gap[0] <= self.end]
+        named = []
+        # The longest ones have their figures, where two would not fit.
+        for begin, end, longest in sorted(gaps, key=lambda gap: -gap[2]):
             self.rectangle(begin, end, y + 12, 6, "gap", f"{longest:.2f} s on one partition")
-            if self.x(begin) >= edge:
+            if all(abs(self.x(begin) - x) >= 32 for x in named):
                 self.text(self.x(begin), y + 10, f"{longest:.1f} s", "small")
-                edge = self.x(begin) + 28
+                named.append(self.x(begin))
         return y + GAPS
 
     def axis(self, top, bottom):
