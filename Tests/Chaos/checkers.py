@@ -134,6 +134,26 @@ def groups_saw_all(history):
                                 partition, told(history, log[offset]))
 
 
+# A call that hands out records may still have some of before a change of the group.
+CHANGING = 2.0
+
+
+def readers_go_on(history):
+    """While a member keeps a partition, each record that it is given is the one behind the last."""
+    for group, members in history.groups.items():
+        for member, reads in members.items():
+            changes = [when for when, _ in reads.assigned]
+            last = {}
+            for when, partition, offset, _ in reads.records:
+                before, at = last.get(partition, (None, when))
+                last[partition] = (offset, when)
+                if before is None or offset == before + 1:
+                    continue
+                if bisect.bisect(changes, when) == bisect.bisect(changes, at - CHANGING):
+                    yield Violation("jumped", f"{member} of {group} was given {before} and then "
+                                    f"{offset}", partition, when)
+
+
 class Commits:
     """The commits of one group to one partition: what holds at a time, and what may explain less."""
 
@@ -257,4 +277,5 @@ def explained_returns(history):
 
 
 CHECKS = [acknowledged_are_there, nothing_twice, in_order, dense, sent_by_somebody, nobody_refused,
-          one_value_at_an_offset, groups_saw_all, offsets_stay, copies_agree]
+          one_value_at_an_offset, groups_saw_all, readers_go_on, offsets_stay,
+          copies_agree]

@@ -115,14 +115,17 @@ class Member:
 
     def __init__(self, journal):
         self.journal, self.positions, self.next = journal, {}, 0.0
+        self.owned = set()
 
     def got(self, partition, offset, text):
         self.journal.now("r", partition, offset, text)
-        self.positions[partition] = offset + 1
+        # A call that hands out records may have lost the partition on its way.
+        if partition in self.owned:
+            self.positions[partition] = offset + 1
 
     def assigned(self, partitions):
         # What it has not committed of what it no longer owns is another's to read again.
-        self.positions = {}
+        self.positions, self.owned = {}, set(partitions)
         self.journal.now("g", " ".join(map(str, sorted(partitions))))
 
     def commit(self, perform):
@@ -244,7 +247,9 @@ def main():
     # Ctrl-C is for the program that started this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: ENDED.set())
-    logging.disable(logging.CRITICAL)
+    # What a client says of itself explains what it did; the timeline of a violation quotes it.
+    logging.basicConfig(format="%(created).3f %(message)s", level=logging.ERROR)
+    logging.getLogger("kafka.consumer").setLevel(logging.INFO)
     journal = Journal(path)
     try:
         KINDS[kind](name, journal, bootstrap, topic, int(partitions), *group)

@@ -8,6 +8,7 @@ CHECKS = """\
 - A producer's records of a partition are in the order in which it sent them; there are no others.
 - Offsets have no holes. What a consumer ever got at an offset is what is there at the end.
 - Each group was given every record, whoever of it was killed meanwhile.
+- While a member keeps a partition it is given one record after another: none twice, none left out.
 - A committed offset, once a member or the observer was told of it, never goes back, a member that is
   given a partition goes on there, and no offset is ahead of the log. The exception: a commit that was
   never answered may arrive behind higher ones ("late commits"); Kafka's protocol gives them no order.

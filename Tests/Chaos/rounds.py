@@ -118,6 +118,16 @@ class Clients:
         except BrokerError as error:
             raise BrokerError(f"{error}: {missing()}") from None
 
+    def said(self, wall):
+        """(when, line) of what the clients' libraries logged."""
+        lines = []
+        for path in sorted(self.directory.glob("*.err")):
+            for line in path.read_text(errors="replace").splitlines():
+                when, _, text = line.partition(" ")
+                if re.fullmatch(r"\d{10}\.\d{3}", when):
+                    lines.append((float(when) - wall, f"{path.stem} says: {text[:200]}"))
+        return lines
+
     def history(self):
         history = History()
         for name in WRITERS:
@@ -298,6 +308,8 @@ class Round:
             near = self.history.of_partition(violation.partition, when - 15, when + 15)
             lines += sorted(near, key=lambda row: abs(row[0] - when))[:40]
         said = [row for broker in self.mesh for row in log_lines(broker)]
+        lines += [row for row in self.clients.said(self.wall) if abs(row[0] - when) < 10] \
+            if self.clients else []
         said = [(at - self.wall, f"broker {node}: {level} {text}")
                 for at, node, level, text in said if level != "debug"]
         said = [row for row in said if abs(row[0] - when) < 10]

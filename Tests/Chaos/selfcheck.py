@@ -83,6 +83,18 @@ def unseen(history):
     reads.records = [row for row in reads.records if row[1:3] != (1, 12)]
 
 
+def began_again(history):
+    for offset in range(10):
+        history.groups["group"]["two"].records.append((80 + offset, 1, offset, history.log[1][offset]))
+
+
+def skipped(history):
+    reads = history.groups["group"]["two"]
+    again = history.groups["group"]["three"]
+    again.assigned.append((100.0, (0, 1)))
+    again.records += [(row[0] + 100, *row[1:]) for row in reads.records if row[1:3] != (0, 45)]
+
+
 def offset_gone_back(history):
     history.looks.append((55.0, 55.1, "group", 0, 20))
 
@@ -124,6 +136,8 @@ WRONG = {
     "two values at an offset": (two_values, "two values"),
     "a record that was seen and is gone": (seen_and_gone, "seen and gone"),
     "a record that a group never got": (unseen, "unseen"),
+    "a member that was sent back": (began_again, "jumped"),
+    "a member that skipped a record": (skipped, "jumped"),
     "an offset gone back": (offset_gone_back, "offset gone back"),
     "an offset that is gone": (offset_gone, "offset gone back"),
     "an offset that nobody committed": (offset_of_nobody, "offset of nobody"),
