@@ -150,6 +150,7 @@ class Strip:
             shape = "%H:%M" if step == 60 else "%H:%M:%S"
             self.text(x, bottom + 14, time.strftime(shape, time.gmtime(when)), "dim small", "middle")
             when += step
+        named = []
         for row in self.rows:
             if "round" in row:
                 last = max((fault["end"] for fault in self.rows if "fault" in fault
@@ -160,7 +161,9 @@ class Strip:
             if "violation" in row:
                 x = self.x(row["when"])
                 self.add(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" class="bad"/>')
-                self.text(x, top - 3, row["violation"], "badtext", "middle")
+                if all(abs(x - other) > 70 for other in named):
+                    self.text(x, top - 3, row["violation"], "badtext", "middle")
+                    named.append(x)
 
 
 def legend(rows, top):

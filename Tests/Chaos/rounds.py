@@ -281,9 +281,15 @@ class Round:
                     for name, writes in history.writers.items()}
             times = {key: round(self.wall + row[key], 3) for key in ("begin", "healed", "end")}
             rows.append({**row, **times, "pauses": each, "pause": max(each.values(), default=0)})
-        rows += [{"violation": v.kind, "text": v.text, "partition": v.partition,
-                  "topic": self.topic, "when": round(self.wall + (v.when or end), 3),
-                  "timeline": self.timeline(v)} for v in self.found]
+        told = []
+        for violation in self.found:
+            # What happened around one is told once, not for each of its records.
+            when = violation.when or end
+            again = any(kind == violation.kind and abs(at - when) < 5 for kind, at in told)
+            told.append((violation.kind, when))
+            rows.append({"violation": violation.kind, "text": violation.text, "topic": self.topic,
+                         "partition": violation.partition, "when": round(self.wall + when, 3),
+                         "timeline": [] if again else self.timeline(violation)})
         rows.append({
             "round": self.topic, "flush": self.flush, "begin": round(self.wall + self.begin, 3),
             "end": round(self.wall + end, 3), **(self.figures() if self.history else {}),
