@@ -155,7 +155,7 @@ def readers_go_on(history):
 
 
 class Commits:
-    """The commits of one group to one partition: what holds at a time, and what may explain less."""
+    """The commits of one group to one partition: what holds at a time, what may explain less."""
 
     def __init__(self, members, looks, partition):
         self.tried = sorted((row[0], row[2]) for reads in members.values()
@@ -248,8 +248,8 @@ def copies_agree(history):
             wrong = [offset for offset, text in log.items() if own.get(offset) != text]
             if wrong:
                 first = min(wrong)
-                yield Violation("copies differ", f"broker {broker} has {own.get(first)} at {first}, "
-                                f"consumers get {log[first]}; {len(wrong)} such offsets", partition,
+                yield Violation("copies differ", f"broker {broker} has {own.get(first)} at "
+                                f"{first}, consumers get {log[first]}; {len(wrong)} such offsets", partition,
                                 told(history, log[first]))
 
 

@@ -1,12 +1,12 @@
-"""A disk for each broker: a small file system of its own that fills up, slows down and stands still.
+"""A disk for each broker: a small file system that fills up, slows down and stands still.
 
 An ext4 image on a loop device, mounted where the broker has its data. It needs root and free loop
 devices; where there are none the faults of disks are left out, and the report says so.
 
 - Full: one file takes all that is free.
-- Slow: the kernel's throttle of block devices (blkio, cgroup v1) lets a few writes a second through,
-  those of the journal too, because the limit is one of the root group. Kernels without that
-  hierarchy get the file system frozen for most of the time instead.
+- Slow: the kernel's throttle of block devices (blkio, cgroup v1) lets a few writes a second
+  through, those of the journal too, because the limit is one of the root group. Kernels without
+  that hierarchy get the file system frozen for most of the time instead.
 - Standing still: the file system is frozen (fsfreeze), and every write waits until it is not.
 """
 
@@ -120,7 +120,7 @@ class Pulses(threading.Thread):
 
 
 class Disks:
-    """A disk for each broker of a mesh, or the reason why there are none; use it in a `with` block."""
+    """A disk for each broker of a mesh, or why there are none; use it in a `with` block."""
 
     def __init__(self, directory, count):
         self.disks = {node: Disk(directory / f"disk-{node}.img", directory / f"n{node}/disk")

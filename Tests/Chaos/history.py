@@ -88,7 +88,8 @@ class History:
             for member, reads in members.items():
                 lines += [(row[0], f"{member} of {group} read {row[2]}: {row[3]}")
                           for row in reads.records if row[1] == partition]
-                for verb, rows in (("committed", reads.committed), ("could not commit", reads.failed)):
+                for verb, rows in (("committed", reads.committed),
+                                   ("could not commit", reads.failed)):
                     lines += [(row[0], f"{member} of {group} {verb} {row[2]}")
                               for row in rows if row[1] == partition]
                 lines += [(when, f"{member} of {group} has partitions {list(owned)}")

@@ -36,7 +36,8 @@ def gaps(writes):
     """(begin, end, longest of one partition), where any partition went without for a second."""
     found = []
     for times in times_by_partition(writes).values():
-        found += [(before, after) for before, after in zip(times, times[1:]) if after - before > GAP]
+        found += [(before, after) for before, after in zip(times, times[1:])
+                  if after - before > GAP]
     merged = []
     for before, after in sorted(found):
         if merged and before <= merged[-1][1]:

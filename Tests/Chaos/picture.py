@@ -1,4 +1,4 @@
-"""A picture of a chaos run: brokers and their faults, acknowledgements a second, the longest pauses.
+"""A picture of a chaos run: brokers and their faults, acknowledgements a second, pauses.
 
     12:00        12:01        12:02
     broker 1   [kill]                [cut ]
@@ -6,8 +6,8 @@
     confluent    ~~~~~~\\__/~~~~~~~~\\_/~~~     acknowledgements a second
                          1.6 s       2.1 s    pauses
 
-One strip for each five minutes or so. It is SVG with a style sheet of its own, for a light and for a
-dark background.
+One strip for each five minutes or so. It is SVG with a style sheet of its own, for a light and
+for a dark background.
 """
 
 import time
@@ -101,9 +101,9 @@ class Strip:
 
     def fault(self, row, name, y):
         color = COLORS.get(name, "#888888")
-        title = (f"{row['fault']} {row.get('detail', '')}, {row['healed'] - row['begin']:.1f} s; all "
-                 f"well {row['end'] - row['healed']:.1f} s later; longest pause {row['pause']:.2f} s "
-                 f"{row.get('note', '')}")
+        title = (f"{row['fault']} {row.get('detail', '')}, {row['healed'] - row['begin']:.1f} s; "
+                 f"all well {row['end'] - row['healed']:.1f} s later; longest pause "
+                 f"{row['pause']:.2f} s {row.get('note', '')}")
         self.rectangle(row["healed"], row["end"], y, LANE - 3, "", title,
                        f'fill="{color}" fill-opacity=".25"')
         self.rectangle(row["begin"], row["healed"], y, LANE - 3, "", title, f'fill="{color}"')
@@ -148,7 +148,8 @@ class Strip:
             x = self.x(when)
             self.add(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" class="grid"/>')
             shape = "%H:%M" if step == 60 else "%H:%M:%S"
-            self.text(x, bottom + 14, time.strftime(shape, time.gmtime(when)), "dim small", "middle")
+            text = time.strftime(shape, time.gmtime(when))
+            self.text(x, bottom + 14, text, "dim small", "middle")
             when += step
         named = []
         for row in self.rows:
@@ -175,8 +176,8 @@ def legend(rows, top):
         parts.append(f'<rect x="{x}" y="{top}" width="11" height="11" fill="{COLORS[name]}"/>'
                      f'<text x="{x + 15}" y="{top + 10}">{name}</text>')
         x += 30 + 6 * len(name)
-    parts.append(f'<text x="{LEFT}" y="{top + 27}" class="dim">a bar is the fault, its pale end the '
-                 "time until all is in sync again; grey: everything is read and checked; pauses: a "
+    parts.append(f'<text x="{LEFT}" y="{top + 27}" class="dim">a bar is the fault, its pale end '
+                 "the time until all is in sync again; grey: everything is read and checked; pauses: a "
                  "partition without an acknowledgement for over a second</text>")
     return parts
 

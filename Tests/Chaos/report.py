@@ -1,4 +1,4 @@
-"""The report of a chaos run in Markdown, from its rows: what was done, how long it hurt, what broke."""
+"""The report of a chaos run in Markdown, from its rows: what was done, what it cost, what broke."""
 
 import time
 from collections import Counter, defaultdict
@@ -9,9 +9,10 @@ CHECKS = """\
 - Offsets have no holes. What a consumer ever got at an offset is what is there at the end.
 - Each group was given every record, whoever of it was killed meanwhile.
 - While a member keeps a partition it is given one record after another: none twice, none left out.
-- A committed offset, once a member or the observer was told of it, never goes back, a member that is
-  given a partition goes on there, and no offset is ahead of the log. The exception: a commit that was
-  never answered may arrive behind higher ones ("late commits"); Kafka's protocol gives them no order.
+- A committed offset, once a member or the observer was told of it, never goes back, a member that
+  is given a partition goes on there, and no offset is ahead of the log. The exception: a commit that
+  was never answered may arrive behind higher ones ("late commits"); Kafka's protocol gives them no
+  order.
 - The files of each broker hold all of it.
 - No record was refused: producers try for two minutes, and every fault ends before.
 """
@@ -27,7 +28,7 @@ def seconds(values):
 
 
 def table(head, rows):
-    lines = [" | ".join(head), " | ".join("---" if not place else "---:" for place in range(len(head)))]
+    lines = [" | ".join(head), " | ".join(["---"] + ["---:"] * (len(head) - 1))]
     lines += [" | ".join(str(cell) for cell in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
 
@@ -90,7 +91,8 @@ def violations_text(rows):
     for row in found:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["when"]))
         where = f", partition {row['partition']}" if row["partition"] is not None else ""
-        lines.append(f"### {row['violation']}: {row['topic']}{where}, {when} UTC\n\n{row['text']}\n")
+        lines.append(f"### {row['violation']}: {row['topic']}{where}, {when} UTC\n\n"
+                     f"{row['text']}\n")
         if row["timeline"]:
             lines.append("```\n" + "\n".join(row["timeline"]) + "\n```\n")
     return "\n".join(lines)
@@ -123,8 +125,8 @@ def report(rows, image):
     parts.append(f"What had to be true:\n\n{CHECKS}")
     for count, own in by_brokers(rows):
         seeds = ", ".join(str(seed) for seed in dict.fromkeys(row["seed"] for row in own))
-        parts.append(f"## {count} brokers\n\nSeeds {seeds}. Seconds are p50 / p99 / max; those of a "
-                     "client are the longest time without an acknowledgement on any one "
+        parts.append(f"## {count} brokers\n\nSeeds {seeds}. Seconds are p50 / p99 / max; those of "
+                     "a client are the longest time without an acknowledgement on any one "
                      "partition.\n")
         parts.append(faults_table(own) + "\n")
         if not all(row.get("disks", True) for row in own):

@@ -1,4 +1,4 @@
-"""One topic, its clients, some faults, and then the check of all that was written, read and said."""
+"""One topic, its clients, some faults, then the check of all that was written, read and said."""
 
 import base64
 import calendar
@@ -295,7 +295,8 @@ class Round:
             "end": round(self.wall + end, 3), **(self.figures() if self.history else {}),
             "acks": {name: acks_by_second(writes, self.begin)
                      for name, writes in history.writers.items()},
-            "gaps": {name: [[round(self.wall + begin, 2), round(self.wall + after, 2), round(longest, 2)]
+            "gaps": {name: [[round(self.wall + begin, 2), round(self.wall + after, 2),
+                             round(longest, 2)]
                             for begin, after, longest in gaps(writes)]
                      for name, writes in history.writers.items()},
             "logged": self.logged(),

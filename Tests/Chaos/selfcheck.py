@@ -1,4 +1,4 @@
-"""Feeds the checkers histories with one thing wrong each: a checker that finds nothing is worth nothing."""
+"""Feeds the checkers histories with one thing wrong each; a checker has to find it."""
 
 import copy
 
@@ -84,8 +84,8 @@ def unseen(history):
 
 
 def began_again(history):
-    for offset in range(10):
-        history.groups["group"]["two"].records.append((80 + offset, 1, offset, history.log[1][offset]))
+    again = [(80 + offset, 1, offset, history.log[1][offset]) for offset in range(10)]
+    history.groups["group"]["two"].records += again
 
 
 def skipped(history):
