@@ -249,8 +249,8 @@ def copies_agree(history):
             if wrong:
                 first = min(wrong)
                 yield Violation("copies differ", f"broker {broker} has {own.get(first)} at "
-                                f"{first}, consumers get {log[first]}; {len(wrong)} such offsets", partition,
-                                told(history, log[first]))
+                                f"{first}, consumers get {log[first]}; {len(wrong)} such offsets",
+                                partition, told(history, log[first]))
 
 
 def told(history, text):

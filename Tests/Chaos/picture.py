@@ -177,8 +177,8 @@ def legend(rows, top):
                      f'<text x="{x + 15}" y="{top + 10}">{name}</text>')
         x += 30 + 6 * len(name)
     parts.append(f'<text x="{LEFT}" y="{top + 27}" class="dim">a bar is the fault, its pale end '
-                 "the time until all is in sync again; grey: everything is read and checked; pauses: a "
-                 "partition without an acknowledgement for over a second</text>")
+                 "the time until all is in sync again; grey: everything is read and checked; "
+                 "pauses: a partition without an acknowledgement for over a second</text>")
     return parts
 
 

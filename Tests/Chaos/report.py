@@ -10,9 +10,9 @@ CHECKS = """\
 - Each group was given every record, whoever of it was killed meanwhile.
 - While a member keeps a partition it is given one record after another: none twice, none left out.
 - A committed offset, once a member or the observer was told of it, never goes back, a member that
-  is given a partition goes on there, and no offset is ahead of the log. The exception: a commit that
-  was never answered may arrive behind higher ones ("late commits"); Kafka's protocol gives them no
-  order.
+  is given a partition goes on there, and no offset is ahead of the log. The exception: a commit
+  that was never answered may arrive behind higher ones ("late commits"); Kafka's protocol gives
+  them no order.
 - The files of each broker hold all of it.
 - No record was refused: producers try for two minutes, and every fault ends before.
 """
