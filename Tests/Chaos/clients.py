@@ -183,6 +183,7 @@ def confluent_reader(name, journal, bootstrap, topic, partitions, group):
 
 def kafka_python_reader(name, journal, bootstrap, topic, partitions, group):
     from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+    from kafka.errors import KafkaError
     from kafka.structs import OffsetAndMetadata
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap.split(","), group_id=group, client_id=name,
@@ -204,7 +205,14 @@ def kafka_python_reader(name, journal, bootstrap, topic, partitions, group):
 
     consumer.subscribe([topic], listener=Listener())
     while not ENDED.is_set():
-        for rows in consumer.poll(timeout_ms=100, max_records=500).values():
+        try:
+            polled = consumer.poll(timeout_ms=100, max_records=500)
+        except KafkaError as error:
+            # Where all brokers are down it says so; an application tries again.
+            logging.error("poll: %r", error)
+            time.sleep(0.1)
+            continue
+        for rows in polled.values():
             for row in rows:
                 member.got(row.partition, row.offset, row.value.decode())
         member.commit(perform)

@@ -95,8 +95,11 @@ class Clients:
         try:
             wait_until(lambda: not behind(), deadline, "acknowledgements", 0.05)
         except BrokerError as error:
-            ended = [name for name, process in self.processes.items() if process.poll() is not None]
-            raise BrokerError(f"{error} for {behind()}; clients that ended: {ended}") from None
+            raise BrokerError(f"{error} for {behind()}; {self.ended()}") from None
+
+    def ended(self):
+        ended = [name for name, process in self.processes.items() if process.poll() is not None]
+        return f"clients that ended: {', '.join(ended) or 'none'}"
 
     def await_seen(self, log, deadline=90):
         """Until each group was given all that is in the log."""
@@ -116,7 +119,7 @@ class Clients:
         try:
             wait_until(lambda: not missing(), deadline, "groups to have seen everything", 0.3)
         except BrokerError as error:
-            raise BrokerError(f"{error}: {missing()}") from None
+            raise BrokerError(f"{error}: {missing()}; {self.ended()}") from None
 
     def said(self, wall):
         """(when, line) of what the clients' libraries logged."""
@@ -238,6 +241,7 @@ class Round:
 
     def check(self, say):
         """Ends the clients, reads everything, and asks the checkers."""
+        log = None
         try:
             if self.found or self.faults.stop.is_set():
                 self.faults.undo()
@@ -248,7 +252,6 @@ class Round:
             self.clients.await_seen(log)
             self.faults.settled(90)
         except (BrokerError, OSError, subprocess.SubprocessError) as error:
-            log = None
             self.found.append(Violation("did not come back", f"{type(error).__name__}: {error}",
                                         None, time.monotonic()))
         self.clients.end((*self.clients.members(), "observer"), 30)
