@@ -80,23 +80,42 @@ class History:
     def of_partition(self, partition, begin, end):
         """Lines of what clients did to one partition between two times, in order of time."""
         lines = []
+
+        def within(rows):
+            return [row for row in rows if begin <= row[0] <= end and row[1] == partition]
+
         for name, writes in self.writers.items():
-            for when, own, number, offset in writes.acknowledged:
-                if own == partition and begin <= when <= end:
-                    lines.append((when, f"{name} was acknowledged {number} at {offset}"))
+            told = [(when, offset) for when, _, _, offset in within(writes.acknowledged)
+                    if offset is not None]
+            # Those of another producer are between.
+            lines += ranges(told, f"{name} was acknowledged", step=4)
         for group, members in self.groups.items():
             for member, reads in members.items():
-                lines += [(row[0], f"{member} of {group} read {row[2]}: {row[3]}")
-                          for row in reads.records if row[1] == partition]
+                who = f"{member} of {group}"
+                lines += ranges([row[0:3:2] for row in within(reads.records)], f"{who} read")
                 for verb, rows in (("committed", reads.committed),
                                    ("could not commit", reads.failed)):
-                    lines += [(row[0], f"{member} of {group} {verb} {row[2]}")
-                              for row in rows if row[1] == partition]
-                lines += [(when, f"{member} of {group} has partitions {list(owned)}")
-                          for when, owned in reads.assigned]
+                    lines += [(row[0], f"{who} {verb} {row[2]}") for row in within(rows)]
+                lines += [(when, f"{who} has partitions {list(owned)}")
+                          for when, owned in reads.assigned if begin <= when <= end]
         lines += [(last, f"{group} is at {offset}, says the broker")
-                  for _, last, group, own, offset in self.looks if own == partition]
-        return sorted(row for row in lines if begin <= row[0] <= end)
+                  for _, last, group, own, offset in self.looks
+                  if own == partition and begin <= last <= end]
+        return sorted(lines)
+
+
+def ranges(rows, what, step=1):
+    """Lines of (when, offset): offsets that follow on each other within a moment are one line."""
+    lines, first, last = [], None, None
+    for when, offset in [*rows, (float("inf"), -1)]:
+        if first and 1 <= offset - last[1] <= step and when - last[0] < 0.3:
+            last = (when, offset)
+            continue
+        if first:
+            upto = f" to {last[1]}" if last[1] > first[1] else ""
+            lines.append((first[0], f"{what} {first[1]}{upto}"))
+        first = last = (when, offset)
+    return lines
 
 
 def read_writer(path):

@@ -163,7 +163,8 @@ class Strip:
                 x = self.x(row["when"])
                 self.add(f'<line x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}" class="bad"/>')
                 if all(abs(x - other) > 70 for other in named):
-                    self.text(x, top - 3, row["violation"], "badtext", "middle")
+                    side = "end" if x > LEFT + WIDTH - 60 else "middle"
+                    self.text(x, top - 3, row["violation"], "badtext", side)
                     named.append(x)
 
 
