@@ -11,7 +11,9 @@ from cases import Skip, case, check
 from mesh import PRESENT, Mesh
 
 def run(*words, check=True):
-    return subprocess.run(words, capture_output=True, text=True, check=check, timeout=20)
+    # A group of its own: Ctrl-C must not end what heals a network.
+    return subprocess.run(words, capture_output=True, text=True, check=check, timeout=20,
+                          start_new_session=True)
 
 
 class Network:
