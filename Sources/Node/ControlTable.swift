@@ -259,57 +259,44 @@ extension Control {
             return readWhatIsMissing(into: &effects)
         }
         guard let change = changes[number] else { return }
+        // Topics may have partitions to open first.
+        if case .topics = change.kind {} else { changes[number] = nil }
         switch change.kind {
         case .producerIDs:
-            changes[number] = nil
             reserved(decisions.first, into: &effects)
         case .inSync(let wishes):
-            changes[number] = nil
             for (wish, decision) in zip(wishes, decisions) {
                 inSyncDecided(wish.partition, wish.serial, decision, now: now, into: &effects)
             }
         case .moves(let partitions):
-            changes[number] = nil
             movesDecided(partitions, decisions, now: now, into: &effects)
         case .leaving:
-            changes[number] = nil
             leavingDecided(decisions, now: now, into: &effects)
-        case .tending: changes[number] = nil
+        case .tending: return
         case .unclean(let partition):
-            changes[number] = nil
             uncleanDecided(partition, decisions.first, now: now)
         case .reassignments(let round):
-            changes[number] = nil
             reassignmentsDecided(round, decisions, now: now, into: &effects)
         case .agreement(let partition):
-            changes[number] = nil
             reviewLeader(of: partition, now: now)
         case .elections(let partitions, let before):
-            changes[number] = nil
             electionsDecided(
                 partitions, decisions, isFresh: before == confirmations, now: now, into: &effects)
         case .confirmation(let partitions, let serial, let before, let rest):
-            changes[number] = nil
             confirmed(
                 partitions, decisions, serial, then: rest, isFresh: before == confirmations,
                 now: now, into: &effects)
         case .copiesRead(let id, let indices):
-            changes[number] = nil
             copiesRead(id, indices, decisions, now: now, into: &effects)
         case .stop(let id, let frees):
-            changes[number] = nil
             stopDecided(id, frees: frees, decisions.first, now: now, into: &effects)
         case .burial(let id):
-            changes[number] = nil
             burialDecided(id, decisions, now: now, into: &effects)
         case .successor(let change, let place):
-            changes[number] = nil
             successorDecided(change, place, decisions.first, now: now, into: &effects)
         case .claims(let claims, let node):
-            changes[number] = nil
             claimsRead(claims, for: node, decisions, into: &effects)
         case .standing(let serial, let rest):
-            changes[number] = nil
             topicsRead(serial, decisions, then: rest, into: &effects)
         case .topics:
             for (place, decision) in zip(change.places, decisions) {

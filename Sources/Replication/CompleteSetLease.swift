@@ -101,8 +101,9 @@ public struct CompleteSetLease: Sendable {
 /// elected none the less: its proposal may have been on its way when it promised, even from an
 /// earlier life, so it waits for the rest before it serves. A broker that starts does not know
 /// what it promised before, so it waits as long. Where the leader that it promised to consented,
-/// nothing binds: `release`; and nothing keeps it from serving by the consent of one that served. One for each partition about which a leader asked, owned by the
-/// control loop, which is the one that campaigns.
+/// nothing binds: `release`; and nothing keeps it from serving by the consent of one that served.
+/// One for each partition about which a leader asked, owned by the control loop, which is the one
+/// that campaigns.
 public struct CampaignPromise: Hashable, Sendable {
     public private(set) var epoch = LeaderEpoch.unknown
     private var until: Instant
@@ -135,9 +136,9 @@ public struct CampaignPromise: Hashable, Sendable {
     /// How long it has to wait before it serves by what elected it.
     ///
     /// Not at all in the first epoch, before which nobody led; nor where the leader before had
-    /// served, and has stopped: that one had waited itself for whatever was promised to others. What
-    /// a process before promised to leaders after that one keeps it from later epochs, not from
-    /// this one.
+    /// served, and has stopped: that one had waited itself for whatever was promised to others.
+    /// What a process before promised to leaders after that one keeps it from later epochs, not
+    /// from this one.
     public func remainingMilliseconds(serving state: PartitionState, now: Instant) -> Int64 {
         if state.leaderEpoch <= LeaderEpoch(0) { return 0 }
         if state.consent == .served, epoch < state.leaderEpoch { return 0 }

@@ -38,8 +38,8 @@ package struct ReplicationRules: Hashable, Sendable {
     /// Beyond the reference: only the copy that the register names promises. One that started
     /// uncleanly may have forgotten a newer epoch that it knew of.
     package var promiseOfTheCopy = true
-    /// Beyond the reference: only a leader that has served frees its successor, by its consent, from
-    /// what that one may have promised to leaders before.
+    /// Beyond the reference: only a leader that has served frees its successor, by its consent,
+    /// from what that one may have promised to leaders before.
     package var onlyServersRelease = true
     /// Beyond the reference: a voter that accepted a successor grants to the deposed leader only
     /// once that has asked whether it still leads.

@@ -108,6 +108,20 @@ import Testing
         #expect(later.leader(of: state)?.id == NodeID(2), "it is not doubted any more")
     }
 
+    /// Whoever sees nobody else is the one that is cut off, most likely.
+    @Test func nobodyIsSentToABrokerThatIsAlone() throws {
+        var bench = doubting()
+        let state = try #require(bench.view?.topic(named: "t")?.state(0))
+        bench.handle(
+            .members(
+                members(doubting: nil).map { member in
+                    BrokerMember(
+                        entry: member.entry, admission: member.admission, epoch: member.epoch,
+                        isDoubted: member.entry.id != NodeID(1))
+                }))
+        #expect(bench.view?.leader(of: state)?.id == NodeID(2))
+    }
+
     /// A follower that falls silent falls out of all sets at once: one proposal, not a thousand.
     @Test func inSyncSetsAreProposedTogether() throws {
         var bench = ControlBench()
