@@ -287,7 +287,7 @@ public struct Control {
             opened(partition, failure: failure, now: now, into: &effects)
         case .slotRecords(let load, let records, let versions):
             self.load(load, .load(records), now: now, into: &effects)
-            spread(loaded: records, at: versions, by: load, now: now, into: &effects)
+            note(loaded: records, at: versions, by: load)
         case .slotEnd(let load):
             let epoch = slotEpoch(load.partition)
             self.load(load, .loaded(epoch: epoch), now: now, into: &effects)

@@ -68,23 +68,35 @@ extension Control {
             .spread(FeedNews(feed: feed(ofSlot: slot), entries: entries, asOf: now.wall)))
     }
 
-    /// Tells of what a new leader reads in its log: brokers that missed the last leader's words
-    /// learn them from this one.
-    func spread(
-        loaded records: [SlotRecord], at versions: [FeedVersion], by load: SlotLoad, now: Now,
-        into effects: inout [Effect]
+    /// Keeps what a new leader reads in its log until all of that is committed, which is what the
+    /// end of a reading says: the log's end may hold what the last leader acknowledged to nobody,
+    /// and what is told can't be taken back. The last word on each key: no more than the
+    /// coordinator itself keeps of it, but for tombstones.
+    mutating func note(
+        loaded records: [SlotRecord], at versions: [FeedVersion], by load: SlotLoad
     ) {
         guard let slot = slotIndex(of: load.partition), slots[slot].load == load.number else {
             return
         }
-        var entries: [FeedEntry] = []
         for (record, version) in zip(records, versions) where record.isOffset {
             // Copies, so that a position does not keep the piece of the log that it was read from.
-            entries.append(
-                FeedEntry(
-                    key: ByteBuffer(bytes: record.key.readableBytesView), version: version,
-                    value: record.value.map { ByteBuffer(bytes: $0.readableBytesView) }))
+            let key = ByteBuffer(bytes: record.key.readableBytesView)
+            slots[slot].loaded[key] = FeedEntry(
+                key: key, version: version,
+                value: record.value.map { ByteBuffer(bytes: $0.readableBytesView) })
         }
+    }
+
+    /// Tells of what was read, now that the slot's replicas hold it: brokers that missed the last
+    /// leader's words learn them from this one.
+    mutating func spreadLoaded(
+        by load: SlotLoad, now: Now, into effects: inout [Effect]
+    ) {
+        guard let slot = slotIndex(of: load.partition), slots[slot].load == load.number else {
+            return
+        }
+        let entries = slots[slot].loaded.values.sorted { $0.version < $1.version }
+        slots[slot].loaded = [:]
         guard !entries.isEmpty else { return }
         effects.append(
             .spread(

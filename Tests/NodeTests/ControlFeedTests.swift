@@ -97,25 +97,35 @@ import Testing
         #expect(gone.version > FeedVersion(epoch: 0, sequence: 40))
     }
 
-    @Test func aNewLeaderTellsWhatItsLogHolds() throws {
+    @Test func aNewLeaderTellsWhatItsLogHoldsOnceAllOfItIsCommitted() throws {
         var bench = ControlBench()
         bench.request(1, .coordinators(groups: ["g"]))
         bench.settle()
         let loads = bench.take().loads
         let load = try #require(
             loads.first { Int($0.partition.index.rawValue) == Self.slot(of: "g") })
-        let versions = [FeedVersion(epoch: 3, sequence: 8), FeedVersion(epoch: 4, sequence: 9)]
-        bench.handle(
-            .slotRecords(load, [record("g", 5), SlotRecord(groupID: "g", nil)], at: versions))
-        let news = try #require(spread(bench.take()).first)
-        #expect(news.isLoaded)
-        #expect(news.entries.map(\.version) == [versions[0]], "groups are not told, offsets are")
-        // Pieces of a reading that does not count any more tell nothing.
+        func versions(_ epoch: Int64, _ places: Int64...) -> [FeedVersion] {
+            places.map { FeedVersion(epoch: epoch, sequence: $0) }
+        }
         bench.handle(
             .slotRecords(
-                SlotLoad(partition: load.partition, number: .max), [record("g", 6)],
-                at: [versions[1]]))
-        #expect(spread(bench.take()).isEmpty)
+                load, [record("g", 5), SlotRecord(groupID: "g", nil), record("h", 1)],
+                at: versions(3, 8, 9, 10)))
+        bench.handle(.slotRecords(load, [record("g", 7)], at: versions(4, 11)))
+        // Pieces of a reading that does not count any more tell nothing.
+        let other = SlotLoad(partition: load.partition, number: .max)
+        bench.handle(.slotRecords(other, [record("g", 6)], at: versions(4, 12)))
+        bench.handle(.slotEnd(other))
+        #expect(spread(bench.take()).isEmpty, "the end of the log may be nobody's word yet")
+        bench.handle(.slotEnd(load))
+        let all = spread(bench.take())
+        let news = try #require(all.first)
+        #expect(all.count == 1 && news.isLoaded)
+        #expect(
+            news.entries.map(\.version) == versions(3, 10) + versions(4, 11),
+            "the last word on each offset, in order; groups are not told")
+        bench.handle(.slotEnd(load))
+        #expect(spread(bench.take()).isEmpty, "once")
     }
 
     @Test func onlyWhoCoordinatesASlotAffirmsIt() {
