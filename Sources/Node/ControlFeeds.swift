@@ -124,7 +124,8 @@ extension Control {
 
     // MARK: Recovery
 
-    /// Writes back those positions that the slot's log lacks, as ordinary commits.
+    /// Writes back those positions that the slot's log lacks, as ordinary commits. What a client
+    /// is committing right now it does not lack: its record is before whatever is written here.
     mutating func recover(
         slot: Int, _ records: [SlotRecord], force: Bool, _ token: UInt64, now: Now,
         into effects: inout [Effect]
@@ -138,14 +139,15 @@ extension Control {
             isLeased(slots[slot].partition, now: now)
         else { return refuse(.notCoordinator) }
         guard case .active = slots[slot].coordinator.phase else { return refuse(.loading) }
+        let pending = slots[slot].coordinator.pendingOffsets
         let lacking = records.filter { record in
             guard record.value != nil, case .offset(let key, _)? = try? record.content() else {
                 return false
             }
-            return !slots[slot].coordinator.holds(key)
+            return !slots[slot].coordinator.holds(key) && !pending.contains(key)
         }
         let kept = records.count { $0.value != nil } - lacking.count
-        let present = slots[slot].coordinator.offsetCount
+        let present = slots[slot].coordinator.offsetCount + pending.count
         guard force || present == 0 || lacking.isEmpty else {
             return refuse(.notEmpty(present), kept: kept)
         }
@@ -155,16 +157,16 @@ extension Control {
             return
         }
         let recovery = nextSerial()
-        var pending = PendingRecovery(token: token, slot: slot, appends: 0, outcome: outcome)
+        var begun = PendingRecovery(token: token, slot: slot, appends: 0, outcome: outcome)
         for start in stride(from: 0, to: lacking.count, by: Self.recoveryBatch) {
             let part = Array(lacking[start..<min(lacking.count, start + Self.recoveryBatch)])
             let number = nextSerial()
             recoveryAppends[number] = recovery
-            pending.appends += 1
+            begun.appends += 1
             effects.append(
                 .append(number, slots[slot].partition, Self.batch(part, now: now)))
         }
-        recoveries[recovery] = pending
+        recoveries[recovery] = begun
     }
 
     /// The log's answer to what a recovery wrote; the coordinator reads its log again at the end,

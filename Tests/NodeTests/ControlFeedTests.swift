@@ -198,6 +198,24 @@ import Testing
         #expect(outcome(done)?.kept == 1)
     }
 
+    /// Its record is in the log before what a recovery would write, which would take it back.
+    @Test func aCommitThatIsOnItsWayIsNotUndone() {
+        var bench = ready()
+        bench.request(1, commit("g", 5))
+        let other = (0..<100).map { "h\($0)" }.first { Self.slot(of: $0) == Self.slot(of: "g") }
+        let slot = Self.slot(of: "g")
+        let records = [record("g", 2), record(other ?? "", 7)]
+        bench.request(2, .recoverOffsets(slot: slot, records, force: false))
+        #expect(outcome(bench.effects)?.refusal == .notEmpty(1))
+        bench.effects.removeAll { if case .reply = $0 { true } else { false } }
+        bench.request(3, .recoverOffsets(slot: slot, [record("g", 2)], force: true))
+        #expect(outcome(bench.effects)?.written.isEmpty == true)
+        #expect(outcome(bench.effects)?.kept == 1)
+        #expect(bench.effects.count { if case .append = $0 { true } else { false } } == 1)
+        bench.append(at: 0)
+        #expect(committed(&bench, "g") == 5)
+    }
+
     @Test func aRecoveryThatWasNotWrittenSaysSo() {
         var bench = ready()
         bench.request(
