@@ -343,6 +343,11 @@ extension Control {
             let waiter = TopicStop.Waiter(
                 change: number, place: place, successor: change.records[place])
             awaitEnd(of: outcome.name, waiter, now: now, into: &effects)
+        case .refused(.absent, _)
+        where change.deleted.contains(place) && deletions[outcome.name] != nil:
+            // Somebody else's deletion was decided first, and the topic may be served yet.
+            let waiter = TopicStop.Waiter(change: number, place: place)
+            awaitEnd(of: outcome.name, waiter, now: now, into: &effects)
         case .refused(let refusal, _):
             let (error, message) = Self.explain(refusal, outcome.name)
             changes[number]?.outcomes[place].error = error

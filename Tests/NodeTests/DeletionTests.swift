@@ -159,8 +159,26 @@ import Testing
         delete(&mesh, at: 1, token: 1)
         mesh.run(milliseconds: 100)
         delete(&mesh, at: 3, token: 2)
+        delete(&mesh, at: 1, token: 3)
         mesh.run(milliseconds: 100)
-        #expect(mesh.replies[2] == nil)
+        #expect(mesh.replies[2] == nil && mesh.replies[3] == nil, "also where it asked first")
+        mesh.letGo(2)
+        mesh.run(milliseconds: 1_000)
+        for token: UInt64 in 1...3 {
+            #expect(try #require(outcome(mesh, token)).error == nil)
+        }
+    }
+
+    /// Nobody is told that a topic is gone that is served yet.
+    @Test func oneOfTwoDeletionsAtOnceWaitsForTheOther() throws {
+        var mesh = mesh()
+        mesh.keepsOpen = [2]
+        delete(&mesh, at: 1, token: 1)
+        delete(&mesh, at: 3, token: 2)
+        delete(&mesh, at: 3, token: 3)
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.replies[1] == nil && mesh.replies[2] == nil)
+        #expect(outcome(mesh, 3)?.error == .timedOut, "the second one there is not decided yet")
         mesh.letGo(2)
         mesh.run(milliseconds: 1_000)
         #expect(try #require(outcome(mesh, 1)).error == nil)
