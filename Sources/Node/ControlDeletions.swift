@@ -115,7 +115,11 @@ extension Control {
             stop.askAt = now.instant.advanced(byMilliseconds: Self.askMilliseconds)
         }
         stops[id] = stop
-        guard !missing.isEmpty, !stop.isOutlived else { return free(stop, into: &effects) }
+        // One that was shut out is waited for no more, and its lease may be valid yet.
+        let shutOut = forgotten.subtracting(stop.confirmed).sorted()
+        guard !stop.isOutlived,
+            !missing.isEmpty || !copies(of: stop.entry, at: shutOut).isEmpty
+        else { return free(stop, into: &effects) }
         let isAway = missing.allSatisfy { node in
             members.first { $0.entry.id == node }?.isDoubted ?? true
         }
@@ -127,7 +131,7 @@ extension Control {
             return
         }
         guard stop.isRead else { return readCopies(stop, into: &effects) }
-        let unheard = copies(of: stop.entry, at: missing)
+        let unheard = copies(of: stop.entry, at: missing + shutOut)
         guard !unheard.isEmpty else { return free(stop, into: &effects) }
         decide(.outlive(id, unheard), of: stop, into: &effects)
     }
