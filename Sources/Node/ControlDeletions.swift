@@ -332,17 +332,35 @@ extension Control {
     ) {
         guard let stop = stops[id], stop.waiters.contains(where: { $0.until <= now.instant })
         else { return }
-        let silent = missing(in: stop).map { String($0.rawValue) }.joined(separator: ", ")
-        let message =
-            "'\(stop.entry.name)' is deleted, and broker \(silent), which may serve it still, has "
-            + "not said that it stopped: ask again once it is back, or shut it out "
-            + "(gossamer cluster forget)"
+        let message = "'\(stop.entry.name)' is deleted, and \(delay(of: stop))"
         stops[id]?.waiters.removeAll { $0.until <= now.instant }
         for waiter in stop.waiters where waiter.until <= now.instant {
             changes[waiter.change]?.outcomes[waiter.place].error = .timedOut
             changes[waiter.change]?.outcomes[waiter.place].message = message
             release(waiter, into: &effects)
         }
+    }
+
+    /// Why a deletion is not over, and what to do about it. Only of brokers that are away it says
+    /// that they can be shut out: one that is there but slow is best waited for.
+    private func delay(of stop: TopicStop) -> String {
+        let missing = missing(in: stop)
+        func list(_ nodes: [NodeID]) -> String {
+            (nodes.count == 1 ? "broker " : "brokers ")
+                + nodes.map { String($0.rawValue) }.joined(separator: ", ")
+        }
+        guard !stop.isDeciding, !stop.isOutlived, !missing.isEmpty else {
+            return "the voters have not decided its end: ask again, and see that a majority of "
+                + "them is there (gossamer cluster voters)"
+        }
+        let away = missing.filter { node in
+            members.first { $0.entry.id == node }?.isDoubted ?? true
+        }
+        guard !away.isEmpty else {
+            return "\(list(missing)) has not stopped to serve it, and is there: ask again"
+        }
+        return "\(list(away)), which may serve it still, is away and has not said that it stopped: "
+            + "ask again once it is back, or shut it out for good (gossamer cluster forget)"
     }
 
     /// Asks again, goes on with what only time was waited for, and takes up what others left.
