@@ -57,9 +57,6 @@ extension Control {
     /// has had its time, or has died.
     private static let orphanMilliseconds: Int64 = 30_000
 
-    /// Topics that are remembered as gone: more than are deleted while a broker is cut off.
-    private static let latelyMaximum = 4_096
-
     // MARK: What the registers say
 
     /// A register says that its topic is being deleted. The topic, if it was there until now.
@@ -189,49 +186,6 @@ extension Control {
             stops[id]?.burying += 1
             bury(batch.map { stop.entry.partition(Int32($0)) }, of: id, into: &effects)
         }
-    }
-
-    private mutating func bury(
-        _ partitions: [TopicPartition], of id: TopicID, into effects: inout [Effect]
-    ) {
-        let number = nextSerial()
-        changes[number] = PendingChange(kind: .burial(id), token: nil, names: [], outcomes: [])
-        effects.append(
-            .propose(
-                number,
-                partitions.map {
-                    RegisterProposal(key: PartitionRegister.key($0), operation: .bury)
-                }))
-    }
-
-    mutating func burialDecided(
-        _ id: TopicID, _ decisions: [Decision], now: Now, into effects: inout [Effect]
-    ) {
-        guard stops[id] != nil else { return }
-        stops[id]?.burying -= 1
-        if !decisions.allSatisfy(Self.isSettled) { stops[id]?.isBuried = false }
-        guard stops[id]?.burying == 0 else { return }
-        stops[id]?.isDeciding = false
-        if stops[id]?.isBuried == true { lookAtStop(id, now: now, into: &effects) }
-    }
-
-    /// A register was written of a partition whose topic is gone: by a broker that had not heard of
-    /// it. One broker buries it again.
-    mutating func buryLate(
-        _ partition: TopicPartition, _ value: ChosenValue, into effects: inout [Effect]
-    ) {
-        guard value.value != nil, lately.contains(partition.topic),
-            deletions.values.allSatisfy({ $0.id != partition.topic }),
-            members.map(\.entry.id).min() == identity.broker.id
-        else { return }
-        states[partition] = nil
-        bury([partition], of: partition.topic, into: &effects)
-    }
-
-    /// Remembers that a topic is gone, for as long as the list of them is.
-    mutating func noteGone(_ id: TopicID) {
-        lately.append(id)
-        if lately.count > Self.latelyMaximum { lately.removeFirst() }
     }
 
     /// The brokers that may serve the topic still: those that are there, because any of them may

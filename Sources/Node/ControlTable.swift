@@ -109,8 +109,9 @@ extension Control {
             guard let name = Self.topicName(of: value.key) else { continue }
             isChanged = true
             guard let bytes = value.value else {
-                deletions[name] = nil
+                let ended = deletions.removeValue(forKey: name)
                 if let old = take(name) { gone.append(old) }
+                if let ended { buryLeft(of: ended, into: &effects) }
                 continue
             }
             do throws(TopicRecord.DecodeError) {
