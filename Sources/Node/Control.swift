@@ -164,7 +164,7 @@ public struct Control {
     /// Set once this broker is about to stop: it leads nothing new any more.
     var handover: Handover?
     /// Partitions that this broker leads and may have to do something about, and when it looks.
-    var untended: [TopicPartition] = []
+    var untended: OrderedSet<TopicPartition> = []
     var tendAt: Instant?
     /// Since when each broker is there, and not doubted; and since when it is not there.
     var presentSince: [NodeID: Instant] = [:]
