@@ -148,7 +148,7 @@ public struct Control {
     var generator: SeededGenerator
     /// All topics that the table holds; views share it.
     var topics = TopicTable()
-    /// Which topics were placed on a broker: what a change of its copies is about.
+    /// Which topics have a copy on a broker: what a change of its copies is about.
     var placed: [NodeID: Set<String>] = [:]
     /// The registers of partitions that were written: of topics in the table, or to come.
     var states: [TopicPartition: PartitionState] = [:]
@@ -291,6 +291,7 @@ public struct Control {
         case .slotEnd(let load):
             let epoch = slotEpoch(load.partition)
             self.load(load, .loaded(epoch: epoch), now: now, into: &effects)
+            spreadLoaded(by: load, now: now, into: &effects)
         case .closed(let partition): closed(partition, now: now, into: &effects)
         case .stop(let claims, let node): stop(claims, for: node, into: &effects)
         case .stopped(let topics, let node):
@@ -376,11 +377,8 @@ public struct Control {
     mutating func put(_ next: TopicEntry) -> TopicEntry? {
         let old = topics[next.name]
         topics.set(next)
-        if let old {
-            guard next.placement != old.placement else { return old }
-            forgetPlaces(of: old)
-        }
-        for node in next.brokers { placed[node, default: []].insert(next.name) }
+        if let old { forgetPlaces(of: old) }
+        for node in next.holders { placed[node, default: []].insert(next.name) }
         return old
     }
 
@@ -392,6 +390,6 @@ public struct Control {
     }
 
     private mutating func forgetPlaces(of topic: TopicEntry) {
-        for node in topic.brokers { placed[node]?.remove(topic.name) }
+        for node in topic.holders { placed[node]?.remove(topic.name) }
     }
 }

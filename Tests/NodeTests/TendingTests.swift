@@ -116,7 +116,7 @@ import Testing
 
     // MARK: Reassignments
 
-    @Test func aPartitionMovesOnceItsNewCopiesAreInSync() {
+    @Test func aPartitionMovesOnceItsNewCopiesAreInSync() throws {
         var mesh = mesh([[1, 2]], 1...4)
         mesh.tell(2, .request(token: 1, reassign([3, 4])))
         mesh.run(milliseconds: 1_000)
