@@ -10,7 +10,9 @@ internal import NIOCore
 ///     entry    version, key text length UInt16 and bytes, value length UInt16 (0xFFFF for a
 ///              tombstone) and bytes
 ///     change   feed, asOf Int64, version of the change before it, entry
-///     delta    mark, since version, floor version, count UInt32, entries
+///     delta    mark, since version, floor version, count UInt32, entries; the floor's epoch has
+///              its sign bit set and is one more where the sender's copy is partial, so that
+///              those who do not know of that take it for a floor below everything
 extension ByteBuffer {
     mutating func takeFeedID() throws(GossipDecodeError) -> FeedID {
         let kind = try take(UInt8.self)
@@ -110,7 +112,7 @@ extension FeedDelta {
     init(decoding bytes: inout ByteBuffer) throws(GossipDecodeError) {
         mark = try FeedMark(decoding: &bytes)
         since = try bytes.takeFeedVersion()
-        floor = try bytes.takeFeedVersion()
+        (floor, isPartial) = Self.floor(from: try bytes.takeFeedVersion())
         let count = Int(try bytes.take(UInt32.self))
         guard count <= bytes.readableBytes else { throw .truncated }
         var entries: [FeedEntry] = []
@@ -122,8 +124,26 @@ extension FeedDelta {
     func write(into bytes: inout ByteBuffer) {
         mark.write(into: &bytes)
         bytes.writeFeedVersion(since)
-        bytes.writeFeedVersion(floor)
+        bytes.writeFeedVersion(isPartial ? Self.marked(floor) : floor)
         bytes.writeInteger(UInt32(entries.count))
         for entry in entries { entry.write(into: &bytes) }
+    }
+
+    /// The greatest epoch of a floor that can be marked.
+    private static let floorMaximum = Int64.max - 2
+
+    private static func marked(_ floor: FeedVersion) -> FeedVersion {
+        FeedVersion(
+            epoch: Int64.min + 1 + max(-1, min(floor.epoch, floorMaximum)),
+            sequence: floor.sequence)
+    }
+
+    /// Nothing is before epoch -1 but a marked one.
+    private static func floor(from read: FeedVersion) -> (FeedVersion, isPartial: Bool) {
+        guard read.epoch < FeedVersion.nothing.epoch else { return (read, false) }
+        // -2 - Int64.min is the greatest difference, and fits.
+        return (
+            FeedVersion(epoch: read.epoch - Int64.min - 1, sequence: read.sequence), true
+        )
     }
 }

@@ -111,6 +111,8 @@ struct FeedDelta: Hashable {
     /// Tombstones up to here are forgotten: what a reader has from before it and is not told of
     /// again, was removed.
     let floor: FeedVersion
+    /// Something behind `since` may be lacking: the bounds kept it out of the sender's copy.
+    let isPartial: Bool
     let entries: [FeedEntry]
 }
 

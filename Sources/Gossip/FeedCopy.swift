@@ -19,8 +19,9 @@ struct FeedCopy {
     private(set) var floor = FeedVersion.nothing
     private(set) var bytes = 0
     private(set) var tombstones = 0
-    /// It was refused an entry by the bounds: it does not show everything.
-    private(set) var isPartial = false
+    /// The last version of which something may be lacking, because the bounds refused it here or
+    /// at whoever told of it.
+    private var lacks = FeedVersion.nothing
     /// Changes that came before the change that they follow.
     private var links = Deque<(previous: FeedVersion, mark: FeedMark)>()
 
@@ -34,6 +35,9 @@ struct FeedCopy {
     /// It changed since it was last written to disk.
     var isDirty = false
 
+    /// It does not show everything.
+    var isPartial: Bool { lacks > .nothing }
+
     /// Whether an entry is news; it is stored then, if `room` allows.
     mutating func apply(_ entry: FeedEntry, room: Int) -> Bool {
         let known = entries[entry.key]
@@ -46,13 +50,13 @@ struct FeedCopy {
             return false
         }
         guard entry.isWithinBounds else {
-            isPartial = true
+            lacks = max(lacks, entry.version)
             return false
         }
         let growth = entry.encodedBytes - (known?.encodedBytes ?? 0)
         if bytes + growth > GossipLimits.feedBytes || growth > room { forgetTombstones() }
         guard bytes + growth <= GossipLimits.feedBytes, growth <= max(0, room) else {
-            isPartial = true
+            lacks = max(lacks, entry.version)
             return false
         }
         bytes += growth
@@ -123,22 +127,32 @@ struct FeedCopy {
         let since = version < floor ? FeedVersion.nothing : version
         return FeedDelta(
             mark: FeedMark(feed: feed, version: mark, asOf: asOf), since: since, floor: floor,
+            isPartial: lacks > since,
             entries: since == .nothing
                 ? Array(entries.values) : entries.values.filter { $0.version > since })
     }
 
     /// Takes in what a peer has behind `since`; whether anything was news.
+    ///
+    /// From a peer that lacks something itself this copy may lack it too, and what such a one does
+    /// not name was not removed for that. Whoever has the whole feed makes a copy whole again.
     mutating func merge(_ delta: FeedDelta, room: Int) -> Bool {
         var isNews = false
         var room = room
+        let isWhole = delta.since == .nothing && !delta.isPartial
+        if isWhole, isPartial, delta.mark.version >= lacks {
+            lacks = .nothing
+            isDirty = true
+        }
         for entry in delta.entries {
             let before = bytes
             if apply(entry, room: room) { isNews = true }
             room -= bytes - before
         }
-        if delta.since == .nothing, delta.floor > mark { removeUntold(delta) }
+        if isWhole, delta.floor > mark { removeUntold(delta) }
         if delta.since <= mark {
             let before = mark
+            if delta.isPartial, delta.mark.version > mark { lacks = max(lacks, delta.mark.version) }
             advance(to: delta.mark)
             if mark != before { isNews = true }
         }

@@ -19,13 +19,19 @@ extension GossipMachine {
     /// The offsets topic was deleted: nobody will ask for what was committed in it.
     mutating func forgetSlots(of topic: UInt64) {
         for feed in feeds.copies.keys {
-            guard case .slot(let number, topic) = feed else { continue }
-            feeds.remove(feed)
-            wantedFeeds.remove(feed)
-            owedMarks.remove(feed)
-            feedRumours.remove(.mark(feed))
-            out.append(.removeFeed(name: Self.name(of: .slot(number, of: topic))))
+            guard case .slot(_, topic) = feed else { continue }
+            forget(feed)
         }
+    }
+
+    /// Forgets a copy, on disk too: what is left there would come back with the next start.
+    mutating func forget(_ feed: FeedID) {
+        guard feeds[feed] != nil else { return }
+        feeds.remove(feed)
+        wantedFeeds.remove(feed)
+        owedMarks.remove(feed)
+        feedRumours.remove(.mark(feed))
+        out.append(.removeFeed(name: Self.name(of: feed)))
     }
 
     /// Asks every member for all of every feed, whatever is here already.
@@ -77,7 +83,9 @@ extension GossipMachine {
         return bytes
     }
 
-    /// What can't be read is left out: the mesh has it.
+    /// What can't be read is left out: the mesh has it. What belongs to a broker that is no member
+    /// goes. Copies of slots stay whatever is known of their topic so early: should its register
+    /// not be here yet, they are what a recovery is made of, and `follow` looks at them later.
     mutating func restore(_ saved: [ByteBuffer]) {
         for var bytes in saved {
             guard bytes.readableBytes > 5,
@@ -89,6 +97,10 @@ extension GossipMachine {
                 let delta = try? FeedDelta(decoding: &bytes), bytes.readableBytes == 0,
                 delta.mark.feed != .ends(node)
             else { continue }
+            if case .ends(let owner) = delta.mark.feed, !members.contains(owner) {
+                out.append(.removeFeed(name: Self.name(of: delta.mark.feed)))
+                continue
+            }
             _ = feeds.update(delta.mark.feed) { copy, room in copy.merge(delta, room: room) }
             _ = feeds.update(delta.mark.feed) { copy, _ in
                 copy.isDirty = false

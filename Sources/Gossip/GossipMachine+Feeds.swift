@@ -106,6 +106,7 @@ extension GossipMachine {
             guard owner != node, let member = members[owner] else { return false }
             return version.epoch <= Int64(clamping: member.life.boot.rawValue)
         case .slot(let number, let topic):
+            guard topic != goneTopic else { return false }
             guard let known = slotEpochs else { return true }
             guard topic == known.topic, known.epochs.indices.contains(Int(number)) else {
                 return false

@@ -67,7 +67,7 @@ extension GossipMachine {
 
     private mutating func forget(_ subject: NodeID) {
         stopAccusing(subject)
-        feeds.remove(.ends(subject))
+        forget(FeedID.ends(subject))
         memberRumours.remove(.record(subject))
         setStatus(subject, .unheard)
         members[subject]?.record = nil

@@ -91,6 +91,8 @@ public struct GossipMachine: Sendable {
     var feeds = FeedTable()
     /// What is believed of slots; nil where nothing is known.
     var slotEpochs: SlotEpochs?
+    /// The offsets topic that was deleted last: peers that have not heard of it tell of its slots.
+    var goneTopic: UInt64?
     /// Feeds of which somebody has a later state.
     var wantedFeeds: OrderedSet<FeedID> = []
     /// Own feeds whose changes were not told by datagram, and feeds whose mark is to be told.
@@ -170,7 +172,9 @@ public struct GossipMachine: Sendable {
         case .slotEpochs(let epochs): follow(epochs)
         case .pullFeeds: pullEverything()
         case .saveFeeds(let all): saveFeeds(all: all)
-        case .forgetSlots(let topic): forgetSlots(of: topic)
+        case .forgetSlots(let topic):
+            goneTopic = topic
+            forgetSlots(of: topic)
         case .describe(let description): describe(description)
         case .leave: leave()
         case .forceLeave(let node): forceOut(node)

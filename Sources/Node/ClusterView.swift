@@ -71,6 +71,11 @@ public struct TopicEntry: Sendable {
         return nodes.sorted()
     }
 
+    /// The brokers that its copies are on now.
+    var holders: Set<NodeID> {
+        partitions.reduce(into: []) { $0.formUnion($1.replicas) }
+    }
+
     /// How many copies each partition is meant to have, once there are so many brokers.
     var copiesWanted: Int {
         isInternal || copies == -1 ? TopicRecord.copiesByDefault : Int(copies)

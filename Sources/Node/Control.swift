@@ -148,7 +148,7 @@ public struct Control {
     var generator: SeededGenerator
     /// All topics that the table holds; views share it.
     var topics = TopicTable()
-    /// Which topics were placed on a broker: what a change of its copies is about.
+    /// Which topics have a copy on a broker: what a change of its copies is about.
     var placed: [NodeID: Set<String>] = [:]
     /// The registers of partitions that were written: of topics in the table, or to come.
     var states: [TopicPartition: PartitionState] = [:]
@@ -164,7 +164,7 @@ public struct Control {
     /// Set once this broker is about to stop: it leads nothing new any more.
     var handover: Handover?
     /// Partitions that this broker leads and may have to do something about, and when it looks.
-    var untended: [TopicPartition] = []
+    var untended: OrderedSet<TopicPartition> = []
     var tendAt: Instant?
     /// Since when each broker is there, and not doubted; and since when it is not there.
     var presentSince: [NodeID: Instant] = [:]
@@ -287,10 +287,11 @@ public struct Control {
             opened(partition, failure: failure, now: now, into: &effects)
         case .slotRecords(let load, let records, let versions):
             self.load(load, .load(records), now: now, into: &effects)
-            spread(loaded: records, at: versions, by: load, now: now, into: &effects)
+            note(loaded: records, at: versions, by: load)
         case .slotEnd(let load):
             let epoch = slotEpoch(load.partition)
             self.load(load, .loaded(epoch: epoch), now: now, into: &effects)
+            spreadLoaded(by: load, now: now, into: &effects)
         case .closed(let partition): closed(partition, now: now, into: &effects)
         case .stop(let claims, let node): stop(claims, for: node, into: &effects)
         case .stopped(let topics, let node):
@@ -376,11 +377,8 @@ public struct Control {
     mutating func put(_ next: TopicEntry) -> TopicEntry? {
         let old = topics[next.name]
         topics.set(next)
-        if let old {
-            guard next.placement != old.placement else { return old }
-            forgetPlaces(of: old)
-        }
-        for node in next.brokers { placed[node, default: []].insert(next.name) }
+        if let old { forgetPlaces(of: old) }
+        for node in next.holders { placed[node, default: []].insert(next.name) }
         return old
     }
 
@@ -392,6 +390,6 @@ public struct Control {
     }
 
     private mutating func forgetPlaces(of topic: TopicEntry) {
-        for node in topic.brokers { placed[node]?.remove(topic.name) }
+        for node in topic.holders { placed[node]?.remove(topic.name) }
     }
 }

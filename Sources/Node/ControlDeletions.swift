@@ -57,9 +57,6 @@ extension Control {
     /// has had its time, or has died.
     private static let orphanMilliseconds: Int64 = 30_000
 
-    /// Topics that are remembered as gone: more than are deleted while a broker is cut off.
-    private static let latelyMaximum = 4_096
-
     // MARK: What the registers say
 
     /// A register says that its topic is being deleted. The topic, if it was there until now.
@@ -115,7 +112,11 @@ extension Control {
             stop.askAt = now.instant.advanced(byMilliseconds: Self.askMilliseconds)
         }
         stops[id] = stop
-        guard !missing.isEmpty, !stop.isOutlived else { return free(stop, into: &effects) }
+        // One that was shut out is waited for no more, and its lease may be valid yet.
+        let shutOut = forgotten.subtracting(stop.confirmed).sorted()
+        guard !stop.isOutlived,
+            !missing.isEmpty || !copies(of: stop.entry, at: shutOut).isEmpty
+        else { return free(stop, into: &effects) }
         let isAway = missing.allSatisfy { node in
             members.first { $0.entry.id == node }?.isDoubted ?? true
         }
@@ -127,7 +128,7 @@ extension Control {
             return
         }
         guard stop.isRead else { return readCopies(stop, into: &effects) }
-        let unheard = copies(of: stop.entry, at: missing)
+        let unheard = copies(of: stop.entry, at: missing + shutOut)
         guard !unheard.isEmpty else { return free(stop, into: &effects) }
         decide(.outlive(id, unheard), of: stop, into: &effects)
     }
@@ -185,49 +186,6 @@ extension Control {
             stops[id]?.burying += 1
             bury(batch.map { stop.entry.partition(Int32($0)) }, of: id, into: &effects)
         }
-    }
-
-    private mutating func bury(
-        _ partitions: [TopicPartition], of id: TopicID, into effects: inout [Effect]
-    ) {
-        let number = nextSerial()
-        changes[number] = PendingChange(kind: .burial(id), token: nil, names: [], outcomes: [])
-        effects.append(
-            .propose(
-                number,
-                partitions.map {
-                    RegisterProposal(key: PartitionRegister.key($0), operation: .bury)
-                }))
-    }
-
-    mutating func burialDecided(
-        _ id: TopicID, _ decisions: [Decision], now: Now, into effects: inout [Effect]
-    ) {
-        guard stops[id] != nil else { return }
-        stops[id]?.burying -= 1
-        if !decisions.allSatisfy(Self.isSettled) { stops[id]?.isBuried = false }
-        guard stops[id]?.burying == 0 else { return }
-        stops[id]?.isDeciding = false
-        if stops[id]?.isBuried == true { lookAtStop(id, now: now, into: &effects) }
-    }
-
-    /// A register was written of a partition whose topic is gone: by a broker that had not heard of
-    /// it. One broker buries it again.
-    mutating func buryLate(
-        _ partition: TopicPartition, _ value: ChosenValue, into effects: inout [Effect]
-    ) {
-        guard value.value != nil, lately.contains(partition.topic),
-            deletions.values.allSatisfy({ $0.id != partition.topic }),
-            members.map(\.entry.id).min() == identity.broker.id
-        else { return }
-        states[partition] = nil
-        bury([partition], of: partition.topic, into: &effects)
-    }
-
-    /// Remembers that a topic is gone, for as long as the list of them is.
-    mutating func noteGone(_ id: TopicID) {
-        lately.append(id)
-        if lately.count > Self.latelyMaximum { lately.removeFirst() }
     }
 
     /// The brokers that may serve the topic still: those that are there, because any of them may
@@ -328,17 +286,35 @@ extension Control {
     ) {
         guard let stop = stops[id], stop.waiters.contains(where: { $0.until <= now.instant })
         else { return }
-        let silent = missing(in: stop).map { String($0.rawValue) }.joined(separator: ", ")
-        let message =
-            "'\(stop.entry.name)' is deleted, and broker \(silent), which may serve it still, has "
-            + "not said that it stopped: ask again once it is back, or shut it out "
-            + "(gossamer cluster forget)"
+        let message = "'\(stop.entry.name)' is deleted, and \(delay(of: stop))"
         stops[id]?.waiters.removeAll { $0.until <= now.instant }
         for waiter in stop.waiters where waiter.until <= now.instant {
             changes[waiter.change]?.outcomes[waiter.place].error = .timedOut
             changes[waiter.change]?.outcomes[waiter.place].message = message
             release(waiter, into: &effects)
         }
+    }
+
+    /// Why a deletion is not over, and what to do about it. Only of brokers that are away it says
+    /// that they can be shut out: one that is there but slow is best waited for.
+    private func delay(of stop: TopicStop) -> String {
+        let missing = missing(in: stop)
+        func list(_ nodes: [NodeID]) -> String {
+            (nodes.count == 1 ? "broker " : "brokers ")
+                + nodes.map { String($0.rawValue) }.joined(separator: ", ")
+        }
+        guard !stop.isDeciding, !stop.isOutlived, !missing.isEmpty else {
+            return "the voters have not decided its end: ask again, and see that a majority of "
+                + "them is there (gossamer cluster voters)"
+        }
+        let away = missing.filter { node in
+            members.first { $0.entry.id == node }?.isDoubted ?? true
+        }
+        guard !away.isEmpty else {
+            return "\(list(missing)) has not stopped to serve it, and is there: ask again"
+        }
+        return "\(list(away)), which may serve it still, is away and has not said that it stopped: "
+            + "ask again once it is back, or shut it out for good (gossamer cluster forget)"
     }
 
     /// Asks again, goes on with what only time was waited for, and takes up what others left.

@@ -68,23 +68,35 @@ extension Control {
             .spread(FeedNews(feed: feed(ofSlot: slot), entries: entries, asOf: now.wall)))
     }
 
-    /// Tells of what a new leader reads in its log: brokers that missed the last leader's words
-    /// learn them from this one.
-    func spread(
-        loaded records: [SlotRecord], at versions: [FeedVersion], by load: SlotLoad, now: Now,
-        into effects: inout [Effect]
+    /// Keeps what a new leader reads in its log until all of that is committed, which is what the
+    /// end of a reading says: the log's end may hold what the last leader acknowledged to nobody,
+    /// and what is told can't be taken back. The last word on each key: no more than the
+    /// coordinator itself keeps of it, but for tombstones.
+    mutating func note(
+        loaded records: [SlotRecord], at versions: [FeedVersion], by load: SlotLoad
     ) {
         guard let slot = slotIndex(of: load.partition), slots[slot].load == load.number else {
             return
         }
-        var entries: [FeedEntry] = []
         for (record, version) in zip(records, versions) where record.isOffset {
             // Copies, so that a position does not keep the piece of the log that it was read from.
-            entries.append(
-                FeedEntry(
-                    key: ByteBuffer(bytes: record.key.readableBytesView), version: version,
-                    value: record.value.map { ByteBuffer(bytes: $0.readableBytesView) }))
+            let key = ByteBuffer(bytes: record.key.readableBytesView)
+            slots[slot].loaded[key] = FeedEntry(
+                key: key, version: version,
+                value: record.value.map { ByteBuffer(bytes: $0.readableBytesView) })
         }
+    }
+
+    /// Tells of what was read, now that the slot's replicas hold it: brokers that missed the last
+    /// leader's words learn them from this one.
+    mutating func spreadLoaded(
+        by load: SlotLoad, now: Now, into effects: inout [Effect]
+    ) {
+        guard let slot = slotIndex(of: load.partition), slots[slot].load == load.number else {
+            return
+        }
+        let entries = slots[slot].loaded.values.sorted { $0.version < $1.version }
+        slots[slot].loaded = [:]
         guard !entries.isEmpty else { return }
         effects.append(
             .spread(
@@ -112,7 +124,8 @@ extension Control {
 
     // MARK: Recovery
 
-    /// Writes back those positions that the slot's log lacks, as ordinary commits.
+    /// Writes back those positions that the slot's log lacks, as ordinary commits. What a client
+    /// is committing right now it does not lack: its record is before whatever is written here.
     mutating func recover(
         slot: Int, _ records: [SlotRecord], force: Bool, _ token: UInt64, now: Now,
         into effects: inout [Effect]
@@ -126,14 +139,15 @@ extension Control {
             isLeased(slots[slot].partition, now: now)
         else { return refuse(.notCoordinator) }
         guard case .active = slots[slot].coordinator.phase else { return refuse(.loading) }
+        let pending = slots[slot].coordinator.pendingOffsets
         let lacking = records.filter { record in
             guard record.value != nil, case .offset(let key, _)? = try? record.content() else {
                 return false
             }
-            return !slots[slot].coordinator.holds(key)
+            return !slots[slot].coordinator.holds(key) && !pending.contains(key)
         }
         let kept = records.count { $0.value != nil } - lacking.count
-        let present = slots[slot].coordinator.offsetCount
+        let present = slots[slot].coordinator.offsetCount + pending.count
         guard force || present == 0 || lacking.isEmpty else {
             return refuse(.notEmpty(present), kept: kept)
         }
@@ -143,16 +157,16 @@ extension Control {
             return
         }
         let recovery = nextSerial()
-        var pending = PendingRecovery(token: token, slot: slot, appends: 0, outcome: outcome)
+        var begun = PendingRecovery(token: token, slot: slot, appends: 0, outcome: outcome)
         for start in stride(from: 0, to: lacking.count, by: Self.recoveryBatch) {
             let part = Array(lacking[start..<min(lacking.count, start + Self.recoveryBatch)])
             let number = nextSerial()
             recoveryAppends[number] = recovery
-            pending.appends += 1
+            begun.appends += 1
             effects.append(
                 .append(number, slots[slot].partition, Self.batch(part, now: now)))
         }
-        recoveries[recovery] = pending
+        recoveries[recovery] = begun
     }
 
     /// The log's answer to what a recovery wrote; the coordinator reads its log again at the end,

@@ -1,4 +1,5 @@
 import Coordination
+import Gossip
 public import Model
 import NIOCore
 import OrderedCollections
@@ -14,6 +15,8 @@ struct SlotState {
     var isOpen = false
     /// The reading of its log that counts; pieces of earlier ones may be on their way.
     var load: UInt64?
+    /// What that reading brought of positions, which is told at its end.
+    var loaded: OrderedDictionary<ByteBuffer, FeedEntry> = [:]
     /// When the coordinator wants to be woken.
     var wakeAt: Instant?
 }
@@ -72,6 +75,7 @@ extension Control {
         drive(slot, .load([]), now: now, into: &effects)
         let number = nextSerial()
         slots[slot].load = number
+        slots[slot].loaded = [:]
         effects.append(.load(SlotLoad(partition: slots[slot].partition, number: number)))
     }
 
@@ -90,6 +94,7 @@ extension Control {
             if slots[slot].isOpen { beginLoad(slot, now: now, into: &effects) }
         } else {
             slots[slot].load = nil
+            slots[slot].loaded = [:]
             drive(slot, .unload, now: now, into: &effects)
         }
     }

@@ -28,14 +28,23 @@ extension Control {
         effects.append(.recognised(leader, serial, ownReplica, declined: declined))
     }
 
-    /// No where this broker knows that somebody else leads, or that nobody does, or knows nothing
-    /// of the partition: it may be deleted.
+    /// How many elections ahead of what this broker has heard a leader may be. Each is decided by
+    /// the voters and then told to all, so one that missed so many is cut off from the others too.
+    /// A refusal is safe: it costs the leader this promise until the news are here, while a promise
+    /// to an epoch out of nowhere would refuse every later word of the true leader.
+    private static let epochsAhead: Int64 = 64
+
+    /// No where this broker knows that somebody else leads, or that nobody does, or that whoever
+    /// asks has no copy, or knows nothing of the partition: it may be deleted.
     private mutating func promise(
         _ claim: LeadershipClaim, to leader: NodeID, now: Instant
     ) -> Bool {
         guard let entry = topics.name(of: claim.partition.topic).flatMap({ topics[$0] }),
             let state = entry.state(claim.partition.index.rawValue),
-            state.leaderEpoch < claim.leaderEpoch || state.leader == leader
+            state.leaderEpoch < claim.leaderEpoch || state.leader == leader,
+            state.replicas.contains(leader),
+            Int64(claim.leaderEpoch.rawValue) - Int64(state.leaderEpoch.rawValue)
+                <= Self.epochsAhead
         else { return false }
         var promise = promise(of: claim.partition)
         let isGiven = promise.promise(claim.leaderEpoch, known: state.leaderEpoch, now: now)

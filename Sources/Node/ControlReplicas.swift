@@ -164,11 +164,9 @@ extension Control {
             (Int(index), states[old.partition(index)] ?? asPlaced(old.placement[Int(index)]))
         }
         guard let next = topics.update(name, news) else { return }
+        notePlaces(known, of: old, in: next)
         for index in known {
             let partition = next.partition(index)
-            for node in next.partitions[Int(index)].replicas {
-                placed[node, default: []].insert(name)
-            }
             if roles[partition] == nil, holds(next, index) {
                 open(next, index, into: &effects)
             } else if roles[partition] != nil, !holds(next, index) {
@@ -181,6 +179,21 @@ extension Control {
             review(partition, next, index, now: now)
             slotMoved(partition, now: now, into: &effects)
         }
+    }
+
+    /// Copies of a topic came to brokers, or left them. Costs a look at all of its partitions only
+    /// where one left.
+    private mutating func notePlaces(_ indices: [Int32], of old: TopicEntry, in next: TopicEntry) {
+        var left: Set<NodeID> = []
+        for index in indices { left.formUnion(old.partitions[Int(index)].replicas) }
+        for index in indices {
+            for node in next.partitions[Int(index)].replicas {
+                placed[node, default: []].insert(next.name)
+                left.remove(node)
+            }
+        }
+        guard !left.isEmpty else { return }
+        for node in left.subtracting(next.holders) { placed[node]?.remove(next.name) }
     }
 
     /// Brokers came, or came back as another copy: what they hold alone is led under another epoch,

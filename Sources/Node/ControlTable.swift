@@ -109,8 +109,9 @@ extension Control {
             guard let name = Self.topicName(of: value.key) else { continue }
             isChanged = true
             guard let bytes = value.value else {
-                deletions[name] = nil
+                let ended = deletions.removeValue(forKey: name)
                 if let old = take(name) { gone.append(old) }
+                if let ended { buryLeft(of: ended, into: &effects) }
                 continue
             }
             do throws(TopicRecord.DecodeError) {
@@ -329,6 +330,11 @@ extension Control {
         where change.records[place] != nil && deletions[outcome.name] != nil:
             let waiter = TopicStop.Waiter(
                 change: number, place: place, successor: change.records[place])
+            awaitEnd(of: outcome.name, waiter, now: now, into: &effects)
+        case .refused(.absent, _)
+        where change.deleted.contains(place) && deletions[outcome.name] != nil:
+            // Somebody else's deletion was decided first, and the topic may be served yet.
+            let waiter = TopicStop.Waiter(change: number, place: place)
             awaitEnd(of: outcome.name, waiter, now: now, into: &effects)
         case .refused(let refusal, _):
             let (error, message) = Self.explain(refusal, outcome.name)

@@ -66,7 +66,7 @@ extension Control {
         guard moves.isEmpty, now.instant < leaseUntil else { return tendSoon(now: now) }
         var tasks = Tasks()
         var waiting: OrderedSet<TopicPartition> = []
-        for partition in OrderedSet(untended) {
+        for partition in untended {
             guard let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
                 let state = entry.state(partition.index.rawValue),
                 state.leader == identity.broker.id, wantsTending(partition, state)
@@ -79,7 +79,7 @@ extension Control {
             }
             tend(partition, entry, state, now: now, &tasks, into: &effects)
         }
-        untended = Array(waiting)
+        untended = waiting
         let isIdle = moves.isEmpty && tasks.proposals.isEmpty
         proposeMoves(into: &effects)
         if !tasks.proposals.isEmpty {

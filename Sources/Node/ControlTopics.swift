@@ -51,6 +51,8 @@ struct PendingChange {
     var openings = 0
     /// The outcomes that the proposals are about, in their order.
     var places: [Int] = []
+    /// Places of topics that are to be deleted.
+    var deleted: Set<Int> = []
     /// What is to be made, by place.
     var records: [Int: TopicRecord] = [:]
 }
@@ -178,6 +180,17 @@ extension Control {
         return (placement, nil)
     }
 
+    /// A topic that can't be changed now: it is not there, or another request that is not over yet
+    /// changes it, and whoever takes it for gone is wrong.
+    private func unknownOrBusy(_ name: String) -> TopicOutcome {
+        guard topics[name] != nil, reserved.contains(name) else {
+            return TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'")
+        }
+        return TopicOutcome(
+            name: name, error: .timedOut,
+            message: "another request changes '\(name)': ask again when it is over")
+    }
+
     mutating func deleteTopics(
         _ names: [String], _ token: UInt64, now: Now, into effects: inout [Effect]
     ) {
@@ -187,7 +200,7 @@ extension Control {
         // Whoever asks again waits for what the first request began.
         var awaited: [(name: String, place: Int)] = []
         for name in names {
-            if deletions[name] != nil, !reserved.contains(name), named.insert(name).inserted {
+            if deletions[name] != nil, named.insert(name).inserted {
                 awaited.append((name, outcomes.count))
                 outcomes.append(TopicOutcome(name: name))
                 continue
@@ -195,8 +208,7 @@ extension Control {
             guard let entry = topics[name], !reserved.contains(name),
                 named.insert(name).inserted
             else {
-                outcomes.append(
-                    TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
+                outcomes.append(unknownOrBusy(name))
                 continue
             }
             outcomes.append(TopicOutcome(name: name, entry: entry))
@@ -232,9 +244,7 @@ extension Control {
                 continue
             }
             guard let entry = topics[wish.name], !reserved.contains(wish.name) else {
-                outcomes.append(
-                    TopicOutcome(
-                        name: wish.name, error: .unknown, message: "no topic '\(wish.name)'"))
+                outcomes.append(unknownOrBusy(wish.name))
                 continue
             }
             let held = Int32(clamping: entry.partitions.count)
@@ -304,8 +314,7 @@ extension Control {
                 continue
             }
             guard let entry = topics[name], !reserved.contains(name) else {
-                outcomes.append(
-                    TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'"))
+                outcomes.append(unknownOrBusy(name))
                 continue
             }
             do throws(ConfigurationChange.Refusal) {
@@ -376,8 +385,10 @@ extension Control {
             outcomes[$0].error == nil && !waiting.contains($0)
         }
         for (place, proposal) in zip(change.places, proposals) {
-            if case .createTopic(let record) = proposal.operation {
-                change.records[place] = record
+            switch proposal.operation {
+            case .createTopic(let record): change.records[place] = record
+            case .deleteTopic: change.deleted.insert(place)
+            default: break
             }
         }
         // What it waits for besides must not answer it before its proposals are decided.

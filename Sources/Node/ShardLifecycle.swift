@@ -213,6 +213,8 @@ extension Shard {
                 let task = partitions[slot].log.applyRetention(now: now, upTo: high)
             {
                 run(.delete(id, task, []), slot, into: &effects)
+            } else if let start = untrimmedStart(slot) {
+                trim(slot, before: start, into: &effects)
             } else if let task = partitions[slot].log.beginCompaction(now: now, upTo: high) {
                 run(.compact(id, task), slot, into: &effects)
             }

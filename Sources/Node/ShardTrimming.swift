@@ -174,6 +174,16 @@ extension Shard {
         trim(slot, before: start, into: &effects)
     }
 
+    /// Where the leader's log begins, where this copy does not durably begin there yet: a deletion
+    /// that failed is tried again with the next maintenance, and not at once, which would fail too.
+    func untrimmedStart(_ slot: Int) -> Offset? {
+        guard stopping == nil, partitions[slot].machine.leadership == nil,
+            let start = partitions[slot].follower?.position.logStart,
+            start > partitions[slot].log.durableStart
+        else { return nil }
+        return start
+    }
+
     /// The leader is to hear where the log begins, with the end of this turn.
     mutating func noteTrimmed(_ slot: Int) {
         guard partitions[slot].follower?.isFollowing == true,

@@ -31,7 +31,8 @@ public struct TopicDeletion: Hashable, Sendable {
 ///
 /// Integers are big-endian. A cycle says that as many partitions in a row have these replicas in
 /// turn, in placement order: partitions are spread in turns, so a large topic stays small. Version
-/// 3 had no copies and no life: such a topic wants as many copies as it was placed with. Version 2
+/// 3 has no copies and no life: such a topic is there, and wants as many copies as it was placed
+/// with; where that says everything it is written, so that brokers of before read it. Version 2
 /// had no brokers and named node ids, in cycles of length 1 that was not written; version 1 had
 /// the partitions before the configurations and no placement: all of it was on the one broker
 /// there was. What they hold is in one copy each, which no election has to compare with anything:
@@ -81,12 +82,15 @@ public struct TopicRecord: Hashable, Sendable {
 
     public func encoded() -> ByteBuffer {
         var buffer = ByteBuffer()
-        buffer.writeInteger(UInt8(4))
+        let isPlain = deletion == nil && Int(copies) == placement[0].count
+        buffer.writeInteger(UInt8(isPlain ? 3 : 4))
         buffer.writeInteger(id.high)
         buffer.writeInteger(id.low)
-        buffer.writeInteger(copies)
-        buffer.writeInteger(UInt8(deletion == nil ? 0 : 1))
-        if let deletion { Self.write(brokers: deletion.unheard, into: &buffer) }
+        if !isPlain {
+            buffer.writeInteger(copies)
+            buffer.writeInteger(UInt8(deletion == nil ? 0 : 1))
+            if let deletion { Self.write(brokers: deletion.unheard, into: &buffer) }
+        }
         buffer.writeInteger(UInt16(overrides.count))
         for name in overrides.keys.sorted() {
             for text in [name, overrides[name] ?? ""] {

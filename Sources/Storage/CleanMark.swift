@@ -27,11 +27,11 @@ enum CleanMark {
         return ByteBuffer(string: text + "crc=\(crc)\n")
     }
 
-    /// Whether the logs are as the mark says; an empty one is of a version that said nothing. One
-    /// that is torn, or too long, says that nothing is known.
+    /// Whether the logs are as the mark says. One that is torn, or too long, says that nothing is
+    /// known; so does an empty one, which is what a power cut may leave, because a mark is not
+    /// synced. Builds whose marks were empty are taken to have crashed, once.
     static func holds(_ mark: ByteBuffer?, on disk: any Disk) throws(DiskError) -> Bool {
-        guard let mark else { return false }
-        guard mark.readableBytes > 0 else { return true }
+        guard let mark, mark.readableBytes > 0 else { return false }
         return try content(of: disk) == mark
     }
 

@@ -142,7 +142,7 @@ struct ClusterTests {
         let plan = DrainPlan(of: 3, in: picture)
         #expect(plan.stuck.isEmpty)
         #expect(plan.moves.map(\.replicas) == [[5, 1, 2], [1, 5, 4]], "4 holds more, 6 nothing")
-        #expect(plan.left(in: picture.partitions) == 2)
+        #expect(plan.left(in: picture.partitions).count == 2)
         for (place, rack) in ["x", "x", "y", "x", "x"].enumerated() {
             picture.members[place].rack = rack
         }
@@ -157,6 +157,17 @@ struct ClusterTests {
             refused: [.init(topic: "a", partition: 4, reason: "no such broker")], milliseconds: 9)
         let text = ClusterDrain.text(answer, isDry: false, false)
         #expect(text == "a/4: no such broker\n3 has copies of 2 partitions yet: 1 move refused")
+    }
+
+    @Test("A drain goes on while anything is left that was not refused")
+    func drainsToTheEnd() throws {
+        let left = [try Self.partition("b", leader: 1, [1, 3, 4], live: [1, 3, 4])]
+        // a/0 was refused here and moved by somebody else: as many are left as were refused.
+        let refused = [ClusterDrain.Answer.Refusal(topic: "a", partition: 0, reason: "busy")]
+        #expect(DrainPlan.isMoving(left, refused: refused))
+        #expect(!DrainPlan.isMoving([], refused: refused))
+        let other = [ClusterDrain.Answer.Refusal(topic: "b", partition: 0, reason: "busy")]
+        #expect(!DrainPlan.isMoving(left, refused: other))
     }
 
     @Test("Only leaderships whose preferred leader is in sync move back")

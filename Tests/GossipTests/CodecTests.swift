@@ -84,7 +84,7 @@ import Testing
                     mark: FeedMark(
                         feed: .slot(0), version: FeedVersion(epoch: 4, sequence: 5),
                         asOf: .none),
-                    since: .nothing, floor: .nothing, entries: entries)),
+                    since: .nothing, floor: .nothing, isPartial: false, entries: entries)),
         ].map { (message: LinkMessage) in message.encoded() }
         + [LinkMessage.wrap(Fixture.packet(.ping(1), parts))]
 

@@ -299,7 +299,9 @@ import Testing
             fixture.message(.marks([mark], wantsAnswer: false), from: 2)
             fixture.message(
                 .delta(
-                    FeedDelta(mark: mark, since: .nothing, floor: .nothing, entries: [entry])),
+                    FeedDelta(
+                        mark: mark, since: .nothing, floor: .nothing, isPartial: false,
+                        entries: [entry])),
                 from: 2)
             fixture.hear(
                 .change(

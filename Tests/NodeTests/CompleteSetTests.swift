@@ -184,6 +184,16 @@ import Testing
         }
     }
 
+    /// An epoch out of nowhere would refuse the true leader's.
+    @Test func nothingIsPromisedToWhoCanNotLead() {
+        var bench = following()
+        #expect(ask(&bench, 9, epoch: 5) == [partition], "it has no copy")
+        #expect(
+            ask(&bench, 3, epoch: 65) == [partition] && ask(&bench, 3, epoch: .max) == [partition])
+        #expect(ask(&bench, 2, epoch: 0) == [])
+        #expect(ask(&bench, 3, epoch: 64) == [], "far, and possible")
+    }
+
     @Test func whoPromisedDoesNotCampaign() {
         var bench = following()
         _ = ask(&bench, 2, epoch: 0)

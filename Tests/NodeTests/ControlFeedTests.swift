@@ -97,25 +97,35 @@ import Testing
         #expect(gone.version > FeedVersion(epoch: 0, sequence: 40))
     }
 
-    @Test func aNewLeaderTellsWhatItsLogHolds() throws {
+    @Test func aNewLeaderTellsWhatItsLogHoldsOnceAllOfItIsCommitted() throws {
         var bench = ControlBench()
         bench.request(1, .coordinators(groups: ["g"]))
         bench.settle()
         let loads = bench.take().loads
         let load = try #require(
             loads.first { Int($0.partition.index.rawValue) == Self.slot(of: "g") })
-        let versions = [FeedVersion(epoch: 3, sequence: 8), FeedVersion(epoch: 4, sequence: 9)]
-        bench.handle(
-            .slotRecords(load, [record("g", 5), SlotRecord(groupID: "g", nil)], at: versions))
-        let news = try #require(spread(bench.take()).first)
-        #expect(news.isLoaded)
-        #expect(news.entries.map(\.version) == [versions[0]], "groups are not told, offsets are")
-        // Pieces of a reading that does not count any more tell nothing.
+        func versions(_ epoch: Int64, _ places: Int64...) -> [FeedVersion] {
+            places.map { FeedVersion(epoch: epoch, sequence: $0) }
+        }
         bench.handle(
             .slotRecords(
-                SlotLoad(partition: load.partition, number: .max), [record("g", 6)],
-                at: [versions[1]]))
-        #expect(spread(bench.take()).isEmpty)
+                load, [record("g", 5), SlotRecord(groupID: "g", nil), record("h", 1)],
+                at: versions(3, 8, 9, 10)))
+        bench.handle(.slotRecords(load, [record("g", 7)], at: versions(4, 11)))
+        // Pieces of a reading that does not count any more tell nothing.
+        let other = SlotLoad(partition: load.partition, number: .max)
+        bench.handle(.slotRecords(other, [record("g", 6)], at: versions(4, 12)))
+        bench.handle(.slotEnd(other))
+        #expect(spread(bench.take()).isEmpty, "the end of the log may be nobody's word yet")
+        bench.handle(.slotEnd(load))
+        let all = spread(bench.take())
+        let news = try #require(all.first)
+        #expect(all.count == 1 && news.isLoaded)
+        #expect(
+            news.entries.map(\.version) == versions(3, 10) + versions(4, 11),
+            "the last word on each offset, in order; groups are not told")
+        bench.handle(.slotEnd(load))
+        #expect(spread(bench.take()).isEmpty, "once")
     }
 
     @Test func onlyWhoCoordinatesASlotAffirmsIt() {
@@ -186,6 +196,24 @@ import Testing
         let done = bench.take()
         #expect(outcome(done)?.written == [record(other ?? "", 7)], "the log's word stands")
         #expect(outcome(done)?.kept == 1)
+    }
+
+    /// Its record is in the log before what a recovery would write, which would take it back.
+    @Test func aCommitThatIsOnItsWayIsNotUndone() {
+        var bench = ready()
+        bench.request(1, commit("g", 5))
+        let other = (0..<100).map { "h\($0)" }.first { Self.slot(of: $0) == Self.slot(of: "g") }
+        let slot = Self.slot(of: "g")
+        let records = [record("g", 2), record(other ?? "", 7)]
+        bench.request(2, .recoverOffsets(slot: slot, records, force: false))
+        #expect(outcome(bench.effects)?.refusal == .notEmpty(1))
+        bench.effects.removeAll { if case .reply = $0 { true } else { false } }
+        bench.request(3, .recoverOffsets(slot: slot, [record("g", 2)], force: true))
+        #expect(outcome(bench.effects)?.written.isEmpty == true)
+        #expect(outcome(bench.effects)?.kept == 1)
+        #expect(bench.effects.count { if case .append = $0 { true } else { false } } == 1)
+        bench.append(at: 0)
+        #expect(committed(&bench, "g") == 5)
     }
 
     @Test func aRecoveryThatWasNotWrittenSaysSo() {

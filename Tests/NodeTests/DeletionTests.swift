@@ -115,6 +115,7 @@ import Testing
         mesh.run(milliseconds: 13_000)
         #expect(try #require(outcome(mesh, 1)).error == .timedOut)
         #expect(outcome(mesh, 1)?.message?.contains("broker 1,") == true)
+        #expect(outcome(mesh, 1)?.message?.contains("cluster forget") == true)
         create(&mesh, at: 3, token: 2)
         mesh.run(milliseconds: 13_000)
         #expect(try #require(outcome(mesh, 2)).error == .timedOut)
@@ -159,12 +160,63 @@ import Testing
         delete(&mesh, at: 1, token: 1)
         mesh.run(milliseconds: 100)
         delete(&mesh, at: 3, token: 2)
+        delete(&mesh, at: 1, token: 3)
         mesh.run(milliseconds: 100)
-        #expect(mesh.replies[2] == nil)
+        #expect(mesh.replies[2] == nil && mesh.replies[3] == nil, "also where it asked first")
+        mesh.letGo(2)
+        mesh.run(milliseconds: 1_000)
+        for token: UInt64 in 1...3 {
+            #expect(try #require(outcome(mesh, token)).error == nil)
+        }
+    }
+
+    /// Nobody is told that a topic is gone that is served yet.
+    @Test func oneOfTwoDeletionsAtOnceWaitsForTheOther() throws {
+        var mesh = mesh()
+        mesh.keepsOpen = [2]
+        delete(&mesh, at: 1, token: 1)
+        delete(&mesh, at: 3, token: 2)
+        delete(&mesh, at: 3, token: 3)
+        mesh.run(milliseconds: 1_000)
+        #expect(mesh.replies[1] == nil && mesh.replies[2] == nil)
+        #expect(outcome(mesh, 3)?.error == .timedOut, "the second one there is not decided yet")
         mesh.letGo(2)
         mesh.run(milliseconds: 1_000)
         #expect(try #require(outcome(mesh, 1)).error == nil)
         #expect(try #require(outcome(mesh, 2)).error == nil)
+    }
+
+    /// Only one that is away can be shut out for it.
+    @Test func whatADeletionWaitsForIsSaid() throws {
+        var slow = mesh()
+        slow.keepsOpen = [2]
+        delete(&slow, at: 1, token: 1)
+        slow.run(milliseconds: 13_000)
+        let there = try #require(outcome(slow, 1)?.message)
+        #expect(there.contains("broker 2 has not stopped") && !there.contains("forget"), "\(there)")
+        var lone = mesh()
+        lone.keepsOpen = [2]
+        delete(&lone, at: 1, token: 1)
+        lone.run(milliseconds: 100)
+        lone.hasQuorum = false
+        lone.letGo(2)
+        lone.run(milliseconds: 13_000)
+        let undecided = try #require(outcome(lone, 1)?.message)
+        #expect(undecided.contains("majority") && !undecided.contains("forget"), "\(undecided)")
+    }
+
+    /// It is waited for no more, and its lease is valid as long as any other.
+    @Test func aLeaderThatWasShutOutIsOutlivedToo() throws {
+        var mesh = mesh()
+        mesh.cutOff(1)
+        for node: Int32 in 2...3 { mesh.tell(node, .forgotten(NodeID(1))) }
+        mesh.leasesUntil = mesh.now.advanced(byMilliseconds: 4_000)
+        delete(&mesh, at: 2, token: 1)
+        mesh.run(milliseconds: 3_900)
+        #expect(mesh.replies[1] == nil)
+        mesh.run(milliseconds: 1_000)
+        #expect(try #require(outcome(mesh, 1)).error == nil)
+        #expect(mesh.outlived == [ControlMesh.copy(1)])
     }
 
     /// It missed the deletion: nothing tells it but the registers.
@@ -203,6 +255,23 @@ import Testing
         let value = bench.registers.put(PartitionRegister.key(other), state.encoded())
         bench.handle(.learned([value]))
         #expect(bench.writes.isEmpty)
+    }
+
+    /// The others have been buried, and its name is not free yet.
+    @Test func whatIsWrittenMeanwhileIsBuriedAtTheEnd() throws {
+        var bench = ControlBench()
+        bench.create(["t"])
+        bench.settle()
+        let id = try #require(bench.view?.topic(named: "t")?.id)
+        bench.request(2, .deleteTopics(["t"]))
+        bench.persist()
+        let key = PartitionRegister.key(TopicPartition(topic: id, index: PartitionIndex(0)))
+        let state = PartitionState.initial(placement: [ControlMesh.copy(1), ControlMesh.copy(2)])
+        bench.handle(.learned([bench.registers.put(key, state.encoded())]))
+        #expect(bench.registers.value(of: "topic/t") != nil, "it is being deleted")
+        bench.settle()
+        #expect(bench.registers.value(of: "topic/t") == nil)
+        #expect(bench.registers.value(of: key) == nil)
     }
 
     /// The registers of its partitions go before its name is free.

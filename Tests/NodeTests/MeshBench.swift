@@ -19,6 +19,8 @@ struct MeshBench {
         var wakeAt: Instant?
         var registers: [String: TableChange] = [:]
         var chosen: [String: ChosenValue] = [:]
+        /// How often each key was written as gone.
+        var erased: [String: Int] = [:]
         var members: [BrokerMember] = []
         var learned: [ChosenValue] = []
         var decisions: [UInt64: [Decision]] = [:]
@@ -203,7 +205,10 @@ struct MeshBench {
             }
             post(.registersPersisted(serial: serial, isDurable: true), to: id)
         case .persistChosen(let changes):
-            for change in changes { brokers[id]?.chosen[change.key] = MeshRecords.chosen(change) }
+            for change in changes {
+                brokers[id]?.chosen[change.key] = MeshRecords.chosen(change)
+                if change.value == nil { brokers[id]?.erased[change.key, default: 0] += 1 }
+            }
         case .persistOwn, .admitted, .heard, .left, .event: return
         case .replicate(let to, let message): post(.lease(from: id, message), to: to)
         case .leased: return

@@ -72,6 +72,18 @@ import Testing
         #expect(read.deletion == nil)
     }
 
+    /// So a broker of before reads it.
+    @Test func aRecordIsWrittenInTheOldestVersionThatSaysIt() {
+        var made = record
+        func version() -> UInt8? { made.encoded().getInteger(at: 0) }
+        #expect(version() == 3)
+        made.copies = -1
+        #expect(version() == 4)
+        made.copies = Int16(made.placement[0].count)
+        made.deletion = TopicDeletion()
+        #expect(version() == 4)
+    }
+
     @Test func aDeletionKeepsTheNameUntilItIsOver() throws {
         var current: ByteBuffer? = record.encoded()
         func apply(_ operation: RegisterOperation) throws {

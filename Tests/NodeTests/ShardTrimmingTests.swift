@@ -87,6 +87,21 @@ import Testing
         #expect(low(pair) == Offset(2))
     }
 
+    /// Not at once, where it would fail again, but with the next maintenance.
+    @Test func aFollowerWhoseDiskFailedTriesAgain() {
+        var pair = pair()
+        pair.follower.disk.failNextSynchronization()
+        pair.follower.runJobs()
+        #expect(pair.follower.log(id)?.durableStart == .zero)
+        #expect(pair.follower.jobs.isEmpty)
+        pair.follower.handle(.maintain)
+        pair.settle()
+        #expect(pair.follower.log(id)?.durableStart == Offset(2))
+        #expect(low(pair) == Offset(2))
+        pair.follower.handle(.maintain)
+        #expect(pair.follower.jobs.isEmpty, "it is done")
+    }
+
     /// What was said on a link that broke is said again in the next session.
     @Test func anAnswerThatWasLostIsGivenAgain() {
         var pair = pair()

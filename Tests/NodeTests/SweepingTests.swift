@@ -83,6 +83,9 @@ import Testing
             let mesh = try #require(bench.brokers[NodeID(node)]?.mesh)
             #expect(mesh.gossip.currentFloor > .zero)
             #expect(mesh.sweepProgress.waiting == 0, "at \(node)")
+            // A voter keeps in mind what it holds, through several floors.
+            let erased = try #require(bench.brokers[NodeID(node)]?.erased)
+            #expect(erased.count >= 400 && erased.values.max() == 1, "at \(node)")
         }
     }
 

@@ -116,7 +116,7 @@ import Testing
 
     // MARK: Reassignments
 
-    @Test func aPartitionMovesOnceItsNewCopiesAreInSync() {
+    @Test func aPartitionMovesOnceItsNewCopiesAreInSync() throws {
         var mesh = mesh([[1, 2]], 1...4)
         mesh.tell(2, .request(token: 1, reassign([3, 4])))
         mesh.run(milliseconds: 1_000)
@@ -133,6 +133,27 @@ import Testing
         #expect(nodes(state) == [3, 4] && state.adding.isEmpty && state.removing.isEmpty)
         #expect(mesh.serving() == [3])
         #expect(mesh.closed == [1: [ControlMesh.partition()], 2: [ControlMesh.partition()]])
+        let placed = try #require(mesh.controls[4]?.placed)
+        #expect(
+            (1...4).map { placed[NodeID($0)]?.contains("t") ?? false } == [
+                false, false, true, true,
+            ])
+    }
+
+    /// Without the voters nothing is done, and what is to be done is noted once.
+    @Test func whatWaitsForTheVotersIsNotedOnce() {
+        var mesh = mesh([[1, 2, 3], [1, 3, 2]])
+        mesh.tell(1, .leased(until: nil))
+        for _ in 0..<20 {
+            mesh.kill(3)
+            mesh.run(milliseconds: 50)
+            mesh.join(3)
+            mesh.run(milliseconds: 50)
+            mesh.kill(3)
+            mesh.run(milliseconds: 50)
+            mesh.join(3)
+        }
+        #expect(mesh.controls[1].map { $0.untended.count } ?? .max <= 2)
     }
 
     @Test func aMoveIsCalledOffAndAnotherTakesItsPlace() {

@@ -97,6 +97,10 @@ public struct GroupCoordinator: Sendable {
     /// Committed positions of all groups: a step for each group.
     public var offsetCount: Int { groups.values.reduce(0) { $0 + $1.offsets.count } }
 
+    /// Positions whose commit is on its way to the log and not acknowledged: each may be before
+    /// anything that is written from now on. A step for each of them.
+    public var pendingOffsets: Set<OffsetCommitKey> { outbox.pendingOffsets }
+
     /// Whether the group has a committed position there.
     public func holds(_ key: OffsetCommitKey) -> Bool {
         groups[key.groupID]?.offsets[OffsetKey(topic: key.topic, partition: key.partition)] != nil

@@ -60,6 +60,20 @@ struct Outbox {
         return keys
     }
 
+    /// The same of all groups.
+    var pendingOffsets: Set<OffsetCommitKey> {
+        var keys: Set<OffsetCommitKey> = []
+        // A set does not depend on the order.
+        for case .commit(let commit) in appends.values {
+            for (key, _) in commit.offsets {
+                keys.insert(
+                    OffsetCommitKey(
+                        groupID: commit.groupID, topic: key.topic, partition: key.partition))
+            }
+        }
+        return keys
+    }
+
     /// An id that no other member of the slot has, with a prefix that people recognise.
     mutating func makeMemberID(prefix: String) -> String {
         var short = prefix

@@ -46,8 +46,16 @@ struct SweepWatch {
     /// Registers of one sweep: what one message of Paxos holds.
     static let registersTogether = 256
 
-    /// Tombstones that this broker knows of, and since when, oldest first.
-    var tombstones: OrderedDictionary<String, Instant> = [:]
+    /// One register that holds nothing any more.
+    struct Tombstone {
+        let since: Instant
+        /// The table has forgotten it, and so has the disk; this broker votes and holds it yet.
+        var isErased = false
+    }
+
+    /// Tombstones that this broker knows of, oldest first. Many go at once, in one pass: to take
+    /// one out costs a pass over all behind it.
+    var tombstones: OrderedDictionary<String, Tombstone> = [:]
     var lookAt = Instant(nanoseconds: 0)
     /// Registers that sweeps of this broker removed, since the start.
     var removed: UInt64 = 0
@@ -70,7 +78,7 @@ extension Mesh {
                 sweep.tombstones[value.key] = nil
                 continue
             }
-            if sweep.tombstones[value.key] == nil { sweep.tombstones[value.key] = now }
+            sweep.tombstones[value.key, default: .init(since: now)].isErased = false
         }
     }
 
@@ -82,7 +90,9 @@ extension Mesh {
                 let stored = acceptor.state(of: register.key).value,
                 let envelope = try? Envelope(decoding: stored), envelope.value == nil
             else { continue }
-            if sweep.tombstones[register.key] == nil { sweep.tombstones[register.key] = now }
+            if sweep.tombstones[register.key] == nil {
+                sweep.tombstones[register.key] = .init(since: now)
+            }
         }
     }
 
@@ -93,14 +103,21 @@ extension Mesh {
         forgetSpent()
     }
 
-    /// What the table has forgotten the disk forgets too. A voter keeps in mind what it holds: the
-    /// one that sweeps may die in the middle.
+    /// What the table has forgotten the disk forgets too, once. A voter keeps in mind what it
+    /// holds: the one that sweeps may die in the middle. One pass over all tombstones.
     mutating func forgetSpent() {
         var changes: [TableChange] = []
-        for key in Array(sweep.tombstones.keys) where gossip.value(key) == nil {
-            changes.append(TableChange(key: key, version: nextVersion(), value: nil))
-            if acceptor?.register(key) == nil { sweep.tombstones[key] = nil }
+        var spent: Set<String> = []
+        for place in sweep.tombstones.elements.indices {
+            let (key, tombstone) = sweep.tombstones.elements[place]
+            guard gossip.value(key) == nil else { continue }
+            if !tombstone.isErased {
+                changes.append(TableChange(key: key, version: nextVersion(), value: nil))
+                sweep.tombstones.values[place].isErased = true
+            }
+            if acceptor?.register(key) == nil { spent.insert(key) }
         }
+        if !spent.isEmpty { sweep.tombstones.removeAll { spent.contains($0.key) } }
         if !changes.isEmpty { out.append(.persistChosen(changes)) }
     }
 
@@ -116,11 +133,10 @@ extension Mesh {
             })
         else { return }
         let now = now
-        let old = sweep.tombstones.prefix { _, since in
-            now.milliseconds(since: since) >= SweepWatch.ageMilliseconds
-        }
-        guard !old.isEmpty else { return }
-        let keys = old.prefix(SweepWatch.registersTogether).map(\.key)
+        let keys = sweep.tombstones.prefix(SweepWatch.registersTogether).prefix { _, tombstone in
+            now.milliseconds(since: tombstone.since) >= SweepWatch.ageMilliseconds
+        }.map(\.key)
+        guard !keys.isEmpty else { return }
         drive(sweeper: .sweep(keys, roster))
     }
 
@@ -144,16 +160,17 @@ extension Mesh {
     /// What is gone is forgotten; what holds a value again is no tombstone; what somebody else was
     /// at comes behind the others.
     private mutating func sweepEnded(_ report: SweepReport) {
-        for key in report.removed + report.alive { sweep.tombstones[key] = nil }
-        for key in report.contested where sweep.tombstones[key] != nil {
-            sweep.tombstones[key] = nil
-            sweep.tombstones[key] = now
-        }
+        let contested = report.contested.filter { sweep.tombstones[$0] != nil }
+        let settled = Set(report.removed + report.alive + contested)
+        if !settled.isEmpty { sweep.tombstones.removeAll { settled.contains($0.key) } }
+        for key in contested { sweep.tombstones[key] = .init(since: now) }
         sweep.removed += UInt64(report.removed.count)
         guard let floor = report.floor else { return }
         sweep.lookAt = now.advanced(byMilliseconds: SweepWatch.pauseMilliseconds)
         // The table's tombstones go when this is learned, here as everywhere.
-        for key in report.removed where gossip.value(key) != nil { sweep.tombstones[key] = now }
+        for key in report.removed where gossip.value(key) != nil {
+            sweep.tombstones[key] = .init(since: now)
+        }
         let proposal = RegisterProposal(key: FloorRegister.key, operation: .raiseFloor(floor))
         propose(.floor, [proposal])
     }

@@ -89,8 +89,8 @@ struct ClusterDrain: AsyncParsableCommand {
                 try await Self.begin(plan.moves, client)
             }
         }
-        var left = plan.moves.count
-        while left > refused.count, !dryRun, !noWait {
+        var left = plan.moves.map(\.partition)
+        while DrainPlan.isMoving(left, refused: refused), !dryRun, !noWait {
             try await Task.sleep(for: .milliseconds(Self.pauseMilliseconds))
             left = plan.left(in: try await admin.askPartitions())
         }
@@ -100,7 +100,7 @@ struct ClusterDrain: AsyncParsableCommand {
                 Answer.Move(
                     topic: $0.partition.topic, partition: $0.partition.partition,
                     from: $0.partition.replicas, to: $0.replicas)
-            }, left: left, refused: refused, milliseconds: WallClock.milliseconds() - start)
+            }, left: left.count, refused: refused, milliseconds: WallClock.milliseconds() - start)
         switch output.format {
         case .json: try Terminal.printJSON(answer)
         case .table: Terminal.print(Self.text(answer, isDry: dryRun, picture.votes(node)))

@@ -54,12 +54,25 @@ struct DrainPlan: Equatable {
         self.stuck = stuck
     }
 
-    /// How many of its partitions have a copy on the broker yet; what was made there since does not
+    /// Which of its partitions have a copy on the broker yet; what was made there since does not
     /// count.
-    func left(in partitions: [PartitionReport]) -> Int {
-        let planned = Set(moves.map { "\($0.partition.topic)/\($0.partition.partition)" })
-        return partitions.count {
-            $0.replicas.contains(node) && planned.contains("\($0.topic)/\($0.partition)")
+    func left(in partitions: [PartitionReport]) -> [PartitionReport] {
+        let planned = Set(moves.map { Self.name(of: $0.partition) })
+        return partitions.filter {
+            $0.replicas.contains(node) && planned.contains(Self.name(of: $0))
         }
+    }
+
+    /// Whether moves are still under way: something is left that was not refused. Told by names: a
+    /// partition whose move was refused may have left all the same, and is none of those that are.
+    static func isMoving(
+        _ left: [PartitionReport], refused: [ClusterDrain.Answer.Refusal]
+    ) -> Bool {
+        let refused = Set(refused.map { "\($0.topic)/\($0.partition)" })
+        return left.contains { !refused.contains(name(of: $0)) }
+    }
+
+    private static func name(of partition: PartitionReport) -> String {
+        "\(partition.topic)/\(partition.partition)"
     }
 }
