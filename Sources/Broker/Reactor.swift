@@ -96,21 +96,39 @@ final class Reactor {
         if !isTurning, batchDepth == 0 { turn() }
     }
 
-    /// Handles messages until there are none.
+    /// How long a turn may go on: a tenth of the time in which a probe of another broker has to be
+    /// answered. Thirty thousand partitions that are opened are as many messages; sockets and the
+    /// clock are looked at in between.
+    private static let turnNanoseconds: Int64 = 10_000_000
+    /// Messages between two looks at the clock.
+    private static let messagesPerLook = 32
+
+    /// Handles messages until there are none, or until others have to have their turn.
     func turn() {
         guard !isTurning else { return }
         isTurning = true
         now = Clock.now()
         shared.mailboxes[index].drain(into: &inbox)
+        var handled = 0
+        var isOver = false
         repeat {
-            while let message = inbox.popFirst() { handle(message) }
+            while !isOver, let message = inbox.popFirst() {
+                handle(message)
+                handled += 1
+                isOver = handled % Self.messagesPerLook == 0 && hasTurnedLong
+            }
             // What was appended in this turn goes to each follower at once.
             if shard.hasToSend { driveShard(.turnEnded) }
-        } while !inbox.isEmpty
+        } while !isOver && !inbox.isEmpty
         isTurning = false
+        if !inbox.isEmpty { loop.assumeIsolated().execute { self.turn() } }
         let due = settling
         settling.removeAll(keepingCapacity: true)
         for connection in due { connection.resume() }
+    }
+
+    private var hasTurnedLong: Bool {
+        Clock.now().instant.nanoseconds - now.instant.nanoseconds >= Self.turnNanoseconds
     }
 
     private func handle(_ message: Message) {

@@ -114,8 +114,10 @@ extension Control {
         for effect in said {
             switch effect {
             case .propose: isToPropose = true
-            case .wake(let moment): wakeCampaigns(at: moment)
-            case .ended: campaigns.removeValue(forKey: partition)
+            case .wake(let moment):
+                campaigns.note(moment, of: partition)
+                wakeCampaigns(at: moment)
+            case .ended: campaigns[partition] = nil
             }
         }
         return isToPropose
@@ -136,11 +138,8 @@ extension Control {
         campaignWake = nil
         var partitions: [TopicPartition] = []
         var proposals: [RegisterProposal] = []
-        for partition in Array(campaigns.keys) {
-            guard drive(partition, .wake, now: now.instant) else {
-                if let due = campaigns[partition]?.wakeAt { wakeCampaigns(at: due) }
-                continue
-            }
+        for partition in campaigns.takeDue(now.instant) {
+            guard drive(partition, .wake, now: now.instant) else { continue }
             let wait = campaignWait(partition, now: now.instant)
             guard wait == 0 else {
                 drive(partition, .held(milliseconds: wait), now: now.instant)
@@ -154,6 +153,7 @@ extension Control {
             electing.insert(partition)
             proposals.append(proposal)
         }
+        if let due = campaigns.nextDue { wakeCampaigns(at: due) }
         for batch in Self.batches(of: Array(zip(partitions, proposals))) {
             let number = nextSerial()
             changes[number] = PendingChange(

@@ -199,7 +199,7 @@ extension Control {
         uncleanElections[partition] = nil
         electing.remove(partition)
         unconfirmed.remove(partition)
-        if campaigns[partition] != nil { campaigns[partition] = nil }
+        campaigns[partition] = nil
         if bound[partition] != nil { bound[partition] = nil }
         standings[partition] = nil
         if inquiries[partition] != nil { inquiries[partition] = nil }

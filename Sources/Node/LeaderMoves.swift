@@ -45,7 +45,7 @@ extension Control {
         var wasLed = false
         if case .leads = roles[partition] { wasLed = true }
         yielded[partition] = state.leaderEpoch
-        campaigns.removeValue(forKey: partition)
+        campaigns[partition] = nil
         moves[partition] = LeaderMove(
             successor: successor, epoch: state.leaderEpoch, leaves: leaves, hasStoodDown: !wasLed)
         if wasLed { assume(entry, partition.index.rawValue, into: &effects) }

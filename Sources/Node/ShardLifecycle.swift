@@ -194,10 +194,7 @@ extension Shard {
     }
 
     mutating func flushInterval(into effects: inout [Effect]) {
-        for slot in partitions.occupied where partitions[slot].isOpen {
-            guard partitions[slot].configuration.durability == .interval,
-                partitions[slot].log.flushedOffset < partitions[slot].log.endOffset
-            else { continue }
+        for slot in partitions.occupied where partitions.wantsIntervalFlush(slot) {
             flush(slot, into: &effects)
         }
     }
