@@ -38,6 +38,8 @@ final class Reactor {
     private var settling: [Connection] = []
     private var shardEffects: [Shard.Effect] = []
     private var planeEffects: [ControlPlane.Effect] = []
+    /// Logs that are to be opened, gathered in this turn.
+    var openings: [PartitionOrder] = []
     private var bufferedBytes = 0
     private var isDraining = false
     /// The one connection that may exceed the account of unfinished frames.
@@ -121,6 +123,7 @@ final class Reactor {
             if shard.hasToSend { driveShard(.turnEnded) }
         } while !isOver && !inbox.isEmpty
         isTurning = false
+        beginOpenings()
         if !inbox.isEmpty { loop.assumeIsolated().execute { self.turn() } }
         let due = settling
         settling.removeAll(keepingCapacity: true)
@@ -152,10 +155,11 @@ final class Reactor {
     }
 
     private func drivePlane(_ input: ControlPlane.Input) {
-        precondition(plane != nil, "reactor \(index) has no control machine")
         var effects: [ControlPlane.Effect] = []
         swap(&effects, &planeEffects)
-        plane?.handle(input, now: now, into: &effects)
+        // In its place: a look whether it is there would copy all of it.
+        let wasHere: Void? = plane?.handle(input, now: now, into: &effects)
+        precondition(wasHere != nil, "reactor \(index) has no control machine")
         for effect in effects {
             switch effect {
             case .control(let effect): perform(effect)

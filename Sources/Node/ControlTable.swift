@@ -227,6 +227,8 @@ extension Control {
     /// The brokers changed: clients are told of those that are there, and since when each leads.
     mutating func follow(_ next: [BrokerMember], now: Now, into effects: inout [Effect]) {
         guard next != members else { return }
+        let before = Set(members.lazy.filter { !$0.isDoubted }.map(\.entry.id))
+        let isNews = next.contains { !$0.isDoubted && !before.contains($0.entry.id) }
         members = next
         notePresence(now: now)
         // One that is away leads since when it did.
@@ -236,7 +238,7 @@ extension Control {
             moved.append(member.entry.id)
         }
         if !moved.isEmpty { follow(moved: moved, into: &effects) }
-        reviewLeaders(now: now)
+        reviewLeaders(now: now, encouraged: isNews)
         campaign(now: now, into: &effects)
         noteAllUntended(now: now)
         noteOrphans(now: now)

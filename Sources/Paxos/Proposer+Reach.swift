@@ -1,4 +1,3 @@
-import DequeModule
 import Model
 
 /// Which voters a proposer has reason to think it can't reach, and how long it leaves them alone.
@@ -62,37 +61,76 @@ extension Proposer {
     }
 
     /// The one that has to be answered first is tried first.
-    mutating func park(_ errand: Errand) {
-        var low = 0
-        var high = parked.count
-        while low < high {
-            let middle = (low + high) / 2
-            if parked[middle].deadline <= errand.deadline {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        parked.insert(errand, at: low)
-    }
+    mutating func park(_ errand: Errand) { parked.insert(errand, at: errand.deadline) }
 
     /// A voter was heard: whatever waited goes on.
     mutating func hear(_ node: NodeID) {
         guard reach.heard(node) else { return }
-        ready.append(contentsOf: parked)
-        parked.removeAll(keepingCapacity: true)
+        ready.append(contentsOf: parked.takeAll())
     }
 
     /// Ends what waited for too long, and has one message try whether a quorum is back.
     mutating func tryAgain(now: Instant, into effects: inout [Effect]) {
-        while let first = parked.first, now >= first.deadline {
-            parked.removeFirst()
-            finish(first, expired(first), into: &effects)
-        }
+        for errand in parked.take(until: now) { finish(errand, expired(errand), into: &effects) }
         guard let due = reach.nextTry, due <= now else { return }
         reach.end()
-        let count = min(parked.count, Limits.registersPerMessage)
-        ready.append(contentsOf: parked.prefix(count))
-        parked.removeFirst(count)
+        ready.append(contentsOf: parked.take(atMost: Limits.registersPerMessage))
+    }
+}
+
+/// Errands by a moment, the first first; those of one moment in the order in which they came.
+///
+///     4.000 s  [errand, errand, ..]   4.004 s  [errand]   4.012 s  ..
+///
+/// The moments are few, however many the errands are: pauses end on a grid, and what was asked
+/// together has one deadline. So a place is found, and made, at the cost of some hundred moments.
+struct ErrandQueue: Sendable {
+    private struct Moment: Sendable {
+        let at: Instant
+        var errands: [Errand]
+    }
+
+    private var moments: [Moment] = []
+
+    /// The first moment; nil where nothing waits.
+    var first: Instant? { moments.first?.at }
+
+    mutating func insert(_ errand: Errand, at moment: Instant) {
+        var low = 0
+        var high = moments.count
+        while low < high {
+            let middle = (low + high) / 2
+            if moments[middle].at < moment { low = middle + 1 } else { high = middle }
+        }
+        if low < moments.count, moments[low].at == moment {
+            moments[low].errands.append(errand)
+        } else {
+            moments.insert(Moment(at: moment, errands: [errand]), at: low)
+        }
+    }
+
+    /// Takes out those whose moment has come.
+    mutating func take(until now: Instant) -> [Errand] {
+        let over = moments.prefix { $0.at <= now }
+        guard !over.isEmpty else { return [] }
+        let errands = over.flatMap(\.errands)
+        moments.removeFirst(over.count)
+        return errands
+    }
+
+    mutating func takeAll() -> [Errand] {
+        defer { moments.removeAll(keepingCapacity: true) }
+        return moments.flatMap(\.errands)
+    }
+
+    mutating func take(atMost count: Int) -> [Errand] {
+        var taken: [Errand] = []
+        while taken.count < count, !moments.isEmpty {
+            let part = moments[0].errands.prefix(count - taken.count)
+            taken.append(contentsOf: part)
+            moments[0].errands.removeFirst(part.count)
+            if moments[0].errands.isEmpty { moments.removeFirst() }
+        }
+        return taken
     }
 }

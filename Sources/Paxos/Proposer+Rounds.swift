@@ -162,17 +162,7 @@ extension Proposer {
         let grid = Int64(configuration.restGridMilliseconds) * 1_000_000
         let end = now.advanced(byMilliseconds: milliseconds).nanoseconds
         let until = min(Instant(nanoseconds: (end + grid - 1) / grid * grid), errand.deadline)
-        var low = 0
-        var high = resting.count
-        while low < high {
-            let middle = (low + high) / 2
-            if resting[middle].until < until { low = middle + 1 } else { high = middle }
-        }
-        if low < resting.count, resting[low].until == until {
-            resting[low].errands.append(errand)
-        } else {
-            resting.insert(Resting(until: until, errands: [errand]), at: low)
-        }
+        resting.insert(errand, at: until)
     }
 
     private var stagger: Int64 { configuration.staggerMilliseconds * Int64(rank) }
@@ -185,9 +175,7 @@ extension Proposer {
 
     /// Ends the pauses and the rounds whose time has come.
     mutating func expire(now: Instant, into effects: inout [Effect]) {
-        let over = resting.prefix { $0.until <= now }
-        for rested in over { ready.append(contentsOf: rested.errands) }
-        resting.removeFirst(over.count)
+        ready.append(contentsOf: resting.take(until: now))
         tryAgain(now: now, into: &effects)
         let late = rounds.keys.filter { rounds[$0].map { $0.deadline <= now } ?? false }
         for id in late {

@@ -72,12 +72,6 @@ public struct Proposer: Sendable {
         var open: Int
     }
 
-    /// Errands that wait for their next rounds, which begin at one moment.
-    struct Resting: Sendable {
-        let until: Instant
-        var errands: [Errand]
-    }
-
     /// Where a request went, so that its answer finds its round.
     struct Request: Sendable {
         let round: UInt64
@@ -98,12 +92,11 @@ public struct Proposer: Sendable {
     var pending: [UInt64: Pending] = [:]
     /// Errands whose turn it is, as rounds become free.
     var ready: Deque<Errand> = []
-    /// By the end of their pauses, the first first. Pauses end on a grid, so there are some hundreds
-    /// of moments at most, however many errands there are.
-    var resting: [Resting] = []
+    /// By the end of their pauses.
+    var resting = ErrandQueue()
     var reach = VoterReach()
     /// Errands that wait until enough voters are in reach, by their deadlines.
-    var parked: Deque<Errand> = []
+    var parked = ErrandQueue()
     var rounds: OrderedDictionary<UInt64, Round> = [:]
     var requests: [UInt64: Request] = [:]
     var nextRound: UInt64 = 0
@@ -273,13 +266,12 @@ public struct Proposer: Sendable {
         requests.removeAll(keepingCapacity: true)
         ready.append(contentsOf: interrupted)
         reach.forget()
-        ready.append(contentsOf: parked)
-        parked.removeAll(keepingCapacity: true)
+        ready.append(contentsOf: parked.takeAll())
     }
 
     private mutating func arm(into effects: inout [Effect]) {
-        var next = resting.first?.until
-        for moment in [reach.nextTry, parked.first?.deadline].compactMap({ $0 }) {
+        var next = resting.first
+        for moment in [reach.nextTry, parked.first].compactMap({ $0 }) {
             next = min(next ?? moment, moment)
         }
         for round in rounds.values { next = min(next ?? round.deadline, round.deadline) }
