@@ -38,6 +38,8 @@ final class Reactor {
     private var settling: [Connection] = []
     private var shardEffects: [Shard.Effect] = []
     private var planeEffects: [ControlPlane.Effect] = []
+    /// Logs that are to be opened, gathered in this turn.
+    var openings: [PartitionOrder] = []
     private var bufferedBytes = 0
     private var isDraining = false
     /// The one connection that may exceed the account of unfinished frames.
@@ -96,21 +98,40 @@ final class Reactor {
         if !isTurning, batchDepth == 0 { turn() }
     }
 
-    /// Handles messages until there are none.
+    /// How long a turn may go on: a tenth of the time in which a probe of another broker has to be
+    /// answered. Thirty thousand partitions that are opened are as many messages; sockets and the
+    /// clock are looked at in between.
+    private static let turnNanoseconds: Int64 = 10_000_000
+    /// Messages between two looks at the clock.
+    private static let messagesPerLook = 32
+
+    /// Handles messages until there are none, or until others have to have their turn.
     func turn() {
         guard !isTurning else { return }
         isTurning = true
         now = Clock.now()
         shared.mailboxes[index].drain(into: &inbox)
+        var handled = 0
+        var isOver = false
         repeat {
-            while let message = inbox.popFirst() { handle(message) }
+            while !isOver, let message = inbox.popFirst() {
+                handle(message)
+                handled += 1
+                isOver = handled % Self.messagesPerLook == 0 && hasTurnedLong
+            }
             // What was appended in this turn goes to each follower at once.
             if shard.hasToSend { driveShard(.turnEnded) }
-        } while !inbox.isEmpty
+        } while !isOver && !inbox.isEmpty
         isTurning = false
+        beginOpenings()
+        if !inbox.isEmpty { loop.assumeIsolated().execute { self.turn() } }
         let due = settling
         settling.removeAll(keepingCapacity: true)
         for connection in due { connection.resume() }
+    }
+
+    private var hasTurnedLong: Bool {
+        Clock.now().instant.nanoseconds - now.instant.nanoseconds >= Self.turnNanoseconds
     }
 
     private func handle(_ message: Message) {
@@ -134,10 +155,11 @@ final class Reactor {
     }
 
     private func drivePlane(_ input: ControlPlane.Input) {
-        precondition(plane != nil, "reactor \(index) has no control machine")
         var effects: [ControlPlane.Effect] = []
         swap(&effects, &planeEffects)
-        plane?.handle(input, now: now, into: &effects)
+        // In its place: a look whether it is there would copy all of it.
+        let wasHere: Void? = plane?.handle(input, now: now, into: &effects)
+        precondition(wasHere != nil, "reactor \(index) has no control machine")
         for effect in effects {
             switch effect {
             case .control(let effect): perform(effect)

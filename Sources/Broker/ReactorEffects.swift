@@ -85,6 +85,7 @@ extension Reactor {
     }
 
     private func run(_ job: DiskJob) {
+        if case .open(let order) = job { return open(order) }
         let shared = shared
         let index = index
         // Compactions and removals have a thread of their own, so that no fsync waits behind them.
@@ -94,6 +95,27 @@ extension Reactor {
             let outcome = job.run(
                 on: shared.disk, files: shared.files, tail: shared.tail[index], now: Clock.now())
             shared.mailboxes[index].post(.shard(.finished(outcome)))
+        }
+    }
+
+    /// Gathers what is opened in one turn: many logs share the sync of their topic's directory.
+    private func open(_ order: PartitionOrder) {
+        openings.append(order)
+        if openings.count >= LogOpenings.together { beginOpenings() }
+    }
+
+    /// Has what was gathered opened.
+    func beginOpenings() {
+        guard !openings.isEmpty else { return }
+        let shared = shared
+        let index = index
+        let together = LogOpenings(openings)
+        openings.removeAll(keepingCapacity: true)
+        shared.diskThreads.submit { state in
+            guard case .active = state else { return }
+            together.run(
+                on: shared.disk, files: shared.files, tail: shared.tail[index], now: Clock.now()
+            ) { shared.mailboxes[index].post(.shard(.finished($0))) }
         }
     }
 

@@ -183,7 +183,7 @@ public struct Control {
     /// When those are read again whose registers could not be read.
     var confirmAgainAt: Instant?
     /// Partitions for which this broker proposes itself in place of a leader that is doubted.
-    var campaigns: OrderedDictionary<TopicPartition, Campaign> = [:]
+    var campaigns = CampaignBook()
     /// Those of them whose election is being decided.
     var electing: Set<TopicPartition> = []
     var campaignWake: Instant?

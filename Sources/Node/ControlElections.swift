@@ -35,12 +35,15 @@ extension Control {
 
     /// Brokers came or went, or are doubted: opens the campaigns that this broker may win, and ends
     /// those whose reason is gone. Costs a look at every partition that this broker holds.
-    mutating func reviewLeaders(now: Now) {
+    ///
+    /// - Parameter encouraged: whether a broker is there that was not: campaigns that failed go on.
+    mutating func reviewLeaders(now: Now, encouraged: Bool) {
         for name in (placed[identity.broker.id] ?? []).sorted() {
             guard let entry = topics[name] else { continue }
             for index in entry.partitions.indices {
-                reviewLeader(
-                    entry.partition(Int32(index)), entry.partitions[index], now: now.instant)
+                let partition = entry.partition(Int32(index))
+                reviewLeader(partition, entry.partitions[index], now: now.instant)
+                if encouraged { tell(partition, .encouraged, now: now.instant) }
             }
         }
     }
@@ -54,7 +57,7 @@ extension Control {
             lacksLeader(state) || hasYielded(partition, state)
         else {
             inquiries[partition] = nil
-            endCampaign(partition, .refuted, now: now)
+            tell(partition, .refuted, now: now)
             return
         }
         let eligible = state.eligible(among: electionMembers(state))
@@ -64,11 +67,11 @@ extension Control {
         // Whoever is before it sees a leader and does not campaign: this broker stopped, and nobody
         // else knows.
         if rank != 0, hasYielded(partition, state) {
-            endCampaign(partition, .refuted, now: now)
+            tell(partition, .refuted, now: now)
             return giveAway(partition, state, to: eligible[0].node, now: now)
         }
         guard let rank else {
-            endCampaign(partition, .refuted, now: now)
+            tell(partition, .refuted, now: now)
             return
         }
         openCampaign(partition, state, rank: rank, now: now)
@@ -91,7 +94,8 @@ extension Control {
         follow(said, of: partition)
     }
 
-    private mutating func endCampaign(
+    /// Says something to a campaign that may be there.
+    private mutating func tell(
         _ partition: TopicPartition, _ input: Campaign.Input, now: Instant
     ) {
         guard campaigns[partition] != nil else { return }
@@ -114,8 +118,10 @@ extension Control {
         for effect in said {
             switch effect {
             case .propose: isToPropose = true
-            case .wake(let moment): wakeCampaigns(at: moment)
-            case .ended: campaigns.removeValue(forKey: partition)
+            case .wake(let moment):
+                campaigns.note(moment, of: partition)
+                wakeCampaigns(at: moment)
+            case .ended: campaigns[partition] = nil
             }
         }
         return isToPropose
@@ -136,11 +142,8 @@ extension Control {
         campaignWake = nil
         var partitions: [TopicPartition] = []
         var proposals: [RegisterProposal] = []
-        for partition in Array(campaigns.keys) {
-            guard drive(partition, .wake, now: now.instant) else {
-                if let due = campaigns[partition]?.wakeAt { wakeCampaigns(at: due) }
-                continue
-            }
+        for partition in campaigns.takeDue(now.instant) {
+            guard drive(partition, .wake, now: now.instant) else { continue }
             let wait = campaignWait(partition, now: now.instant)
             guard wait == 0 else {
                 drive(partition, .held(milliseconds: wait), now: now.instant)
@@ -154,6 +157,7 @@ extension Control {
             electing.insert(partition)
             proposals.append(proposal)
         }
+        if let due = campaigns.nextDue { wakeCampaigns(at: due) }
         for batch in Self.batches(of: Array(zip(partitions, proposals))) {
             let number = nextSerial()
             changes[number] = PendingChange(

@@ -47,7 +47,7 @@ extension Control {
         handover = Handover(
             startedAt: now.instant,
             deadline: now.instant.advanced(byMilliseconds: Self.handoverMilliseconds))
-        campaigns = [:]
+        campaigns.removeAll()
         unconfirmed = []
         continueHandover(now: now, into: &effects)
     }

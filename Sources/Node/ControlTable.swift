@@ -200,7 +200,7 @@ extension Control {
         uncleanElections[partition] = nil
         electing.remove(partition)
         unconfirmed.remove(partition)
-        if campaigns[partition] != nil { campaigns[partition] = nil }
+        campaigns[partition] = nil
         if bound[partition] != nil { bound[partition] = nil }
         standings[partition] = nil
         if inquiries[partition] != nil { inquiries[partition] = nil }
@@ -228,6 +228,8 @@ extension Control {
     /// The brokers changed: clients are told of those that are there, and since when each leads.
     mutating func follow(_ next: [BrokerMember], now: Now, into effects: inout [Effect]) {
         guard next != members else { return }
+        let before = Set(members.lazy.filter { !$0.isDoubted }.map(\.entry.id))
+        let isNews = next.contains { !$0.isDoubted && !before.contains($0.entry.id) }
         members = next
         notePresence(now: now)
         // One that is away leads since when it did.
@@ -237,7 +239,7 @@ extension Control {
             moved.append(member.entry.id)
         }
         if !moved.isEmpty { follow(moved: moved, into: &effects) }
-        reviewLeaders(now: now)
+        reviewLeaders(now: now, encouraged: isNews)
         campaign(now: now, into: &effects)
         noteAllUntended(now: now)
         noteOrphans(now: now)

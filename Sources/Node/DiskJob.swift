@@ -69,18 +69,21 @@ public enum DiskJob: Sendable {
         }
     }
 
-    private static func open(
-        _ order: PartitionOrder, disk: any Disk, files: FileHandleCache, tail: TailCache,
+    static func open(
+        _ order: PartitionOrder, name: DirectoryName = .unknown, disk: any Disk,
+        files: FileHandleCache, tail: TailCache,
         now: Now
     ) -> Result<OpenedLog, StorageError> {
-        do throws(DiskError) {
-            try makeTopicDirectory(of: order.partition.topic, on: disk)
-        } catch { return .failure(.disk(error)) }
+        if name == .unknown {
+            do throws(DiskError) {
+                try makeTopicDirectory(of: order.partition.topic, on: disk)
+            } catch { return .failure(.disk(error)) }
+        }
         do throws(StorageError) {
             var (log, report) = try PartitionLog.open(
                 directory: PartitionOrder.directory(of: order.partition), disk: disk, files: files,
                 tail: tail, configuration: LogConfiguration(order.configuration),
-                cleanShutdown: order.cleanStart, now: now)
+                cleanShutdown: order.cleanStart, name: name, now: now)
             if order.configuration.durability == .sync { synchronize(&log) }
             return .success(OpenedLog(log: log, report: report))
         } catch { return .failure(error) }
@@ -99,7 +102,7 @@ public enum DiskJob: Sendable {
     }
 
     /// The topic's directory has to survive a crash before a partition in it can.
-    private static func makeTopicDirectory(
+    static func makeTopicDirectory(
         of topic: TopicID, on disk: any Disk
     ) throws(DiskError) {
         let directory = PartitionOrder.topicDirectory(of: topic)

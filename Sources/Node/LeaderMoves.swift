@@ -47,7 +47,7 @@ extension Control {
         var wasLed = false
         if case .leads = roles[partition] { wasLed = true }
         yielded[partition] = state.leaderEpoch
-        campaigns.removeValue(forKey: partition)
+        campaigns[partition] = nil
         moves[partition] = LeaderMove(
             successor: successor, epoch: state.leaderEpoch, leaves: leaves,
             consent: wasLed ? .served : .stopped, hasStoodDown: !wasLed)

@@ -79,27 +79,58 @@ public enum PartitionRegister {
     private static let prefix = "partition/"
 
     public static func key(_ partition: TopicPartition) -> String {
-        prefix + hexadecimal(partition.topic.high) + hexadecimal(partition.topic.low)
-            + "/\(partition.index.rawValue)"
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(prefix.utf8.count + 43)
+        bytes.append(contentsOf: prefix.utf8)
+        for word in [partition.topic.high, partition.topic.low] {
+            for shift in stride(from: 60, through: 0, by: -4) {
+                bytes.append(digits[Int(word >> UInt64(shift) & 15)])
+            }
+        }
+        bytes.append(UInt8(ascii: "/"))
+        bytes.append(contentsOf: String(partition.index.rawValue).utf8)
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The partition that a register is about; nil for any other register.
+    /// The partition that a register is about; nil for any other register. Asked several times of
+    /// each value that is chosen, so it makes no text of the parts.
     public static func partition(of key: String) -> TopicPartition? {
-        guard key.hasPrefix(prefix) else { return nil }
+        guard key.utf8.count <= prefix.utf8.count + 43, key.hasPrefix(prefix) else { return nil }
         let rest = key.utf8.dropFirst(prefix.utf8.count)
-        guard rest.count >= 34, rest.count <= 43, rest.dropFirst(32).first == UInt8(ascii: "/"),
-            let high = UInt64(String(rest.prefix(16)) ?? "", radix: 16),
-            let low = UInt64(String(rest.dropFirst(16).prefix(16)) ?? "", radix: 16),
-            let index = Int32(String(rest.dropFirst(33)) ?? ""), index >= 0
+        guard rest.count >= 34, let high = word(rest.prefix(16)),
+            let low = word(rest.dropFirst(16).prefix(16)),
+            rest.dropFirst(32).first == UInt8(ascii: "/"),
+            let index = index(rest.dropFirst(33))
         else { return nil }
-        let partition = TopicPartition(
+        return TopicPartition(
             topic: TopicID(high: high, low: low), index: PartitionIndex(index))
-        // One spelling for each partition: others are no name of it.
-        return Self.key(partition) == key ? partition : nil
     }
 
-    private static func hexadecimal(_ word: UInt64) -> String {
-        let digits = String(word, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+    private static let digits = Array("0123456789abcdef".utf8)
+
+    // One spelling for each partition: others are no name of it.
+
+    private static func word(_ text: Substring.UTF8View) -> UInt64? {
+        var value: UInt64 = 0
+        for digit in text {
+            switch digit {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"):
+                value = value << 4 | UInt64(digit - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"):
+                value = value << 4 | UInt64(digit - UInt8(ascii: "a") + 10)
+            default: return nil
+            }
+        }
+        return value
+    }
+
+    private static func index(_ text: Substring.UTF8View) -> Int32? {
+        var value: Int64 = 0
+        for digit in text {
+            guard case UInt8(ascii: "0")...UInt8(ascii: "9") = digit else { return nil }
+            value = value * 10 + Int64(digit - UInt8(ascii: "0"))
+        }
+        let isCanonical = text.count == 1 || text.first != UInt8(ascii: "0")
+        return isCanonical ? Int32(exactly: value) : nil
     }
 }

@@ -191,6 +191,30 @@ struct PartitionTable {
         return seat
     }
 
+    // What loops over all partitions ask: a look into the object. The subscript would copy the whole
+    // partition for it, which costs dozens of reference counts, thirty thousand times.
+
+    func isOpen(_ place: Int) -> Bool { seat(place).partition.isOpen }
+
+    /// Whether this broker leads it with others.
+    func leadsOthers(_ place: Int) -> Bool { seat(place).partition.machine.state != nil }
+
+    /// Whether it is served within a lease only.
+    func needsLease(_ place: Int) -> Bool {
+        seat(place).partition.needsLease && seat(place).partition.isOpen
+    }
+
+    func followerWake(_ place: Int) -> Instant? { seat(place).partition.followerWake }
+
+    /// Whether its topic has it synced now and then, and something is not synced.
+    func wantsIntervalFlush(_ place: Int) -> Bool {
+        let seat = seat(place)
+        guard seat.partition.configuration.durability == .interval, seat.partition.isOpen else {
+            return false
+        }
+        return seat.partition.log.flushedOffset < seat.partition.log.endOffset
+    }
+
     subscript(place: Int) -> ShardPartition {
         _read { yield seat(place).partition }
         nonmutating _modify { yield &seat(place).partition }

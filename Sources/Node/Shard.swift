@@ -244,7 +244,7 @@ public struct Shard {
         case .produce: produces[deadline.serial] != nil
         case .follower:
             partitions.isOccupied(Int(deadline.serial))
-                && partitions[Int(deadline.serial)].followerWake == deadline.at
+                && partitions.followerWake(Int(deadline.serial)) == deadline.at
         case .progress: progressDue == deadline.at
         case .held: held.contains { $0.serial == deadline.serial }
         case .trim: questionnaires[deadline.serial] != nil

@@ -109,7 +109,9 @@ extension Shard {
             partitions[slot].opened = opened.log
             if partitions[slot].refusedProducer { refuseLateStarts(slot) }
             // The topic may have been altered while its log was being opened.
-            partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
+            if partitions[slot].configuration != order.configuration {
+                partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
+            }
             // Opening ended after a stop was asked for: it is closed like the rest.
             guard stopping == nil else { break }
             takeOn(slot, now: now, into: &effects)
@@ -194,10 +196,7 @@ extension Shard {
     }
 
     mutating func flushInterval(into effects: inout [Effect]) {
-        for slot in partitions.occupied where partitions[slot].isOpen {
-            guard partitions[slot].configuration.durability == .interval,
-                partitions[slot].log.flushedOffset < partitions[slot].log.endOffset
-            else { continue }
+        for slot in partitions.occupied where partitions.wantsIntervalFlush(slot) {
             flush(slot, into: &effects)
         }
     }

@@ -11,7 +11,7 @@ extension Shard {
     mutating func tick(now: Now, into effects: inout [Effect]) {
         refillCatchUp()
         let silent = silentFollowers(now: now.instant)
-        for slot in partitions.occupied where partitions[slot].machine.state != nil {
+        for slot in partitions.occupied where partitions.leadsOthers(slot) {
             for (node, since) in silent {
                 drive(slot, .followerSilent(node, since: since), into: &effects)
             }

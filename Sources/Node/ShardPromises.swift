@@ -51,8 +51,7 @@ extension Shard {
             now.milliseconds(since: $0.sentAt) >= ReplicationLimits.leaseMilliseconds
         }
         var wanted: OrderedDictionary<NodeID, [LeadershipClaim]> = [:]
-        for slot in partitions.occupied
-        where partitions[slot].isOpen && partitions[slot].needsLease {
+        for slot in partitions.occupied where partitions.needsLease(slot) {
             guard let lease = completeLease(slot), let epoch = partitions[slot].leadsUnder else {
                 continue
             }

@@ -23,11 +23,19 @@ public struct TopicConfiguration: Hashable, Sendable {
     private let broker: [String: String]
     /// Copies of each partition: `min.insync.replicas` is a majority of them where nobody says.
     private let replicas: Int
+    /// How many copies a record needs before `acks=all` is told of it; found once, because each
+    /// decision about a partition asks for it.
+    public private(set) var minInSync = 1
+    /// `flush` where the topic says it; else what Kafka's two older names amount to.
+    public private(set) var durability = Durability.async
 
     public init(overrides: [String: String], broker: [String: String], replicas: Int = 1) {
         self.overrides = overrides
         self.broker = broker
         self.replicas = replicas
+        // Not checked yet, perhaps: then it is refused before anybody asks.
+        minInSync = Int(text(Self.minInSyncName)) ?? 1
+        durability = foundDurability
     }
 
     /// The same topic with other overrides.
@@ -44,9 +52,6 @@ public struct TopicConfiguration: Hashable, Sendable {
     }
 
     private static let minInSyncName = "min.insync.replicas"
-
-    /// How many copies a record needs before `acks=all` is told of it.
-    public var minInSync: Int { Int(clamping: integer(Self.minInSyncName)) }
 
     func text(_ name: String) -> String {
         guard let key = TopicConfigurationKey.named(name) else {
@@ -74,11 +79,10 @@ public struct TopicConfiguration: Hashable, Sendable {
 
     public var stampsAtAppend: Bool { text("message.timestamp.type") == "LogAppendTime" }
 
-    /// `flush` where the topic says it; else what Kafka's two older names amount to.
-    public var durability: Durability {
+    private var foundDurability: Durability {
         if let own = overrides["flush"].flatMap(Durability.init) { return own }
-        if integer("flush.messages") == 1 { return .sync }
-        if integer("flush.ms") < Int64.max { return .interval }
+        if Int64(text("flush.messages")) == 1 { return .sync }
+        if let pause = Int64(text("flush.ms")), pause < Int64.max { return .interval }
         return Durability(rawValue: text("flush")) ?? .async
     }
 

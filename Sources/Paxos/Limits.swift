@@ -5,6 +5,10 @@ enum Limits {
     /// A failover of 10,000 leaderships at 256 a message costs 0.16 s of fsync instead of 40 s;
     /// more gains little (reference, section 6).
     static let registersPerMessage = 256
+    /// Rounds of one proposer under way before it begins another: two thousand registers. A voter
+    /// takes some milliseconds for each; with ten thousand registers at once the last answers would
+    /// come after their rounds were given up, and all of them be asked for again.
+    static let roundsMaximum = 8
     /// Values in one message: two of the largest fit, and a hundred of the usual size.
     static let messageValueBytes = 2 * envelopeBytesMaximum
     /// The largest value, its envelope's header and its operation ids.

@@ -4,11 +4,21 @@ import OrderedCollections
 
 /// How errands become rounds, and what ends a round without an answer.
 extension Proposer {
-    /// Starts whatever is ready; what comes together travels together.
+    /// Starts whatever is ready, as far as the voters are not busy with what was asked before; what
+    /// comes together travels together.
     mutating func dispatch(now: Instant, into effects: inout [Effect]) {
-        while !ready.isEmpty {
-            var batch = ready
-            ready.removeAll(keepingCapacity: true)
+        while let first = ready.first {
+            if now >= first.deadline {
+                ready.removeFirst()
+                finish(first, expired(first), into: &effects)
+                continue
+            }
+            guard !reach.isResting else { return park() }
+            let room = Limits.roundsMaximum - rounds.count
+            guard room > 0 else { return }
+            let count = min(ready.count, room * Limits.registersPerMessage)
+            var batch = Array(ready.prefix(count))
+            ready.removeFirst(count)
             batch.sort { $0.key < $1.key }
             var reads: [Member] = []
             var changes: [Member] = []
@@ -109,7 +119,10 @@ extension Proposer {
             return rest(errand, now: now, wait + stagger)
         }
         errand.attempts += 1
-        if member.isDuelled, errand.attempts == 1 {
+        if !isInReach {
+            park(errand)
+            reach.rest(now: now, configuration, using: &generator)
+        } else if member.isDuelled, errand.attempts == 1 {
             ready.append(errand)
         } else {
             rest(errand, now: now)
@@ -149,7 +162,7 @@ extension Proposer {
         let grid = Int64(configuration.restGridMilliseconds) * 1_000_000
         let end = now.advanced(byMilliseconds: milliseconds).nanoseconds
         let until = min(Instant(nanoseconds: (end + grid - 1) / grid * grid), errand.deadline)
-        resting.append(Resting(until: until, errand: errand))
+        resting.insert(errand, at: until)
     }
 
     private var stagger: Int64 { configuration.staggerMilliseconds * Int64(rank) }
@@ -162,10 +175,13 @@ extension Proposer {
 
     /// Ends the pauses and the rounds whose time has come.
     mutating func expire(now: Instant, into effects: inout [Effect]) {
-        for rested in resting where rested.until <= now { ready.append(rested.errand) }
-        resting.removeAll { $0.until <= now }
+        ready.append(contentsOf: resting.take(until: now))
+        tryAgain(now: now, into: &effects)
         let late = rounds.keys.filter { rounds[$0].map { $0.deadline <= now } ?? false }
         for id in late {
+            for requestID in rounds[id]?.requestIDs ?? [] {
+                if let voter = requests[requestID]?.voter { reach.missed(voter.node) }
+            }
             guard let round = close(id) else { continue }
             for case let member? in round.members {
                 statistics.timeouts += 1
@@ -183,6 +199,7 @@ extension Proposer {
 
     /// Requests that nobody will answer count against their rounds.
     mutating func lose(_ node: NodeID, now: Instant, into effects: inout [Effect]) {
+        if roster?.everyone.contains(where: { $0.node == node }) ?? false { reach.missed(node) }
         for id in Array(rounds.keys) {
             guard var round = rounds[id] else { continue }
             let lost = round.requestIDs.filter { requests[$0]?.voter.node == node }

@@ -24,6 +24,8 @@ public struct Proposer: Sendable {
         case rosterChanged(Roster)
         /// Whatever was sent to this broker will not be answered.
         case unreachable(NodeID)
+        /// This broker was heard, or has opened a link: it may answer again.
+        case reachable(NodeID)
         /// A ballot that a table holds: the next one will be above it.
         case observed(Ballot)
     }
@@ -49,6 +51,9 @@ public struct Proposer: Sendable {
         /// The first pause after a lost duel; it doubles with each further one, to the longest.
         public var backoffMilliseconds: Int64 = 8
         public var backoffMillisecondsMaximum: Int64 = 400
+        /// The longest pause while too few voters can be reached: one message in each, and a third
+        /// of the time after which whoever asked is told that nobody answers.
+        public var awayMillisecondsMaximum: Int64 = 3_000
         /// What the ends of pauses are rounded up to; about as long as a round takes.
         public var restGridMilliseconds = 4
         /// Between the first tries of neighbours in the roster, so that one of them wins.
@@ -65,12 +70,6 @@ public struct Proposer: Sendable {
     struct Pending: Sendable {
         var outcomes: [Outcome]
         var open: Int
-    }
-
-    /// An errand that waits for its next round.
-    struct Resting: Sendable {
-        let until: Instant
-        let errand: Errand
     }
 
     /// Where a request went, so that its answer finds its round.
@@ -91,8 +90,13 @@ public struct Proposer: Sendable {
     /// Of which registers something is under way, and what waits behind it.
     var lanes: [String: Deque<Errand>] = [:]
     var pending: [UInt64: Pending] = [:]
-    var ready: [Errand] = []
-    var resting: [Resting] = []
+    /// Errands whose turn it is, as rounds become free.
+    var ready: Deque<Errand> = []
+    /// By the end of their pauses.
+    var resting = ErrandQueue()
+    var reach = VoterReach()
+    /// Errands that wait until enough voters are in reach, by their deadlines.
+    var parked = ErrandQueue()
     var rounds: OrderedDictionary<UInt64, Round> = [:]
     var requests: [UInt64: Request] = [:]
     var nextRound: UInt64 = 0
@@ -138,6 +142,7 @@ public struct Proposer: Sendable {
                 start(errand(token, index, key, nil, now: now), now: now, into: &effects)
             }
         case .reply(let from, let requestID, let reply):
+            hear(from)
             receive(reply, from: from, requestID: requestID, now: now, into: &effects)
         case .wake:
             scheduledWake = nil
@@ -146,6 +151,8 @@ public struct Proposer: Sendable {
             adopt(next)
         case .unreachable(let node):
             lose(node, now: now, into: &effects)
+        case .reachable(let node):
+            hear(node)
         case .observed(let ballot):
             observe(ballot)
         }
@@ -258,10 +265,15 @@ public struct Proposer: Sendable {
         rounds.removeAll(keepingCapacity: true)
         requests.removeAll(keepingCapacity: true)
         ready.append(contentsOf: interrupted)
+        reach.forget()
+        ready.append(contentsOf: parked.takeAll())
     }
 
     private mutating func arm(into effects: inout [Effect]) {
-        var next = resting.lazy.map(\.until).min()
+        var next = resting.first
+        for moment in [reach.nextTry, parked.first].compactMap({ $0 }) {
+            next = min(next ?? moment, moment)
+        }
         for round in rounds.values { next = min(next ?? round.deadline, round.deadline) }
         guard let next, scheduledWake.map({ next < $0 }) ?? true else { return }
         scheduledWake = next

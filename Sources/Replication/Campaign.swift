@@ -16,6 +16,8 @@ public struct Campaign: Hashable, Sendable {
         case held(milliseconds: Int64)
         /// The change was refused for another reason, or nobody knows: ask again.
         case failed
+        /// A broker is there that was not: it may be a voter, and the next try succeed.
+        case encouraged
         /// This replica's place among those that are eligible has changed.
         case rank(Int)
         /// The register shows this leader.
@@ -44,6 +46,8 @@ public struct Campaign: Hashable, Sendable {
     private var isProposing = false
     private var isEnded = false
     private var attempts: Int64 = 0
+    /// The pause that runs was chosen here, and is none that a voter or a promise asked for.
+    private var isWaitingAfterFailure = false
 
     /// - Parameter jitter: a random number of milliseconds below `campaignJitterMilliseconds`.
     public init(
@@ -82,15 +86,23 @@ public struct Campaign: Hashable, Sendable {
         switch input {
         case .held(let milliseconds):
             isProposing = false
+            isWaitingAfterFailure = false
             arm(now.advanced(byMilliseconds: max(1, milliseconds) + pause), into: &effects)
         case .failed:
             isProposing = false
+            isWaitingAfterFailure = true
             attempts += 1
-            // Longer than a round, and longer for those that come later.
+            // Longer than a round, longer for those that come later, and longer each time: where
+            // the voters are down ten thousand campaigns ask for as long as they are.
             let step = ReplicationLimits.campaignRankMilliseconds
-            arm(
-                now.advanced(byMilliseconds: min(attempts, 8) * step + pause + jitter),
-                into: &effects)
+            let wait = min(
+                step << min(attempts - 1, 10), ReplicationLimits.campaignMillisecondsMaximum)
+            arm(now.advanced(byMilliseconds: wait + pause + jitter), into: &effects)
+        case .encouraged:
+            attempts = 0
+            let turn = now.advanced(byMilliseconds: pause + jitter)
+            guard !isProposing, isWaitingAfterFailure, turn < due else { return }
+            arm(turn, into: &effects)
         case .rank(let rank): move(to: max(0, rank), now: now, into: &effects)
         case .decided(let node, let epoch):
             // An offline partition waits for a leader still.

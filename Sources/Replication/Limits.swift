@@ -50,6 +50,8 @@ public enum ReplicationLimits {
     public static let campaignRankMilliseconds: Int64 = 75
     /// Random part of that wait, so that two views of the placement do not duel in step.
     public static let campaignJitterMilliseconds: Int64 = 25
+    /// The longest pause of a campaign after failures; a broker that comes back ends it.
+    public static let campaignMillisecondsMaximum: Int64 = 2_400
     /// Partitions that one coalesced message names: 64 KiB of them, which one read takes in.
     public static let entriesPerMessage = 2_048
     /// Bytes of records in one append: a batch may have Kafka's largest message and its header,

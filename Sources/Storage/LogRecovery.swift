@@ -16,6 +16,17 @@ public struct RecoveryReport: Sendable, Equatable {
     public init() {}
 }
 
+/// What is known of the entry of a log's directory in its parent: many logs that are opened together
+/// share one sync of it.
+public enum DirectoryName: Hashable, Sendable {
+    /// Whether it is there, and durable, is found out.
+    case unknown
+    /// It was there, and the parent was synced since: a power cut leaves it.
+    case durable
+    /// The same, and it was made for this opening: it is empty.
+    case fresh
+}
+
 extension PartitionLog {
     /// Opens the log in `directory`, which is made where it is missing; for a disk thread.
     ///
@@ -23,15 +34,17 @@ extension PartitionLog {
     /// tail is cut off. Bad bytes with valid batches behind them are reported, and the log then
     /// refuses writes and serves what lies before them: nothing is dropped that could be repaired.
     /// `cleanShutdown` says that the data directory was closed properly, so that anything behind
-    /// the summaries is damage and not a torn write.
+    /// the summaries is damage and not a torn write. `name` says what the caller has done about the
+    /// directory already.
     public static func open(
         directory: String, disk: any Disk, files: FileHandleCache, tail: TailCache,
-        configuration: LogConfiguration, cleanShutdown: Bool, now: Now
+        configuration: LogConfiguration, cleanShutdown: Bool, name: DirectoryName = .unknown,
+        now: Now
     ) throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
         var log = PartitionLog(
             directory: directory, disk: disk, files: files, tail: tail,
             configuration: configuration)
-        var recovery = LogRecovery(isClean: cleanShutdown, now: now)
+        var recovery = LogRecovery(isClean: cleanShutdown, name: name, now: now)
         do throws(DiskError) {
             try recovery.run(&log)
         } catch {
@@ -46,6 +59,7 @@ extension PartitionLog {
 struct LogRecovery {
     var report = RecoveryReport()
     private let isClean: Bool
+    private let name: DirectoryName
     private let now: Now
     private var chunk = ByteBuffer()
     private var snapshots: [Offset] = []
@@ -55,14 +69,15 @@ struct LogRecovery {
     /// Gaps were found where they may be.
     private var foundGap = false
 
-    init(isClean: Bool, now: Now) {
+    init(isClean: Bool, name: DirectoryName, now: Now) {
         self.isClean = isClean
+        self.name = name
         self.now = now
     }
 
     mutating func run(_ log: inout PartitionLog) throws(DiskError) {
-        guard log.disk.exists(log.directory) else {
-            try Self.create(log)
+        guard name != .fresh, log.disk.exists(log.directory) else {
+            if name != .fresh { try Self.create(log) }
             log.segments = [
                 Segment(
                     baseOffset: .zero, indexInterval: log.configuration.indexIntervalBytes)
@@ -120,7 +135,7 @@ struct LogRecovery {
         var swaps: [Offset] = []
         let names = try log.disk.list(log.directory)
         // It may have been made by a process that ended before the sync.
-        if names.isEmpty { try Self.synchronizeParent(log) }
+        if names.isEmpty, name == .unknown { try Self.synchronizeParent(log) }
         for name in names {
             switch LogFile(name: name) {
             case .log(let base): bases.append(base)

@@ -227,7 +227,9 @@ public struct Mesh {
             lookAtTombstones()
         case .datagram(let from, let bytes): drive(gossip: .datagram(from: from, bytes))
         case .message(let from, let kind, let bytes): receive(bytes, kind, from: from)
-        case .linkOpened(let link): drive(gossip: .linkOpened(link))
+        case .linkOpened(let link):
+            drive(gossip: .linkOpened(link))
+            drive(proposer: .reachable(link.peer))
         case .linkFailed(let node, let failure):
             drive(gossip: .linkFailed(node, failure))
             drive(proposer: .unreachable(node))

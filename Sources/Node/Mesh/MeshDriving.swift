@@ -26,6 +26,7 @@ extension Mesh {
             peers[snapshot.node] = snapshot
             peersChanged = true
             out.append(.heard(snapshot))
+            if snapshot.status == .alive { drive(proposer: .reachable(snapshot.node)) }
         case .memberRemoved(let node):
             peers[node] = nil
             peersChanged = true
