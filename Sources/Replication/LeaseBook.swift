@@ -7,8 +7,6 @@ public enum LeaseAnswer: Hashable, Sendable {
     case outdated
     /// More brokers than a mesh has ask for leases.
     case full
-    /// The voter does not vote any more, or others may decide than those whose grants are counted.
-    case otherRoster
 }
 
 /// The leases that a voter has granted: whom it does not let be deposed, and for how long.

@@ -54,11 +54,10 @@ extension ReplicationMessage {
             wire.write(serial)
             replica.encode(into: &wire.buffer)
             wire.write(declined) { wire, element in wire.write(element) }
-        case .renewLease(let serial, let replica, let boot, let roster):
+        case .renewLease(let serial, let replica, let boot):
             wire.write(serial)
             replica.encode(into: &wire.buffer)
             wire.write(boot.rawValue)
-            wire.write(roster)
         case .leaseAnswer(let serial, let answer): wire.write(serial, answer)
         case .releaseLease(let boot): wire.write(boot.rawValue)
         case .inquire(let partitions):
@@ -188,8 +187,7 @@ extension ReplicationMessage {
                 })
         case 10:
             return .renewLease(
-                try wire.integer(), try wire.replica(), BootEpoch(try wire.integer()),
-                roster: try wire.integer())
+                try wire.integer(), try wire.replica(), BootEpoch(try wire.integer()))
         case 11: return .leaseAnswer(try wire.integer(), try wire.leaseAnswer())
         case 12: return .releaseLease(BootEpoch(try wire.integer()))
         case 15: return .present

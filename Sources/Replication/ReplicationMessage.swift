@@ -38,11 +38,9 @@ public enum ReplicationMessage: Hashable, Sendable {
     /// 9: serial u64, replica, list of the partitions for which the answer is no. All others of
     /// that serial are promised.
     case recognised(UInt64, ReplicaID, declined: [TopicPartition])
-    /// 10: serial u64, replica, boot u64, roster generation u64. A broker to a voter: what its
-    /// replicas are now, and by which roster it counts grants.
-    case renewLease(UInt64, ReplicaID, BootEpoch, roster: UInt64)
-    /// 11: serial u64, answer u8 (0 granted, 1 outdated, 2 full, 3 another roster), life u64,
-    /// depositions u32.
+    /// 10: serial u64, replica, boot u64. A broker to a voter: what its replicas are now.
+    case renewLease(UInt64, ReplicaID, BootEpoch)
+    /// 11: serial u64, answer u8 (0 granted, 1 outdated, 2 full), life u64, depositions u32.
     case leaseAnswer(UInt64, LeaseAnswer)
     /// 12: boot u64. The broker has stopped serving.
     case releaseLease(BootEpoch)

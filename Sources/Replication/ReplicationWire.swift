@@ -63,7 +63,6 @@ struct ReplicationWriter {
             buffer.writeMultipleIntegers(0 as UInt8, mark.life.rawValue, mark.depositions)
         case .outdated: buffer.writeMultipleIntegers(1 as UInt8, 0 as UInt64, 0 as UInt32)
         case .full: buffer.writeMultipleIntegers(2 as UInt8, 0 as UInt64, 0 as UInt32)
-        case .otherRoster: buffer.writeMultipleIntegers(3 as UInt8, 0 as UInt64, 0 as UInt32)
         }
     }
 
@@ -196,7 +195,6 @@ struct ReplicationReader {
         case 0: return .granted(mark)
         case 1 where mark == LeaseMark(life: BootEpoch(0), depositions: 0): return .outdated
         case 2 where mark == LeaseMark(life: BootEpoch(0), depositions: 0): return .full
-        case 3 where mark == LeaseMark(life: BootEpoch(0), depositions: 0): return .otherRoster
         default: throw .outOfRange("answer \(answer)")
         }
     }

@@ -79,41 +79,6 @@ import Testing
         }
     }
 
-    /// Broker 9 has heard of no change of the voters, and counts grants of those before.
-    @Test func nobodyIsGrantedALeaseByVotersOfBefore() throws {
-        var bench = try mesh(of: 4)
-        let before = try #require(bench.brokers[NodeID(2)]?.mesh.proposer.roster)
-        let copy = ReplicaID(
-            node: NodeID(9), admission: AdmissionNumber(1), logEpoch: BootEpoch(1))
-        func answer(of node: Int32, to generation: UInt64) -> LeaseAnswer? {
-            guard var mesh = bench.brokers[NodeID(node)]?.mesh else { return nil }
-            var effects: [Mesh.Effect] = []
-            let message = ReplicationMessage.renewLease(
-                7, copy, BootEpoch(1), roster: generation)
-            mesh.handle(.lease(from: copy.node, message), now: bench.now, into: &effects)
-            for case .replicate(_, .leaseAnswer(7, let answer)) in effects { return answer }
-            return nil
-        }
-        func isGranted(_ answer: LeaseAnswer?) -> Bool {
-            if case .granted? = answer { true } else { false }
-        }
-        #expect(isGranted(answer(of: 2, to: before.generation.rawValue)))
-        bench.tell(2, .changeVoters(token: 2, .remove(NodeID(1))))
-        bench.run(milliseconds: 2_000)
-        let after = try #require(bench.brokers[NodeID(2)]?.mesh.proposer.roster)
-        #expect(after.generation.rawValue == before.generation.rawValue + 2)
-        for node: Int32 in 2...4 {
-            #expect(answer(of: node, to: before.generation.rawValue) == .otherRoster)
-            #expect(isGranted(answer(of: node, to: after.generation.rawValue - 1)))
-        }
-        #expect(answer(of: 1, to: after.generation.rawValue) == .otherRoster, "it votes no more")
-        // Those that are there hear of it, and hold their leases.
-        for node: Int32 in 1...4 {
-            let mesh = try #require(bench.brokers[NodeID(node)]?.mesh)
-            #expect(mesh.leaseHolder.isHeld(at: bench.now), "broker \(node)")
-        }
-    }
-
     /// Broker 1 was not heard to have stopped, and holds a lease.
     @Test func aDeletionOutlivesNoLeaseThatVotersHonour() throws {
         var bench = try mesh(of: 3)

@@ -40,7 +40,7 @@ private typealias F = Fixture
             .detach(partition, LeaderEpoch(6)),
             .recognise(5, [LeadershipClaim(partition: partition, leaderEpoch: LeaderEpoch(6))]),
             .recognised(5, F.id(2, 8), declined: [partition]),
-            .renewLease(6, F.id(2, 8), BootEpoch(3), roster: 9),
+            .renewLease(6, F.id(2, 8), BootEpoch(3)),
             .leaseAnswer(6, .granted(mark)), .leaseAnswer(6, .outdated), .leaseAnswer(6, .full),
             .releaseLease(BootEpoch(3)), .inquire([partition]), .present,
             .giveWay([LeaderWish(partition: partition, node: NodeID(2))]),

@@ -235,7 +235,7 @@ extension SearchMesh {
         let node = NodeID(Int32(voter))
         switch answer {
         case .granted(let mark): hold(broker, .granted(node, serial: serial, mark))
-        case .outdated, .full, .otherRoster: hold(broker, .refused(node))
+        case .outdated, .full: hold(broker, .refused(node))
         }
     }
 }

@@ -143,8 +143,6 @@ public struct Mesh {
     var ownRoles: MemberRoles
     public internal(set) var leaseHolder = LeaseHolder()
     var leaseBook: LeaseBook
-    /// The roster by which grants are counted.
-    var leaseRoster = RosterGeneration.none
     /// Whether this store votes, by the acceptor's roster of that generation.
     var isVoting = false
     var votingGeneration = RosterGeneration.none

@@ -19,8 +19,6 @@ extension Mesh {
         case roster(UInt64)
         /// A raise of the floor: nobody waits for it.
         case floor
-        /// What it finds is for the table.
-        case rosterRead
     }
 
     mutating func propose(_ errand: Errand, _ proposals: [RegisterProposal]) {
@@ -61,7 +59,7 @@ extension Mesh {
         if !known.isEmpty { drive(gossip: .chosen(known)) }
         push(outcomes)
         switch errand {
-        case .floor, .rosterRead: break
+        case .floor: break
         case .beginning(let proposals): finishBeginning(proposals, outcomes)
         case .control(let number, let proposals):
             out.append(.decided(number, zip(proposals, outcomes).map(Self.decision)))

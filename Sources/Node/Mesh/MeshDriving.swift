@@ -143,7 +143,6 @@ extension Mesh {
         teach(roster)
         drive(proposer: .rosterChanged(roster))
         drive(sweeper: .rosterChanged(roster))
-        if early == nil, roster.generation > leaseRoster { leaseVotersChanged(roster) }
     }
 
     private mutating func persistMembers() {

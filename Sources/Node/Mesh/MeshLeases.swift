@@ -29,7 +29,6 @@ extension Mesh {
     }
 
     mutating func leaseVotersChanged(_ roster: Roster) {
-        leaseRoster = roster.generation
         let voters = LeaseVoters(
             voters: roster.voters.map(\.node), next: roster.next.map { $0.map(\.node) })
         drive(lease: .voters(voters))
@@ -39,36 +38,18 @@ extension Mesh {
         let copy = brokers().first { $0.entry.id == identity.node }?.replica
         guard let copy else { return }
         guard voter == identity.node else {
-            let request = ReplicationMessage.renewLease(
-                serial, copy, identity.boot, roster: leaseRoster.rawValue)
+            let request = ReplicationMessage.renewLease(serial, copy, identity.boot)
             return out.append(.replicate(to: voter, request))
         }
-        take(grant(copy, identity.boot, leaseRoster), serial, from: voter)
-    }
-
-    /// A lease is counted among voters of which every majority that may decide shares a member.
-    ///
-    /// A joint roster is decided by majorities of the old voters and of the next, so its sealed
-    /// voters grant to nobody who counts the old ones only: once the settled roster is there, the
-    /// old ones alone could still be a majority for a broker that has not heard, while those that
-    /// vote now depose it. Who counts by the joint roster has a majority of the next ones too.
-    private mutating func grant(
-        _ copy: ReplicaID, _ boot: BootEpoch, _ counted: RosterGeneration
-    ) -> LeaseAnswer {
-        guard let roster = acceptor?.roster,
-            roster.voter(VoterID(node: identity.node, store: identity.store)) != nil
-        else { return .otherRoster }
-        // A settled roster follows the joint one.
-        let least = max(1, roster.generation.rawValue) - (roster.next == nil ? 1 : 0)
-        guard counted.rawValue >= least else { return .otherRoster }
-        return leaseBook.renew(copy, boot: boot, now: now)
+        let answer = leaseBook.renew(copy, boot: identity.boot, now: now)
+        take(answer, serial, from: voter)
     }
 
     mutating func hear(lease message: ReplicationMessage, from node: NodeID) {
         switch message {
-        case .renewLease(let serial, let copy, let boot, let roster):
+        case .renewLease(let serial, let copy, let boot):
             guard acceptor?.roster != nil, copy.node == node else { return }
-            let answer = grant(copy, boot, RosterGeneration(roster))
+            let answer = leaseBook.renew(copy, boot: boot, now: now)
             out.append(.replicate(to: node, .leaseAnswer(serial, answer)))
         case .leaseAnswer(let serial, let answer): take(answer, serial, from: node)
         case .releaseLease(let boot): leaseBook.release(node, boot: boot)
@@ -80,16 +61,7 @@ extension Mesh {
         switch answer {
         case .granted(let mark): drive(lease: .granted(voter, serial: serial, mark))
         case .outdated, .full: drive(lease: .refused(voter))
-        case .otherRoster:
-            drive(lease: .refused(voter))
-            readRoster()
         }
-    }
-
-    /// Who votes has changed, and rumour of it has not come yet.
-    private mutating func readRoster() {
-        let isReading = errands.values.contains { if case .rosterRead = $0 { true } else { false } }
-        if !isReading { read(.rosterRead, [Roster.key]) }
     }
 
     /// For how long this voter must not accept a value, because it deposes a leader whose lease it
