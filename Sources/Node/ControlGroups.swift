@@ -51,7 +51,7 @@ extension Control {
                 SlotState(
                     coordinator: GroupCoordinator(
                         slot: PartitionIndex(Int32(index)), configuration: groupConfiguration,
-                        generator: SeededGenerator(seed: seed)),
+                        generator: SeededGenerator(seed: seed), rules: rules.groups),
                     partition: topic.partition(Int32(index)),
                     isOwn: holds(topic, Int32(index)) && serves(topic, Int32(index))))
         }
@@ -68,6 +68,7 @@ extension Control {
 
     /// Reads a slot's log from its start; what an earlier reading brought counts no more.
     mutating func beginLoad(_ slot: Int, now: Now, into effects: inout [Effect]) {
+        if case .active = slots[slot].coordinator.phase, !rules.groups.slotForgotten { return }
         drive(slot, .unload, now: now, into: &effects)
         drive(slot, .load([]), now: now, into: &effects)
         let number = nextSerial()
@@ -90,6 +91,7 @@ extension Control {
             if slots[slot].isOpen { beginLoad(slot, now: now, into: &effects) }
         } else {
             slots[slot].load = nil
+            guard rules.groups.slotForgotten else { return }
             drive(slot, .unload, now: now, into: &effects)
         }
     }
@@ -97,6 +99,7 @@ extension Control {
     /// Whether no other broker can coordinate the slot now.
     func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
         if case .alone = roles[partition] { return true }
+        if !rules.node.coordinatesWithinLease { return true }
         return now.instant < leaseUntil || isStanding(partition, now: now)
     }
 

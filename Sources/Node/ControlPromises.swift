@@ -63,7 +63,7 @@ extension Control {
     func campaignWait(_ partition: TopicPartition, now: Instant) -> Int64 {
         let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
         guard let state = entry?.state(partition.index.rawValue),
-            state.leader != identity.broker.id
+            state.leader != identity.broker.id, rules.replication.campaignPromiseRespected
         else { return 0 }
         return promise(of: partition).remainingMilliseconds(now: now)
     }
@@ -84,7 +84,8 @@ extension Control {
     /// by what it promised to a leader before, or may have. Before the first epoch there was none.
     mutating func noteBound(_ partition: TopicPartition, _ state: PartitionState, now: Now) {
         let isFirst = state.leaderEpoch <= LeaderEpoch(0)
-        let left = isFirst ? 0 : promise(of: partition).remainingMilliseconds(now: now.instant)
+        let isFree = isFirst || !rules.replication.campaignPromiseRespected
+        let left = isFree ? 0 : promise(of: partition).remainingMilliseconds(now: now.instant)
         guard left > 0 else {
             if bound[partition] != nil { bound[partition] = nil }
             return

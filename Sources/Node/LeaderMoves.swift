@@ -49,6 +49,7 @@ extension Control {
         moves[partition] = LeaderMove(
             successor: successor, epoch: state.leaderEpoch, leaves: leaves, hasStoodDown: !wasLed)
         if wasLed { assume(entry, partition.index.rawValue, into: &effects) }
+        if !rules.node.movesOnceStopped { moves[partition]?.hasStoodDown = true }
     }
 
     /// Gives away what this broker serves no more, a moment later: it yielded, and nobody took it.

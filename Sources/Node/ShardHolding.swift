@@ -81,7 +81,7 @@ extension Shard {
             if part.records != nil, let slot = openSlot(part.partition) {
                 // What is pipelined behind it must not pass for its producer's first.
                 refuseLateStarts(slot)
-                partitions[slot].log.refuseLateStarts()
+                if rules.node.pipelinedRefused { partitions[slot].log.refuseLateStarts() }
             }
             settleProduce(part.serial, into: &effects)
         }

@@ -26,9 +26,11 @@ extension Shard {
                 id: order.partition, configuration: order.configuration,
                 role: order.role,
                 machine: PartitionMachine(
-                    syncRequired: order.configuration.durability == .sync)))
+                    syncRequired: order.configuration.durability == .sync,
+                    rules: rules.replication),
+                complete: CompleteSetLease(rules: rules.replication)))
         partitions[slot].refusedProducer = strangers.remove(order.partition) != nil
-        effects.append(.run(.open(order)))
+        effects.append(.run(.open(order.under(rules.storage))))
     }
 
     mutating func close(_ id: TopicPartition, delete: Bool, into effects: inout [Effect]) {
@@ -59,7 +61,7 @@ extension Shard {
         partitions[slot].machine.syncRequired = configuration.durability == .sync
         partitions[slot].follower?.syncRequired = configuration.durability == .sync
         guard partitions[slot].isOpen else { return }
-        partitions[slot].log.configure(LogConfiguration(configuration))
+        partitions[slot].log.configure(logConfiguration(configuration))
         guard partitions[slot].log.refusal == nil else { return }
         synced(slot, into: &effects)
     }
@@ -109,7 +111,7 @@ extension Shard {
             partitions[slot].opened = opened.log
             if partitions[slot].refusedProducer { refuseLateStarts(slot) }
             // The topic may have been altered while its log was being opened.
-            partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
+            partitions[slot].log.configure(logConfiguration(partitions[slot].configuration))
             // Opening ended after a stop was asked for: it is closed like the rest.
             guard stopping == nil else { break }
             takeOn(slot, now: now, into: &effects)
@@ -120,6 +122,12 @@ extension Shard {
             resumeScan(slot, into: &effects)
         }
         if stopping != nil { closeForStop(slot, into: &effects) }
+    }
+
+    func logConfiguration(_ topic: TopicConfiguration) -> LogConfiguration {
+        var configuration = LogConfiguration(topic)
+        configuration.rules = rules.storage
+        return configuration
     }
 
     /// Gives work on an open log to a disk thread.
@@ -176,7 +184,8 @@ extension Shard {
     /// A log that the device failed takes no writes until it is scanned anew. Where others have
     /// copies they are to lead, and not to count on this one (reference, section 6).
     func reportBroken(_ slot: Int, into effects: inout [Effect]) {
-        guard partitions[slot].role.copy != nil, stopping == nil else { return }
+        guard partitions[slot].role.copy != nil, stopping == nil, rules.node.brokenLogsClaimNothing
+        else { return }
         switch partitions[slot].log.refusal {
         case .flushFailed(let reason), .writeFailed(let reason):
             effects.append(.broken(partitions[slot].id, "\(reason)"))
@@ -248,7 +257,7 @@ extension Shard {
             let order = PartitionOrder(
                 partition: partitions[slot].id, configuration: partitions[slot].configuration,
                 role: partitions[slot].role, cleanStart: false)
-            effects.append(.run(.open(order)))
+            effects.append(.run(.open(order.under(rules.storage))))
         }
     }
 

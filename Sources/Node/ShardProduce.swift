@@ -139,6 +139,7 @@ extension Shard {
     /// not pass for its producer's first. Only in a log that has all its records still: elsewhere a
     /// producer may be unknown whose batches were all removed, and it goes on where it was.
     mutating func refuseLateStarts(_ slot: Int) {
+        guard rules.node.pipelinedRefused else { return }
         partitions[slot].refusedAt = clock
         guard partitions[slot].log.startOffset == .zero else { return }
         partitions[slot].log.refuseLateStarts()

@@ -24,6 +24,7 @@ extension Shard {
     /// while the voters answer.
     func isLeased(_ slot: Int) -> Bool {
         !partitions[slot].needsLease || clock < leaseUntil || isComplete(slot)
+            || !rules.node.servesWithinLease
     }
 
     /// Found out anew each time: the members may have changed since they promised.
