@@ -23,8 +23,6 @@ package struct NodeRules: Hashable, Sendable {
     package var pipelinedRefused = true
     /// What was sent over a link that is gone is asked for again.
     package var streamsBeginAnew = true
-    /// Section 6: a broker whose log the device failed ends, and claims nothing of it.
-    package var brokenLogsClaimNothing = true
     /// Section 7: a process is told apart from those that another disk had under its node id.
     package var livesAboveBoots = true
     /// Section 3: a process has its boot number on disk before it says anything.

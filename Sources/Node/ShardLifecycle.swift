@@ -184,8 +184,7 @@ extension Shard {
     /// A log that the device failed takes no writes until it is scanned anew. Where others have
     /// copies they are to lead, and not to count on this one (reference, section 6).
     func reportBroken(_ slot: Int, into effects: inout [Effect]) {
-        guard partitions[slot].role.copy != nil, stopping == nil, rules.node.brokenLogsClaimNothing
-        else { return }
+        guard partitions[slot].role.copy != nil, stopping == nil else { return }
         switch partitions[slot].log.refusal {
         case .flushFailed(let reason), .writeFailed(let reason):
             effects.append(.broken(partitions[slot].id, "\(reason)"))

@@ -71,12 +71,6 @@ public struct DataDirectory: Sendable {
     public init(
         disk: any Disk, identity proposed: DirectoryIdentity
     ) throws(DataDirectoryError) {
-        try self.init(disk: disk, identity: proposed, rules: StorageRules())
-    }
-
-    package init(
-        disk: any Disk, identity proposed: DirectoryIdentity, rules: StorageRules
-    ) throws(DataDirectoryError) {
         self.disk = disk
         let stored: ByteBuffer
         do throws(DiskError) {
@@ -103,7 +97,6 @@ public struct DataDirectory: Sendable {
         do throws(DiskError) {
             wasClean = try CleanMark.holds(
                 try disk.readWhole(Self.cleanName, limit: CleanMark.maximumBytes), on: disk)
-            guard rules.cleanMarkRemoved else { return }
             try disk.remove(Self.cleanName)
             try disk.synchronizeDirectory("", .cleanMarkRemoval)
         } catch {

@@ -11,8 +11,6 @@ package struct StorageRules: Hashable, Sendable {
     package var producersRecovered = true
     /// What recovery found is on the device before anybody reads it.
     package var recoveredSynced = true
-    /// The mark of an orderly stop goes before anything is written.
-    package var cleanMarkRemoved = true
 
     package init() {}
 }

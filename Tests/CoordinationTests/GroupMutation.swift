@@ -38,15 +38,19 @@ struct GroupMutation: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds.
-@Suite(.enabled(if: MutationTable.searches > 0)) struct MutationTable {
+/// How many searches are made for each rule; none but where the test run asks for them.
+enum MutationRuns {
     static let searches =
         ProcessInfo.processInfo.environment["MUTATION_RUNS"].flatMap { UInt64($0) } ?? 0
+}
+
+/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds.
+@Suite(.enabled(if: MutationRuns.searches > 0)) struct MutationTable {
     private static let limit: UInt64 = 2_000
 
     @Test func groups() {
         for mutation in GroupMutation.all {
-            for search in 0..<Self.searches {
+            for search in 0..<MutationRuns.searches {
                 let from = search * 100_000
                 let seeds = from..<from + Self.limit
                 let found = seeds.first { mutation.run(seed: $0) != nil }

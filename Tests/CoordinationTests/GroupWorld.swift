@@ -62,8 +62,8 @@ struct GroupWorld {
         return world
     }
 
-    private mutating func check(_ holds: Bool, _ what: @autoclosure () -> String) {
-        if !holds, violation == nil { violation = what() }
+    private mutating func check(_ holds: Bool, _ what: String) {
+        if !holds, violation == nil { violation = what }
     }
 
     init(seed: UInt64, rules: GroupRules) {

@@ -3,15 +3,19 @@ import Testing
 
 @testable import Paxos
 
-/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a line
-/// of JSON for each.
-@Suite(.enabled(if: MutationTable.searches > 0)) struct MutationTable {
+/// How many searches are made for each rule; none but where the test run asks for them.
+enum MutationRuns {
     static let searches =
         ProcessInfo.processInfo.environment["MUTATION_RUNS"].flatMap { UInt64($0) } ?? 0
+}
+
+/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a line
+/// of JSON for each.
+@Suite(.enabled(if: MutationRuns.searches > 0)) struct MutationTable {
     private static let limit: UInt64 = 6_000
 
     private func measure(_ rule: String, _ search: String, _ misses: (UInt64) -> Bool) {
-        for number in 0..<Self.searches {
+        for number in 0..<MutationRuns.searches {
             let from = number * 100_000
             let found = (from..<from + Self.limit).first(where: misses)
             let end = found.map {

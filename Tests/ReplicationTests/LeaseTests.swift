@@ -167,6 +167,19 @@ private struct Leased {
         }
     }
 
+    /// A leader that has not heard of the roster may count voters that are none any more, and those
+    /// that took their place have waited already.
+    @Test("Whoever renews after a change of the roster has to ask whether it leads")
+    func aNewRosterMarksEveryGrant() {
+        var book = book()
+        let before = renew(&book, at: 0)
+        #expect(renew(&book, at: 100) == before)
+        book.beginVoting(now: F.time(200))
+        let after = renew(&book, at: 300)
+        #expect(after != before)
+        #expect(renew(&book, at: 400) == after)
+    }
+
     @Test func anOlderBootGetsNothingAndALeaseIsGivenBackByItsOwnBoot() {
         var book = book()
         _ = renew(&book, boot: 2, at: 0)

@@ -3,11 +3,15 @@ import Model
 import Replication
 import Testing
 
-/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a line
-/// of JSON for each.
-@Suite(.enabled(if: MutationTable.searches > 0)) struct MutationTable {
+/// How many searches are made for each rule; none but where the test run asks for them.
+enum MutationRuns {
     static let searches =
         ProcessInfo.processInfo.environment["MUTATION_RUNS"].flatMap { UInt64($0) } ?? 0
+}
+
+/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a line
+/// of JSON for each.
+@Suite(.enabled(if: MutationRuns.searches > 0)) struct MutationTable {
     private static let limit: UInt64 = 6_000
 
     /// A few rules are missed by one seed of many thousands: those are tried for as long as that
@@ -20,7 +24,7 @@ import Testing
     func partitions(mutation: ReplicationMutation) {
         let plan = mutation.plan.without(mutation.rule)
         let rule = mutation.key
-        for number in 0..<Self.searches {
+        for number in 0..<MutationRuns.searches {
             let from = number * 100_000
             let limit = limit(mutation)
             let found = (from..<from + limit).first {

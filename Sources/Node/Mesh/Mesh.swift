@@ -144,9 +144,10 @@ public struct Mesh {
     var ownRoles: MemberRoles
     public internal(set) var leaseHolder: LeaseHolder
     var leaseBook: LeaseBook
-    /// Whether this store votes, by the acceptor's roster of that generation.
-    var isVoting = false
+    /// The generation of the acceptor's roster when leases last heard of it.
     var votingGeneration = RosterGeneration.none
+    /// Of the roster whose voters grant this broker's lease.
+    var leaseGeneration = RosterGeneration.none
     var now = Instant(nanoseconds: 0)
     var out: [Effect] = []
     /// The roster and all admissions: what a newcomer is given, by key.

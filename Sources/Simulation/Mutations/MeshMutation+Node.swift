@@ -26,13 +26,10 @@ extension MeshMutation {
             \.node.consumersSeeCommitted),
         MeshMutation(
             "node.pipelinedRefused", "what is pipelined behind a refused batch is appended",
-            \.node.pipelinedRefused),
+            \.node.pipelinedRefused, .networks),
         MeshMutation(
             "node.streamsBeginAnew", "a follower's stream goes on over a new link",
             \.node.streamsBeginAnew, .networks),
-        MeshMutation(
-            "node.brokenLogsClaimNothing", "a broker whose log the device failed goes on",
-            \.node.brokenLogsClaimNothing, .disks),
         MeshMutation(
             "node.livesAboveBoots",
             "a process on a new disk begins with the ballots of the one before",
@@ -43,6 +40,6 @@ extension MeshMutation {
         MeshMutation(
             "node.logEpochRaised",
             "a process that did not stop in order claims to have lost nothing",
-            \.node.logEpochRaised, .disks),
+            \.node.logEpochRaised, .power),
     ]
 }

@@ -12,10 +12,10 @@ extension MeshMutation {
             \.registers.acceptRaisesPromise),
         MeshMutation(
             "registers.persistBeforeReply", "a voter answers before its records are on disk",
-            \.registers.persistBeforeReply, .disks),
+            \.registers.persistBeforeReply, .synced),
         MeshMutation(
             "registers.readsWaitForPersist", "a read shows what is not on disk yet",
-            \.registers.readsWaitForPersist, .disks),
+            \.registers.readsWaitForPersist, .synced),
         MeshMutation(
             "registers.storeChecked", "a voter whose disk was lost votes on as itself",
             \.registers.storeChecked, .wipes),

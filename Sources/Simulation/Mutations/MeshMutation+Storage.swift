@@ -10,15 +10,12 @@ extension MeshMutation {
             \.storage.duplicatesAnswered),
         MeshMutation(
             "storage.sequencesChecked", "a batch whose predecessor is missing is appended",
-            \.storage.sequencesChecked),
+            \.storage.sequencesChecked, .networks),
         MeshMutation(
             "storage.producersRecovered", "a log that is opened does not know its producers",
             \.storage.producersRecovered, .restarts),
         MeshMutation(
             "storage.recoveredSynced", "what recovery found is read before it is on the device",
-            \.storage.recoveredSynced, .disks),
-        MeshMutation(
-            "storage.cleanMarkRemoved", "the mark of an orderly stop outlives the next start",
-            \.storage.cleanMarkRemoved, .disks),
+            \.storage.recoveredSynced, .synced),
     ]
 }

@@ -7,18 +7,22 @@ package import Node
 package struct MeshMutation: Sendable {
     package typealias Rule = WritableKeyPath<SafetyRules, Bool> & Sendable
 
-    /// What the options that a seed draws are narrowed to, so that what the rule is about happens.
+    /// What the options that a seed draws are narrowed to, so that what the rule is about happens
+    /// often.
     package enum Plan: String, CaseIterable, Sendable {
+        /// As `gossamer-sim` runs it.
         case any
-        /// Disks that are lost or lose what was not synced, and processes that die.
-        case disks
+        /// Machines lose their power, and with it what was not synced.
+        case power
+        /// The same where everything is synced before it is acknowledged.
+        case synced
         /// Processes that end, and start again.
         case restarts
         /// Cuts, pauses and losses.
         case networks
         /// One machine after the other loses its disk.
         case wipes
-        /// Voters come and go.
+        /// Brokers that are stopped in order.
         case stops
     }
 
@@ -58,12 +62,27 @@ package struct MeshMutation: Sendable {
 
     private static func options(_ plan: Plan, seed: UInt64) -> MeshOptions {
         var options = MeshOptions(seed: seed)
+        guard plan != .any else { return options }
+        options.brokers = min(options.brokers, 4)
+        options.partitions = min(options.partitions, 2)
+        options.faultsMilliseconds = 15_000
+        options.faultPauseMilliseconds = min(options.faultPauseMilliseconds, 1_000)
         switch plan {
-        case .any: return options
-        case .disks: options.faults = [.kill, .powerLoss, .tornPower, .fullDisk, .slowDisk]
-        case .restarts: options.faults = [.kill, .stop, .allKilled]
-        case .networks: options.faults = [.cut, .oneWayCut, .datagramHole, .pause, .lossyNetwork]
-        case .wipes: options.faults = [.wipe, .wipe, .pause, .oneWayCut]
+        case .any: break
+        case .power:
+            options.isSynced = false
+            options.faultPauseMilliseconds = 3_000
+            options.faultsMilliseconds = 30_000
+            options.faults = [.powerLoss, .tornPower, .stop]
+        case .synced:
+            options.isSynced = true
+            options.faults = [.allKilled, .kill, .powerLoss, .tornPower]
+        case .restarts: options.faults = [.kill, .stop, .allKilled, .slowDisk]
+        case .networks: options.faults = [.cut, .oneWayCut, .datagramHole, .pause, .slowDisk]
+        case .wipes:
+            options.faultPauseMilliseconds = 3_000
+            options.faultsMilliseconds = 30_000
+            options.faults = [.wipe, .wipe, .pause, .oneWayCut]
         case .stops: options.faults = [.stop, .pause, .oneWayCut]
         }
         return options

@@ -72,7 +72,7 @@ final class BrokerLife {
         disk = site.disk
         store = DirectoryIdentity(
             clusterID: cluster, nodeID: site.node, hasJoined: !site.isFounder || site.wipes > 0)
-        directory = try DataDirectory(disk: disk, identity: store, rules: rules.storage)
+        directory = try DataDirectory(disk: disk, identity: store)
         table = try TableFile(disk: disk, directory: "", name: "table")
         chosen = try TableFile(disk: disk, directory: "", name: "chosen")
         registers = try TableFile(disk: disk, directory: "", name: "registers")
