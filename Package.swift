@@ -111,6 +111,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
+            name: "gossamer-mutants", dependencies: ["Simulation", arguments],
+            swiftSettings: settings),
+        .executableTarget(
             name: "gossamer-sim",
             dependencies: ["Gossip", "Simulation", "Model", arguments, nioCore],
             swiftSettings: settings),

@@ -141,6 +141,7 @@ public struct Control {
     }
 
     let identity: Identity
+    let rules: SafetyRules
     let defaults: TopicDefaultsView
     let offsetsPartitions: Int32
     let groupConfiguration: GroupConfiguration
@@ -259,6 +260,17 @@ public struct Control {
         groups: GroupConfiguration, replicas: ReplicaConfiguration = ReplicaConfiguration(),
         generator: SeededGenerator
     ) {
+        self.init(
+            identity: identity, defaults: defaults, offsetsPartitions: offsetsPartitions,
+            groups: groups, replicas: replicas, generator: generator, rules: SafetyRules())
+    }
+
+    package init(
+        identity: Identity, defaults: TopicDefaultsView, offsetsPartitions: Int32,
+        groups: GroupConfiguration, replicas: ReplicaConfiguration = ReplicaConfiguration(),
+        generator: SeededGenerator, rules: SafetyRules
+    ) {
+        self.rules = rules
         self.identity = identity
         self.defaults = defaults
         self.offsetsPartitions = offsetsPartitions

@@ -15,6 +15,11 @@ extension Control {
         }
     }
 
+    /// Who may lead a partition now, the best first.
+    func eligible(_ state: PartitionState) -> [ReplicaID] {
+        state.eligible(among: electionMembers(state), rules: rules.replication)
+    }
+
     /// Whether leaders of a partition are elected: the only copy that a placement names leads
     /// without a decision, until somebody made one.
     func isElected(_ partition: TopicPartition, _ state: PartitionState) -> Bool {
@@ -60,7 +65,7 @@ extension Control {
             tell(partition, .refuted, now: now)
             return
         }
-        let eligible = state.eligible(among: electionMembers(state))
+        let eligible = eligible(state)
         if eligible.isEmpty { return reviewLost(partition, state, now: now) }
         inquiries[partition] = nil
         let rank = eligible.firstIndex(of: own)
@@ -175,7 +180,7 @@ extension Control {
             let initial = initial(of: partition, entry)
         else { return nil }
         let members = electionMembers(state)
-        let first = state.eligible(among: members).first
+        let first = state.eligible(among: members, rules: rules.replication).first
         guard first == nil || first == ownReplica else { return nil }
         let operation = PartitionOperation.elect(
             ownReplica, members: members, answers: inquiries[partition] ?? [])

@@ -54,7 +54,7 @@ extension Control {
                 SlotState(
                     coordinator: GroupCoordinator(
                         slot: PartitionIndex(Int32(index)), configuration: groupConfiguration,
-                        generator: SeededGenerator(seed: seed)),
+                        generator: SeededGenerator(seed: seed), rules: rules.groups),
                     partition: topic.partition(Int32(index)),
                     isOwn: holds(topic, Int32(index)) && serves(topic, Int32(index))))
         }
@@ -71,6 +71,7 @@ extension Control {
 
     /// Reads a slot's log from its start; what an earlier reading brought counts no more.
     mutating func beginLoad(_ slot: Int, now: Now, into effects: inout [Effect]) {
+        if case .active = slots[slot].coordinator.phase, !rules.groups.slotForgotten { return }
         drive(slot, .unload, now: now, into: &effects)
         drive(slot, .load([]), now: now, into: &effects)
         let number = nextSerial()
@@ -95,6 +96,7 @@ extension Control {
         } else {
             slots[slot].load = nil
             slots[slot].loaded = [:]
+            guard rules.groups.slotForgotten else { return }
             drive(slot, .unload, now: now, into: &effects)
         }
     }
@@ -102,6 +104,7 @@ extension Control {
     /// Whether no other broker can coordinate the slot now.
     func isLeased(_ partition: TopicPartition, now: Now) -> Bool {
         if case .alone = roles[partition] { return true }
+        if !rules.node.coordinatesWithinLease { return true }
         return now.instant < leaseUntil || isStanding(partition, now: now)
     }
 

@@ -179,7 +179,9 @@ extension Control {
 
     /// Nothing is served any more that others may lead: they need not wait for the lease.
     private mutating func finishHandover(now: Now, into effects: inout [Effect]) {
-        guard let state = handover, yielding.isEmpty else { return }
+        guard let state = handover, !state.isOver,
+            yielding.isEmpty || !rules.node.releasesOnceStopped
+        else { return }
         handover?.isOver = true
         handover?.lookAt = nil
         effects.append(.releaseLease)

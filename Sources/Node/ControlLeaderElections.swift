@@ -165,7 +165,7 @@ extension Control {
         _ partition: TopicPartition, now: Now, into effects: inout [Effect]
     ) {
         guard uncleanElections[partition] == nil, let state = state(of: partition),
-            state.eligible(among: electionMembers(state)).isEmpty
+            eligible(state).isEmpty
         else { return }
         uncleanElections[partition] = UncleanElection(
             deadline: now.instant.advanced(byMilliseconds: Self.inspectMilliseconds),

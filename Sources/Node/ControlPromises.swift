@@ -72,7 +72,7 @@ extension Control {
     func campaignWait(_ partition: TopicPartition, now: Instant) -> Int64 {
         let entry = topics.name(of: partition.topic).flatMap { topics[$0] }
         guard let state = entry?.state(partition.index.rawValue),
-            state.leader != identity.broker.id
+            state.leader != identity.broker.id, rules.replication.campaignPromiseRespected
         else { return 0 }
         return promise(of: partition).remainingMilliseconds(now: now)
     }
@@ -93,7 +93,12 @@ extension Control {
     /// by what it promised to a leader before, or may have. Before the first epoch there was none;
     /// and where the leader before served, and then stopped and said so, none is bound to anybody.
     mutating func noteBound(_ partition: TopicPartition, _ state: PartitionState, now: Now) {
-        let left = promise(of: partition).remainingMilliseconds(serving: state, now: now.instant)
+        let isFree = !rules.replication.campaignPromiseRespected
+        let left =
+            isFree
+            ? 0
+            : promise(of: partition).remainingMilliseconds(
+                serving: state, now: now.instant, rules: rules.replication)
         guard left > 0 else {
             if bound[partition] != nil { bound[partition] = nil }
             return

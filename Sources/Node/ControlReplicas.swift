@@ -98,7 +98,8 @@ extension Control {
         guard leader == own.node else { return .follows(state, as: own) }
         // It lost something since it was elected: whoever holds everything is to lead.
         guard state.inSync.contains(own),
-            confirmed[entry.partition(index)] == state.leaderEpoch,
+            confirmed[entry.partition(index)] == state.leaderEpoch
+                || !rules.node.servesWhatIsConfirmed,
             !hasYielded(entry.partition(index), state), bound[entry.partition(index)] == nil
         else { return .waits(state, as: own) }
         return .leads(state, as: own, minInSync: entry.configuration.minInSync)

@@ -25,7 +25,7 @@ extension Control {
         guard handover?.isEnding != true else { return }
         yielded[partition] = state.leaderEpoch
         // A shard that was told before that it leads no more does not say so again.
-        guard case .leads = roles[partition] else {
+        guard case .leads = roles[partition], rules.node.agreesOnceStopped else {
             return agree(partition, entry, .stopped, into: &effects)
         }
         yielding.insert(partition)

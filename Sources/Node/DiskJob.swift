@@ -80,11 +80,15 @@ public enum DiskJob: Sendable {
             } catch { return .failure(.disk(error)) }
         }
         do throws(StorageError) {
+            var configuration = LogConfiguration(order.configuration)
+            configuration.rules = order.rules
             var (log, report) = try PartitionLog.open(
                 directory: PartitionOrder.directory(of: order.partition), disk: disk, files: files,
-                tail: tail, configuration: LogConfiguration(order.configuration),
-                cleanShutdown: order.cleanStart, name: name, now: now)
-            if order.configuration.durability == .sync { synchronize(&log) }
+                tail: tail, configuration: configuration, cleanShutdown: order.cleanStart,
+                name: name, now: now)
+            if order.configuration.durability == .sync, order.rules.recoveredSynced {
+                synchronize(&log)
+            }
             return .success(OpenedLog(log: log, report: report))
         } catch { return .failure(error) }
     }

@@ -52,6 +52,7 @@ extension Control {
             successor: successor, epoch: state.leaderEpoch, leaves: leaves,
             consent: wasLed ? .served : .stopped, hasStoodDown: !wasLed)
         if wasLed { assume(entry, partition.index.rawValue, into: &effects) }
+        if !rules.node.movesOnceStopped { moves[partition]?.hasStoodDown = true }
     }
 
     /// Gives away what this broker serves no more, a moment later: it yielded, and nobody took it.

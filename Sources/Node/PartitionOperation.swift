@@ -21,31 +21,34 @@ public enum PartitionOperation: Hashable, Sendable {
     case cancelReassignment
 
     func applied(
-        to state: PartitionState, expecting: PartitionEpoch, minInSync: Int
+        to state: PartitionState, expecting: PartitionEpoch, minInSync: Int,
+        rules: ReplicationRules
     ) -> PartitionState.Outcome {
         switch self {
         case .elect(let candidate, let members, let answers):
             state.elect(
                 candidate, expecting: expecting, members: members, answers: answers,
-                minInSync: minInSync)
+                minInSync: minInSync, rules: rules)
         case .electUnclean(let candidate):
             state.electUnclean(candidate, expecting: expecting)
         case .alterInSync(let next, let leader, let epoch):
             state.alterInSync(
                 to: next, by: leader, leaderEpoch: epoch, expecting: expecting,
-                minInSync: minInSync)
+                minInSync: minInSync, rules: rules)
         case .leaveInSync(let replica):
-            state.leaveInSync(replica, expecting: expecting, minInSync: minInSync)
+            state.leaveInSync(
+                replica, expecting: expecting, minInSync: minInSync, rules: rules)
         case .transfer(let successor, let leader, let epoch, let consent, let leaves):
             state.transfer(
                 to: successor, from: leader, leaderEpoch: epoch, expecting: expecting,
-                consent: consent, leaving: leaves, minInSync: minInSync)
+                consent: consent, leaving: leaves, minInSync: minInSync, rules: rules)
         case .agree(let former, let consent): state.agreed(by: former, consent)
         case .reassign(let target): state.reassign(to: target, expecting: expecting)
         case .completeReassignment:
-            state.completeReassignment(expecting: expecting, minInSync: minInSync)
+            state.completeReassignment(
+                expecting: expecting, minInSync: minInSync, rules: rules)
         case .cancelReassignment:
-            state.cancelReassignment(expecting: expecting, minInSync: minInSync)
+            state.cancelReassignment(expecting: expecting, minInSync: minInSync, rules: rules)
         }
     }
 }

@@ -9,6 +9,7 @@ public struct PartitionOrder: Sendable {
     public let role: PartitionRole
     /// Whether the process before this one closed its logs in order.
     public let cleanStart: Bool
+    private(set) var rules = StorageRules()
 
     public init(
         partition: TopicPartition, configuration: TopicConfiguration, role: PartitionRole,
@@ -18,6 +19,13 @@ public struct PartitionOrder: Sendable {
         self.configuration = configuration
         self.role = role
         self.cleanStart = cleanStart
+    }
+
+    /// The same, its log opened under these rules.
+    func under(_ rules: StorageRules) -> PartitionOrder {
+        var order = self
+        order.rules = rules
+        return order
     }
 
     /// Where the log lies in the data directory: by identity, so that a topic that is deleted and
@@ -95,7 +103,7 @@ struct ShardPartition {
     var needsLease: Bool { if case .leads = role { true } else { false } }
 
     /// Who promised not to campaign against this broker; asked for while its lease runs out.
-    var complete = CompleteSetLease()
+    var complete: CompleteSetLease
 
     /// The epoch in which this broker leads it with others.
     var leadsUnder: LeaderEpoch? {

@@ -42,6 +42,10 @@ public enum RegisterOperation: Hashable, Sendable {
     }
 
     public func applied(to current: ByteBuffer?) -> Verdict {
+        applied(to: current, rules: ReplicationRules())
+    }
+
+    func applied(to current: ByteBuffer?, rules: ReplicationRules) -> Verdict {
         switch self {
         case .createTopic(let record):
             current == nil
@@ -84,7 +88,7 @@ public enum RegisterOperation: Hashable, Sendable {
         case .reserve(let size): Self.reserved(size, from: current)
         case .begin(let value): current == nil ? .write(value) : .refuse(.exists)
         case .member(let operation): operation.applied(to: current)
-        case .partition(let change): Self.changed(change, current)
+        case .partition(let change): Self.changed(change, current, rules)
         case .bury: current == nil ? .refuse(.absent) : .write(nil)
         case .raiseFloor(let ballot):
             current.flatMap(FloorRegister.ballot).map { $0 >= ballot } == true
@@ -101,7 +105,9 @@ public enum RegisterOperation: Hashable, Sendable {
         return .write(ByteBuffer(integer: held + size))
     }
 
-    private static func changed(_ change: PartitionChange, _ current: ByteBuffer?) -> Verdict {
+    private static func changed(
+        _ change: PartitionChange, _ current: ByteBuffer?, _ rules: ReplicationRules
+    ) -> Verdict {
         var state = change.initial
         if let current {
             guard let held = try? PartitionState(decoding: current) else {
@@ -110,7 +116,7 @@ public enum RegisterOperation: Hashable, Sendable {
             state = held
         }
         let outcome = change.operation.applied(
-            to: state, expecting: change.expecting, minInSync: change.minInSync)
+            to: state, expecting: change.expecting, minInSync: change.minInSync, rules: rules)
         switch outcome {
         case .success(let next): return .write(next.encoded())
         case .failure(let refusal): return .refuse(.partition(refusal))

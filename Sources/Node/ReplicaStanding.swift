@@ -26,6 +26,6 @@ extension Control {
     /// Who may lead a partition now, in the order in which they would propose themselves; empty
     /// where only an operator can elect one.
     public func successors(of state: PartitionState) -> [NodeID] {
-        state.eligible(among: electionMembers(state)).map(\.node)
+        eligible(state).map(\.node)
     }
 }

@@ -143,6 +143,7 @@ public struct Shard {
     var pendingClaims: [PendingClaims] = []
     var claimSerial: UInt64 = 0
     var claimsDue = Instant(nanoseconds: 0)
+    let rules: SafetyRules
     /// Of this shard among those of its broker.
     let number: UInt16
     /// The moment of the input that is being handled.
@@ -164,6 +165,17 @@ public struct Shard {
         number: UInt16 = 0, followerBytes: Int = 4 << 20,
         catchUpBytesPerSecond: Int = 100 << 20
     ) {
+        self.init(
+            disk: disk, files: files, tail: tail, boot: boot, number: number,
+            followerBytes: followerBytes, catchUpBytesPerSecond: catchUpBytesPerSecond,
+            rules: SafetyRules())
+    }
+
+    package init(
+        disk: any Disk, files: FileHandleCache, tail: TailCache, boot: BootEpoch,
+        number: UInt16, followerBytes: Int, catchUpBytesPerSecond: Int, rules: SafetyRules
+    ) {
+        self.rules = rules
         self.number = number
         catchUpPerTick = max(1, catchUpBytesPerSecond * Int(Self.tickMilliseconds) / 1_000)
         catchUpCredit = catchUpPerTick

@@ -86,7 +86,9 @@ extension Shard {
         guard budget > 0 || first else { return result }
         do throws(ReadError) {
             result.records = try partitions[slot].log.read(
-                from: part.offset, below: result.highWatermark,
+                from: part.offset,
+                below: rules.node.consumersSeeCommitted
+                    ? result.highWatermark : partitions[slot].log.endOffset,
                 maxBytes: min(part.maxBytes, max(budget, 0)), atLeastOne: first)
         } catch {
             result.error = PartitionError(error)

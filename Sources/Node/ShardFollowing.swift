@@ -172,7 +172,7 @@ extension Shard {
             dropFollower(slot)
         case .success(let opened):
             partitions[slot].opened = opened.log
-            partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
+            partitions[slot].log.configure(logConfiguration(partitions[slot].configuration))
             let end = opened.log.endOffset
             let epoch = opened.log.lastRecordEpoch
             driveFollower(slot, .truncated(end: end, lastEpoch: epoch), into: &effects)

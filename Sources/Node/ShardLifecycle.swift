@@ -26,9 +26,11 @@ extension Shard {
                 id: order.partition, configuration: order.configuration,
                 role: order.role,
                 machine: PartitionMachine(
-                    syncRequired: order.configuration.durability == .sync)))
+                    syncRequired: order.configuration.durability == .sync,
+                    rules: rules.replication),
+                complete: CompleteSetLease(rules: rules.replication)))
         partitions[slot].refusedProducer = strangers.remove(order.partition) != nil
-        effects.append(.run(.open(order)))
+        effects.append(.run(.open(order.under(rules.storage))))
     }
 
     mutating func close(_ id: TopicPartition, delete: Bool, into effects: inout [Effect]) {
@@ -59,7 +61,7 @@ extension Shard {
         partitions[slot].machine.syncRequired = configuration.durability == .sync
         partitions[slot].follower?.syncRequired = configuration.durability == .sync
         guard partitions[slot].isOpen else { return }
-        partitions[slot].log.configure(LogConfiguration(configuration))
+        partitions[slot].log.configure(logConfiguration(configuration))
         guard partitions[slot].log.refusal == nil else { return }
         synced(slot, into: &effects)
     }
@@ -110,7 +112,7 @@ extension Shard {
             if partitions[slot].refusedProducer { refuseLateStarts(slot) }
             // The topic may have been altered while its log was being opened.
             if partitions[slot].configuration != order.configuration {
-                partitions[slot].log.configure(LogConfiguration(partitions[slot].configuration))
+                partitions[slot].log.configure(logConfiguration(partitions[slot].configuration))
             }
             // Opening ended after a stop was asked for: it is closed like the rest.
             guard stopping == nil else { break }
@@ -122,6 +124,12 @@ extension Shard {
             resumeScan(slot, into: &effects)
         }
         if stopping != nil { closeForStop(slot, into: &effects) }
+    }
+
+    func logConfiguration(_ topic: TopicConfiguration) -> LogConfiguration {
+        var configuration = LogConfiguration(topic)
+        configuration.rules = rules.storage
+        return configuration
     }
 
     /// Gives work on an open log to a disk thread.
@@ -249,7 +257,7 @@ extension Shard {
             let order = PartitionOrder(
                 partition: partitions[slot].id, configuration: partitions[slot].configuration,
                 role: partitions[slot].role, cleanStart: false)
-            effects.append(.run(.open(order)))
+            effects.append(.run(.open(order.under(rules.storage))))
         }
     }
 

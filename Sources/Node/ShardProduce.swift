@@ -88,7 +88,9 @@ extension Shard {
             partitions[slot].refused.note(records, now: clock)
             return (ProduceResult(error: PartitionError(refusal ?? .notLeader)), .zero)
         }
-        if partitions[slot].refused.mustWait(records, now: clock) {
+        if rules.node.pipelinedRefused,
+            partitions[slot].refused.mustWait(records, now: clock)
+        {
             return (ProduceResult(error: .notLeader), .zero)
         }
         do throws(Storage.AppendError) {
@@ -145,6 +147,7 @@ extension Shard {
     /// not pass for its producer's first. Only in a log that has all its records still: elsewhere a
     /// producer may be unknown whose batches were all removed, and it goes on where it was.
     mutating func refuseLateStarts(_ slot: Int) {
+        guard rules.node.pipelinedRefused else { return }
         partitions[slot].refusedAt = clock
         guard partitions[slot].log.startOffset == .zero else { return }
         partitions[slot].log.refuseLateStarts()

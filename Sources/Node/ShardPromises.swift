@@ -1,4 +1,4 @@
-import Model
+package import Model
 import OrderedCollections
 import Replication
 
@@ -22,13 +22,16 @@ extension Shard {
 
     /// Whether nobody else can lead a partition now that this broker leads. Costs a comparison
     /// while the voters answer.
-    func isLeased(_ slot: Int) -> Bool {
-        !partitions[slot].needsLease || clock < leaseUntil || isComplete(slot)
+    func isLeased(_ slot: Int) -> Bool { isLeased(slot, at: clock) }
+
+    private func isLeased(_ slot: Int, at now: Instant) -> Bool {
+        !partitions[slot].needsLease || now < leaseUntil || isComplete(slot, at: now)
+            || !rules.node.servesWithinLease
     }
 
     /// Found out anew each time: the members may have changed since they promised.
-    private func isComplete(_ slot: Int) -> Bool {
-        completeLease(slot)?.isHeld(at: clock) ?? false
+    private func isComplete(_ slot: Int, at now: Instant) -> Bool {
+        completeLease(slot)?.isHeld(at: now) ?? false
     }
 
     private func completeLease(_ slot: Int) -> CompleteSetLease? {
@@ -110,5 +113,28 @@ extension Shard {
                 Standing(partition: claim.partition, epoch: claim.leaderEpoch, until: until))
         }
         if !standings.isEmpty { effects.append(.standing(standings)) }
+    }
+}
+
+/// What a checker of leases asks.
+extension Shard {
+    /// The partitions that this shard would serve at that moment, each with its epoch: of these no
+    /// other broker may serve any. Costs a pass over all partitions; for simulations.
+    package func reigns(at now: Instant) -> [(partition: TopicPartition, epoch: LeaderEpoch)] {
+        partitions.occupied.compactMap { slot in
+            reign(slot, at: now).map { (partitions[slot].id, $0) }
+        }
+    }
+
+    /// The epoch under which this shard would serve a partition at that moment.
+    package func reign(over id: TopicPartition, at now: Instant) -> LeaderEpoch? {
+        openSlot(id).flatMap { reign($0, at: now) }
+    }
+
+    private func reign(_ slot: Int, at now: Instant) -> LeaderEpoch? {
+        guard partitions[slot].isOpen, let epoch = partitions[slot].leadsUnder,
+            isLeased(slot, at: now)
+        else { return nil }
+        return epoch
     }
 }

@@ -131,8 +131,9 @@ extension Shard {
             let known = partitions[slot].committed
             dropFollower(slot)
             var machine = FollowerMachine(
-                id: id, boot: boot, after: partitions[slot].sessions,
-                syncRequired: partitions[slot].configuration.durability == .sync)
+                id: id, boot: boot, after: partitions[slot].sessions, epoch: .unknown,
+                syncRequired: partitions[slot].configuration.durability == .sync,
+                rules: rules.replication)
             var said: [FollowerMachine.Effect] = []
             machine.handle(
                 .opened(position(slot, highWatermark: known)),
@@ -155,6 +156,7 @@ extension Shard {
     /// The link with a broker is gone: what it was sent, or sent, may be lost in part.
     mutating func linkLost(_ node: NodeID, now: Now, into effects: inout [Effect]) {
         heard[node] = nil
+        guard rules.node.streamsBeginAnew else { return }
         for slot in partitions.occupied where partitions[slot].isOpen {
             if partitions[slot].follower?.leader == node {
                 driveFollower(slot, .linkDown(node), into: &effects)

@@ -102,13 +102,13 @@ public struct Acceptor: Sendable {
     var gathering = Gathering()
     private var writing: Writing?
     private var serial: UInt64 = 0
-    let rules: SafetyRules
+    let rules: RegisterRules
 
     public init(cluster: String, node: NodeID, store: StoreID) {
-        self.init(cluster: cluster, node: node, store: store, rules: SafetyRules())
+        self.init(cluster: cluster, node: node, store: store, rules: RegisterRules())
     }
 
-    package init(cluster: String, node: NodeID, store: StoreID, rules: SafetyRules) {
+    package init(cluster: String, node: NodeID, store: StoreID, rules: RegisterRules) {
         self.cluster = cluster
         self.node = node
         self.store = store
@@ -269,7 +269,7 @@ public struct Acceptor: Sendable {
 }
 
 extension RegisterState {
-    mutating func accept(_ ballot: Ballot, _ value: ByteBuffer, rules: SafetyRules) {
+    mutating func accept(_ ballot: Ballot, _ value: ByteBuffer, rules: RegisterRules) {
         acceptedBallot = ballot
         self.value = value
         if !rules.promiseOutlivesAccept {

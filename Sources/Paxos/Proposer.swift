@@ -83,7 +83,7 @@ public struct Proposer: Sendable {
     public internal(set) var roster: Roster?
     public internal(set) var statistics = ProposerStatistics()
     let configuration: Configuration
-    let rules: SafetyRules
+    let rules: RegisterRules
     var generator: SeededGenerator
     /// The highest counter that was used or seen.
     var counter: UInt64 = 0
@@ -112,12 +112,12 @@ public struct Proposer: Sendable {
     ) {
         self.init(
             node: node, boot: boot, roster: roster, seed: seed, configuration: configuration,
-            rules: SafetyRules())
+            rules: RegisterRules())
     }
 
     package init(
         node: NodeID, boot: BootEpoch, roster: Roster?, seed: UInt64,
-        configuration: Configuration, rules: SafetyRules
+        configuration: Configuration, rules: RegisterRules
     ) {
         self.node = node
         self.boot = boot

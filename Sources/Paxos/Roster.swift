@@ -93,15 +93,15 @@ public struct Roster: Hashable, Sendable {
     }
 
     /// Whether `stores`, each named once, decide: a majority of the voters, and of `next`.
-    public func isQuorum(_ stores: [VoterID]) -> Bool { isQuorum(stores, rules: SafetyRules()) }
+    public func isQuorum(_ stores: [VoterID]) -> Bool { isQuorum(stores, rules: RegisterRules()) }
 
-    func isQuorum(_ stores: [VoterID], rules: SafetyRules) -> Bool {
+    func isQuorum(_ stores: [VoterID], rules: RegisterRules) -> Bool {
         Self.isMajority(stores, of: voters, rules: rules)
             && (next.map { Self.isMajority(stores, of: $0, rules: rules) } ?? true)
     }
 
     static func isMajority(
-        _ stores: [VoterID], of voters: [Voter], rules: SafetyRules = SafetyRules()
+        _ stores: [VoterID], of voters: [Voter], rules: RegisterRules = RegisterRules()
     ) -> Bool {
         let count = voters.count { voter in
             rules.storesCounted

@@ -95,7 +95,7 @@ public struct RosterDriver: Sendable {
     public let node: NodeID
     public let boot: BootEpoch
     let configuration: Configuration
-    let rules: SafetyRules
+    let rules: RegisterRules
     var goal: Goal?
     public internal(set) var progress = RosterProgress()
     /// The roster that is being put into effect: chosen, unless the phase is before that.
@@ -119,12 +119,12 @@ public struct RosterDriver: Sendable {
         node: NodeID, boot: BootEpoch, seed: UInt64, configuration: Configuration = Configuration()
     ) {
         self.init(
-            node: node, boot: boot, seed: seed, configuration: configuration, rules: SafetyRules())
+            node: node, boot: boot, seed: seed, configuration: configuration, rules: RegisterRules())
     }
 
     package init(
         node: NodeID, boot: BootEpoch, seed: UInt64, configuration: Configuration,
-        rules: SafetyRules
+        rules: RegisterRules
     ) {
         self.node = node
         self.boot = boot

@@ -86,7 +86,7 @@ struct Member: Sendable {
     /// A value that an acceptor showed.
     mutating func show(
         _ ballot: Ballot, _ value: ByteBuffer?, by voter: VoterID, agrees: Bool = true,
-        rules: SafetyRules
+        rules: RegisterRules
     ) {
         inFavour.append(voter)
         if ballot > highest || inFavour.count == 1 || !rules.highestAcceptedWins {

@@ -72,7 +72,7 @@ public struct Sweeper: Sendable {
 
     public let node: NodeID
     let configuration: Configuration
-    let rules: SafetyRules
+    let rules: RegisterRules
     var step = Step.idle
     var roster: Roster?
     var ballot = Ballot.zero
@@ -92,11 +92,11 @@ public struct Sweeper: Sendable {
     public init(
         node: NodeID, seed: UInt64, configuration: Configuration = Configuration()
     ) {
-        self.init(node: node, seed: seed, configuration: configuration, rules: SafetyRules())
+        self.init(node: node, seed: seed, configuration: configuration, rules: RegisterRules())
     }
 
     package init(
-        node: NodeID, seed: UInt64, configuration: Configuration, rules: SafetyRules
+        node: NodeID, seed: UInt64, configuration: Configuration, rules: RegisterRules
     ) {
         self.node = node
         self.configuration = configuration

@@ -139,9 +139,13 @@ public struct CampaignPromise: Hashable, Sendable {
     /// served, and has stopped: that one had waited itself for whatever was promised to others.
     /// What a process before promised to leaders after that one keeps it from later epochs, not
     /// from this one.
-    public func remainingMilliseconds(serving state: PartitionState, now: Instant) -> Int64 {
+    package func remainingMilliseconds(
+        serving state: PartitionState, now: Instant, rules: ReplicationRules
+    ) -> Int64 {
         if state.leaderEpoch <= LeaderEpoch(0) { return 0 }
-        if state.consent == .served, epoch < state.leaderEpoch { return 0 }
+        let isFreed =
+            state.consent == .served || state.consented && !rules.onlyServersRelease
+        if isFreed, epoch < state.leaderEpoch { return 0 }
         return remainingMilliseconds(now: now)
     }
 

@@ -110,17 +110,9 @@ public struct FollowerStream: Sendable {
 
     /// The leader's answer to a follower, from `found`: the largest epoch of the leader's log that
     /// is not above the follower's last one, and where it ends (`PartitionLog.endOffset(for:)`).
-    public static func answer(
-        _ request: AttachRequest, logStart: Offset, logEnd: Offset,
-        found: (epoch: LeaderEpoch, end: Offset)?
-    ) -> LogAgreement {
-        answer(
-            request, logStart: logStart, logEnd: logEnd, found: found, rules: ReplicationRules())
-    }
-
     package static func answer(
         _ request: AttachRequest, logStart: Offset, logEnd: Offset,
-        found: (epoch: LeaderEpoch, end: Offset)?, rules: ReplicationRules
+        found: (epoch: LeaderEpoch, end: Offset)?, rules: ReplicationRules = ReplicationRules()
     ) -> LogAgreement {
         let end = request.end
         if end < logStart { return .startOver(at: logStart) }

@@ -32,6 +32,8 @@ public struct LeaseBook: Sendable {
     private let life: BootEpoch
     private var openFrom: Instant
     private var entries: [NodeID: Entry] = [:]
+    /// How often the roster changed that this voter votes under; part of every mark.
+    private var rosters: UInt32 = 0
     private let rules: ReplicationRules
 
     /// - Parameter startedAt: when this process became able to vote, and not earlier.
@@ -46,10 +48,14 @@ public struct LeaseBook: Sendable {
         openFrom = startedAt.advanced(byMilliseconds: wait)
     }
 
-    /// This voter was brought in, perhaps again: those before it have granted what it has not heard
-    /// of, so it waits as long for everybody (reference, section 12, rule 4).
+    /// This voter votes under another roster from now on: those of the one before may have granted
+    /// what it has not heard of, so it waits as long for everybody (reference, section 12, rule 4).
+    /// And whoever it granted a lease may not have heard of the roster, and count voters that are
+    /// none any more: its next grant counts once it has asked whether it leads, which nobody does
+    /// under an older roster.
     public mutating func beginVoting(now: Instant) {
         guard rules.voterRestartWaits else { return }
+        rosters &+= 1  // wraps: only a difference matters
         openFrom = max(
             openFrom, now.advanced(byMilliseconds: ReplicationLimits.leaseHonouredMilliseconds))
         // A lease that was given back may have been granted again by others.
@@ -67,7 +73,7 @@ public struct LeaseBook: Sendable {
         guard var entry = entries[node] else {
             guard entries.count < Self.entriesMaximum else { return .full }
             entries[node] = Entry(copy: copy, boot: boot, until: until)
-            return .granted(LeaseMark(life: life, depositions: 0))
+            return .granted(LeaseMark(life: life, depositions: rosters))
         }
         guard (entry.copy.admission, entry.boot) <= (copy.admission, boot) else {
             return .outdated
@@ -80,7 +86,8 @@ public struct LeaseBook: Sendable {
         entry.boot = boot
         entry.until = max(entry.until ?? until, until)
         entries[node] = entry
-        return .granted(LeaseMark(life: life, depositions: entry.depositions))
+        // Wraps: only a difference matters.
+        return .granted(LeaseMark(life: life, depositions: entry.depositions &+ rosters))
     }
 
     /// A broker gives its lease back: it has stopped serving, and a successor need not wait. Only

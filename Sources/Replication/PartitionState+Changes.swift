@@ -33,18 +33,9 @@ extension PartitionState {
 
     /// The leader sets who is in sync, guarded by both epochs (KIP-497). Who leaves a set that is
     /// too small to commit stays eligible; from `min.insync.replicas` on nobody does (KIP-966).
-    public func alterInSync(
-        to next: [ReplicaID], by leader: NodeID, leaderEpoch: LeaderEpoch,
-        expecting: PartitionEpoch, minInSync: Int
-    ) -> Outcome {
-        alterInSync(
-            to: next, by: leader, leaderEpoch: leaderEpoch, expecting: expecting,
-            minInSync: minInSync, rules: ReplicationRules())
-    }
-
     package func alterInSync(
         to wanted: [ReplicaID], by leader: NodeID, leaderEpoch: LeaderEpoch,
-        expecting: PartitionEpoch, minInSync: Int, rules: ReplicationRules
+        expecting: PartitionEpoch, minInSync: Int, rules: ReplicationRules = ReplicationRules()
     ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard self.leader == leader, self.leaderEpoch == leaderEpoch,
@@ -63,8 +54,9 @@ extension PartitionState {
 
     /// A follower leaves before it stops, so that nobody waits for it. The last one stays: it is
     /// the one to start again first.
-    public func leaveInSync(
-        _ replica: ReplicaID, expecting: PartitionEpoch, minInSync: Int
+    package func leaveInSync(
+        _ replica: ReplicaID, expecting: PartitionEpoch, minInSync: Int,
+        rules: ReplicationRules = ReplicationRules()
     ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard leader != replica.node else { return .failure(.isLeader) }
@@ -73,7 +65,7 @@ extension PartitionState {
         return changed().map { state in
             var next = state
             next.inSync.removeAll { $0 == replica }
-            next.keepEligible(electable, minInSync: minInSync, rules: ReplicationRules())
+            next.keepEligible(electable, minInSync: minInSync, rules: rules)
             return next
         }
     }
@@ -106,7 +98,9 @@ extension PartitionState {
     }
 
     /// Ends it once all new replicas are in sync; a leader that goes has to be followed first.
-    public func completeReassignment(expecting: PartitionEpoch, minInSync: Int) -> Outcome {
+    package func completeReassignment(
+        expecting: PartitionEpoch, minInSync: Int, rules: ReplicationRules = ReplicationRules()
+    ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard !adding.isEmpty || !removing.isEmpty else { return .failure(.reassignment) }
         let target = replicas.filter { !removing.contains($0) }
@@ -114,21 +108,24 @@ extension PartitionState {
         guard adding.allSatisfy({ node in inSync.contains { $0.node == node } }) else {
             return .failure(.notInSync)
         }
-        return withdrawn(removing, leaving: target, minInSync: minInSync)
+        return withdrawn(removing, leaving: target, minInSync: minInSync, rules)
     }
 
     /// Goes back to the replicas before; a new leader among those that were added stays away.
-    public func cancelReassignment(expecting: PartitionEpoch, minInSync: Int) -> Outcome {
+    package func cancelReassignment(
+        expecting: PartitionEpoch, minInSync: Int, rules: ReplicationRules = ReplicationRules()
+    ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard !adding.isEmpty || !removing.isEmpty else { return .failure(.reassignment) }
         if let leader, adding.contains(leader) { return .failure(.isLeader) }
         let before = replicas.filter { !adding.contains($0) }
-        return withdrawn(adding, leaving: before, minInSync: minInSync)
+        return withdrawn(adding, leaving: before, minInSync: minInSync, rules)
     }
 
     /// Takes replicas out of everything; what remains in sync has to be able to commit.
     private func withdrawn(
-        _ leavers: [NodeID], leaving remaining: [NodeID], minInSync: Int
+        _ leavers: [NodeID], leaving remaining: [NodeID], minInSync: Int,
+        _ rules: ReplicationRules
     ) -> Outcome {
         let stay = inSync.filter { !leavers.contains($0.node) }
         let needed = min(max(1, minInSync), remaining.count)
@@ -143,7 +140,7 @@ extension PartitionState {
             next.inSync = stay
             next.keepEligible(
                 lastEligible.filter { !leavers.contains($0.node) }, minInSync: minInSync,
-                rules: ReplicationRules())
+                rules: rules)
             return next
         }
     }

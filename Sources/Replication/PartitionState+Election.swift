@@ -33,12 +33,8 @@ extension PartitionState {
     /// Who may be elected now, the first first: in-sync members that still are what the register
     /// says and are alive, in placement order, then last eligible ones likewise (KIP-966;
     /// reference, section 11). Empty where only another rule may elect.
-    public func eligible(among members: [ElectionMember]) -> [ReplicaID] {
-        eligible(among: members, rules: ReplicationRules())
-    }
-
     package func eligible(
-        among members: [ElectionMember], rules: ReplicationRules
+        among members: [ElectionMember], rules: ReplicationRules = ReplicationRules()
     ) -> [ReplicaID] {
         var result: [ReplicaID] = []
         for set in [inSync, lastEligible] {
@@ -56,18 +52,9 @@ extension PartitionState {
     ///
     /// - Parameter expecting: the partition epoch of a state that the proposer knows to be chosen.
     ///   A change on top of one that may not be chosen would hide whom that one deposed.
-    public func elect(
-        _ candidate: ReplicaID, expecting: PartitionEpoch, members: [ElectionMember],
-        answers: [StoreAnswer] = [], minInSync: Int
-    ) -> Outcome {
-        elect(
-            candidate, expecting: expecting, members: members, answers: answers,
-            minInSync: minInSync, rules: ReplicationRules())
-    }
-
     package func elect(
         _ candidate: ReplicaID, expecting: PartitionEpoch, members: [ElectionMember],
-        answers: [StoreAnswer], minInSync: Int, rules: ReplicationRules
+        answers: [StoreAnswer] = [], minInSync: Int, rules: ReplicationRules = ReplicationRules()
     ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard replicas.contains(candidate.node) else { return .failure(.notReplica) }
@@ -109,10 +96,10 @@ extension PartitionState {
     ///
     /// - Parameter leaving: it is about to stop altogether and leaves the in-sync set with the same
     ///   change, so that the successor never waits for it; eligible it stays as in `leaveInSync`.
-    public func transfer(
+    package func transfer(
         to successor: NodeID?, from leader: NodeID, leaderEpoch: LeaderEpoch,
         expecting: PartitionEpoch, consent: Consent = .stopped, leaving: Bool = false,
-        minInSync: Int = 1
+        minInSync: Int = 1, rules: ReplicationRules = ReplicationRules()
     ) -> Outcome {
         guard partitionEpoch == expecting else { return .failure(.changed(partitionEpoch)) }
         guard self.leader == leader, self.leaderEpoch == leaderEpoch else {
@@ -129,7 +116,7 @@ extension PartitionState {
             next.consent = consent
             if leaving, successor != nil {
                 next.inSync.removeAll { $0.node == leader }
-                next.keepEligible(electable, minInSync: minInSync, rules: ReplicationRules())
+                next.keepEligible(electable, minInSync: minInSync, rules: rules)
             }
             return next
         }

@@ -48,6 +48,8 @@ public struct LogConfiguration: Sendable, Equatable {
     /// `producer.id.expiration.ms`
     public var producerExpirationMilliseconds: Int64 = 24 * 3_600_000
 
+    package var rules = StorageRules()
+
     public init() {}
 
     var isCompacted: Bool { cleanupPolicy.contains(.compact) }

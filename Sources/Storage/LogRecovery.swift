@@ -184,7 +184,7 @@ struct LogRecovery {
             if !isSettled { break }
         }
         log.epochs = state.epochs
-        log.producers = state.producers
+        if log.configuration.rules.producersRecovered { log.producers = state.producers }
     }
 
     /// The active segment gets a successor. Not before: whichever segment is the last in the end

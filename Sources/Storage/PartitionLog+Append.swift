@@ -150,7 +150,7 @@ extension PartitionLog {
         guard batches.first.header.hasProducer, !batches.first.header.isControl else {
             return .next
         }
-        return try producers.check(batches.first.header)
+        return try producers.check(batches.first.header, configuration.rules)
     }
 
     /// Writes a single batch: its head patched in 16 bytes, or 61 where the broker dates it.

@@ -56,7 +56,9 @@ struct ProducerTable: Sendable {
     static let capacity = 65_536
 
     /// Judges a batch by its producer's sequence; changes nothing.
-    func check(_ header: RecordBatchHeader) throws(AppendError) -> Verdict {
+    func check(
+        _ header: RecordBatchHeader, _ rules: StorageRules = StorageRules()
+    ) throws(AppendError) -> Verdict {
         guard header.hasProducer else { return .next }
         guard let entry = entries[header.producerID] else {
             guard !refusesLateStarts || header.baseSequence == 0 else {
@@ -80,8 +82,9 @@ struct ProducerTable: Sendable {
         where batch.firstSequence == header.baseSequence
             && batch.lastSequence == header.lastSequence
         {
-            return .duplicate(batch)
+            return rules.duplicatesAnswered ? .duplicate(batch) : .next
         }
+        guard rules.sequencesChecked else { return .next }
         // Behind the window, within half of the ring of 2^31 sequences.
         let behind =
             (Int64(entry.batches[0].firstSequence) - Int64(header.baseSequence))

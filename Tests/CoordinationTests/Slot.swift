@@ -19,17 +19,20 @@ struct Slot {
     var holdsAppends = false
     var replies: [RequestToken: GroupResponse] = [:]
     var wakeAt: Instant?
+    /// A search looks for what is wrong itself.
+    var isSearched = false
+    private(set) var complaint: String?
     private(set) var lastToken: UInt64 = 0
 
     init(
-        loaded: Bool = true, seed: UInt64 = 7,
+        loaded: Bool = true, seed: UInt64 = 7, rules: GroupRules = GroupRules(),
         configure: (inout GroupConfiguration) -> Void = { _ in }
     ) {
         var configuration = GroupConfiguration()
         configure(&configuration)
         coordinator = GroupCoordinator(
             slot: PartitionIndex(0), configuration: configuration,
-            generator: SeededGenerator(seed: seed))
+            generator: SeededGenerator(seed: seed), rules: rules)
         if loaded { input(.loaded(epoch: LeaderEpoch(0))) }
     }
 
@@ -42,11 +45,11 @@ struct Slot {
     mutating func input(_ input: GroupCoordinator.Input) {
         var effects: [GroupCoordinator.Effect] = []
         coordinator.handle(input, now: now, into: &effects)
-        #expect(coordinator.violation == nil)
+        if let violation = coordinator.violation { complain(violation) }
         for effect in effects {
             switch effect {
             case .reply(let token, let response):
-                #expect(replies[token] == nil, "answered twice")
+                if replies[token] != nil { complain("answered twice") }
                 replies[token] = response
             case .append(let token, let records):
                 held.append((token, records))
@@ -55,6 +58,11 @@ struct Slot {
             }
         }
         if !holdsAppends { acknowledgeAll() }
+    }
+
+    private mutating func complain(_ what: String) {
+        complaint = complaint ?? what
+        if !isSearched { Issue.record("\(what)") }
     }
 
     /// Answers the oldest append.
@@ -94,11 +102,13 @@ struct Slot {
     }
 
     /// Loses everything but the log, and loads that.
-    mutating func restart() {
+    mutating func restart(after count: Int? = nil, _ meanwhile: (inout Slot) -> Void = { _ in }) {
         input(.unload)
         held.removeAll()
         wakeAt = nil
-        input(.load(log))
+        input(.load(Array(log.prefix(count ?? log.count))))
+        meanwhile(&self)
+        input(.load(Array(log.dropFirst(count ?? log.count))))
         input(.loaded(epoch: LeaderEpoch(1)))
     }
 }

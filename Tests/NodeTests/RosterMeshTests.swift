@@ -49,7 +49,7 @@ import Testing
     @Test func newVotersHonourLeasesThatOthersGranted() throws {
         var bench = try mesh(of: 2)
         _ = try bench.join(3, at: 1, seeds: [1])
-        while bench.brokers[NodeID(2)]?.mesh.isVoting != true { bench.run(milliseconds: 20) }
+        while bench.brokers[NodeID(2)]?.mesh.acceptor?.roster == nil { bench.run(milliseconds: 20) }
         let leader = ReplicaID(
             node: NodeID(9), admission: AdmissionNumber(1), logEpoch: BootEpoch(1))
         let held = bench.brokers[NodeID(2)]?.mesh.leaseBook.heldMilliseconds(leader, now: bench.now)

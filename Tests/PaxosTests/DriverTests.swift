@@ -20,7 +20,7 @@ import Testing
         /// The driver loses everything instead of being told of its next proposal.
         var diesAtPropose = false
 
-        init(_ rules: SafetyRules = SafetyRules()) {
+        init(_ rules: RegisterRules = RegisterRules()) {
             driver = RosterDriver(
                 node: NodeID(1), boot: BootEpoch(1), seed: 1,
                 configuration: RosterDriver.Configuration(), rules: rules)
@@ -183,13 +183,13 @@ import Testing
 
     @Test("Section 9: new voters inherit the floor, or forgotten changes would be made twice")
     func floors() {
-        func floor(_ rules: SafetyRules) -> Ballot {
+        func floor(_ rules: RegisterRules) -> Ballot {
             var change = Change(rules)
             for node in 1...3 { change.ask(node, .raiseFloor(.of(8))) }
             change.start(Self.goal)
             return change.acceptors[3].floor
         }
-        var rules = SafetyRules()
+        var rules = RegisterRules()
         #expect(floor(rules) == .of(8))
         rules.floorInherited = false
         #expect(floor(rules) == .zero)

@@ -15,7 +15,7 @@ struct Bench {
     private var unwritten: [AcceptorRecord] = []
     private var requestID: UInt64 = 0
 
-    init(rules: SafetyRules = SafetyRules(), roster: Roster? = .one) {
+    init(rules: RegisterRules = RegisterRules(), roster: Roster? = .one) {
         acceptor = Acceptor(cluster: "c", node: NodeID(1), store: Self.store, rules: rules)
         feed(.loaded([]))
         sync()

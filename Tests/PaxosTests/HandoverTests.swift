@@ -10,7 +10,7 @@ import Testing
     private struct Acceptors {
         var all: [Acceptor]
 
-        init(_ rules: SafetyRules) {
+        init(_ rules: RegisterRules) {
             all = (1...5).map {
                 Acceptor(
                     cluster: "c", node: NodeID(Int32($0)),
@@ -46,7 +46,7 @@ import Testing
     /// Voters 1, 2, 3 give way to 3, 4, 5. A value is accepted by 3 alone, at a ballot that 1 and 2
     /// had promised; then they are gone. Whether two of the three new voters would choose another
     /// value at a lower ballot, which the third's would override.
-    private func isUndercut(_ rules: SafetyRules) -> Bool {
+    private func isUndercut(_ rules: RegisterRules) -> Bool {
         var acceptors = Acceptors(rules)
         let joint = Roster.brought
         let high = Ballot.of(20)
@@ -78,7 +78,7 @@ import Testing
 
     @Test("A promise goes to the new voters as well as a value")
     func promisesAreRepaired() {
-        var rules = SafetyRules()
+        var rules = RegisterRules()
         #expect(!isUndercut(rules))
         rules.promisesRepaired = false
         #expect(isUndercut(rules))
@@ -86,7 +86,7 @@ import Testing
 
     /// Voter 1 is left out while it holds a value; the register is deleted, removed below the
     /// floor, and 1 comes back. Whether the value is seen again.
-    private func isResurrected(_ rules: SafetyRules) -> Bool {
+    private func isResurrected(_ rules: RegisterRules) -> Bool {
         var acceptors = Acceptors(rules)
         let value = [Proposal(key: "k", value: Envelope.bytes("deleted"))]
         for node in 1...3 { acceptors.ask(node, .accept(.of(3), value), 1) }
@@ -106,7 +106,7 @@ import Testing
 
     @Test("A store that was left out and comes back forgets what was removed meanwhile")
     func rejoinersForget() {
-        var rules = SafetyRules()
+        var rules = RegisterRules()
         #expect(!isResurrected(rules))
         rules.rejoinersForget = false
         #expect(isResurrected(rules))

@@ -7,7 +7,7 @@ import Model
 /// A rule that few schedules miss is searched from near a seed that is known to miss it, so that
 /// the usual run is short. Whoever changes the mesh measures `from` and `misses` anew.
 struct Mutation: Sendable, CustomStringConvertible {
-    typealias Rule = WritableKeyPath<SafetyRules, Bool> & Sendable
+    typealias Rule = WritableKeyPath<RegisterRules, Bool> & Sendable
 
     let name: String
     let rule: any Rule

@@ -29,9 +29,9 @@ struct SearchPlan {
     var collects = false
     /// Every life of a proposer draws the same numbers: its request ids come again.
     var sameSeeds = false
-    var rules = SafetyRules()
+    var rules = RegisterRules()
 
-    func without(_ rule: WritableKeyPath<SafetyRules, Bool>) -> SearchPlan {
+    func without(_ rule: WritableKeyPath<RegisterRules, Bool>) -> SearchPlan {
         var plan = self
         plan.rules[keyPath: rule] = false
         return plan

@@ -5,7 +5,7 @@ import Testing
 
 /// A rule of roster changes, removals or leases, and the schedules that miss it.
 struct VoterMutation: Sendable, CustomTestStringConvertible {
-    typealias Rule = WritableKeyPath<SafetyRules, Bool> & Sendable
+    typealias Rule = WritableKeyPath<RegisterRules, Bool> & Sendable
 
     let name: String
     let rule: any Rule

@@ -38,9 +38,9 @@ struct VoterPlan: Sendable {
     /// Operations start within this time.
     var length: Int64 = 1200
     var roundTimeout: Int64 = 50
-    var rules = SafetyRules()
+    var rules = RegisterRules()
 
-    func without(_ rule: WritableKeyPath<SafetyRules, Bool>) -> VoterPlan {
+    func without(_ rule: WritableKeyPath<RegisterRules, Bool>) -> VoterPlan {
         var plan = self
         plan.rules[keyPath: rule] = false
         return plan

@@ -167,6 +167,19 @@ private struct Leased {
         }
     }
 
+    /// A leader that has not heard of the roster may count voters that are none any more, and those
+    /// that took their place have waited already.
+    @Test("Whoever renews after a change of the roster has to ask whether it leads")
+    func aNewRosterMarksEveryGrant() {
+        var book = book()
+        let before = renew(&book, at: 0)
+        #expect(renew(&book, at: 100) == before)
+        book.beginVoting(now: F.time(200))
+        let after = renew(&book, at: 300)
+        #expect(after != before)
+        #expect(renew(&book, at: 400) == after)
+    }
+
     @Test func anOlderBootGetsNothingAndALeaseIsGivenBackByItsOwnBoot() {
         var book = book()
         _ = renew(&book, boot: 2, at: 0)
@@ -258,13 +271,16 @@ private struct Leased {
             ).get()
         }
         let (served, stopped) = (try given(.served), try given(.stopped))
-        #expect(promise.remainingMilliseconds(serving: served, now: F.time(35)) == 0)
-        #expect(promise.remainingMilliseconds(serving: stopped, now: F.time(35)) == 1_500)
+        let rules = ReplicationRules()
+        #expect(promise.remainingMilliseconds(serving: served, now: F.time(35), rules: rules) == 0)
+        #expect(
+            promise.remainingMilliseconds(serving: stopped, now: F.time(35), rules: rules) == 1_500)
         #expect(promise.remainingMilliseconds(now: F.time(35)) == 1_500, "campaigns wait")
         let later = served.leaderEpoch
         let granted = promise.promise(later, known: later, now: F.time(35))
         #expect(granted)
-        #expect(promise.remainingMilliseconds(serving: served, now: F.time(35)) == 1_535)
+        #expect(
+            promise.remainingMilliseconds(serving: served, now: F.time(35), rules: rules) == 1_535)
     }
 
     @Test func aCopyThatStartedUncleanlyDoesNotSpeakForTheOneThatWasElected() {

@@ -27,6 +27,12 @@ struct ReplicationMutation: Sendable, CustomStringConvertible {
 
     var description: String { name }
 
+    /// The rule as it is named in the source.
+    var key: String {
+        guard let last = "\(rule)".split(separator: ".").last else { return name }
+        return String(last)
+    }
+
     static let all: [ReplicationMutation] = [
         .init("union, usual", \.unionWhileUnknown, .usual, seed: 1408, oneIn: 500),
         .init("union, voters", \.unionWhileUnknown, .voters, seed: 244, oneIn: 120),

@@ -178,7 +178,7 @@ extension SearchMesh {
         brokers[broker].ledEpoch = state.leaderEpoch
         brokers[broker].firstRead = max(brokers[broker].firstRead ?? .unknown, state.leaderEpoch)
         let left = brokers[broker].promise.remainingMilliseconds(
-            serving: state, now: instant(broker))
+            serving: state, now: instant(broker), rules: plan.rules)
         brokers[broker].servesFrom = instant(broker).advanced(byMilliseconds: left)
         checkLeader(broker, state)
         let log = brokers[broker].log

@@ -47,7 +47,7 @@ extension SearchMesh {
         let leaves = plan.leaves
         let minInSync = plan.minInSync
         let isUnbound = instant(broker) >= brokers[broker].servesFrom
-        let consent = isUnbound || !plan.rules.onlyServersRelease ? Consent.served : .stopped
+        let consent = isUnbound ? Consent.served : .stopped
         drive(broker, .resign)
         brokers[broker].isTakingOver = true
         propose(broker, .transfer) { current in

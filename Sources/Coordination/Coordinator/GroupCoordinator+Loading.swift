@@ -28,6 +28,7 @@ extension GroupCoordinator {
         case .offset(let key, let value):
             let offsetKey = OffsetKey(topic: key.topic, partition: key.partition)
             guard let value else {
+                guard rules.tombstonesRead else { return }
                 groups[key.groupID]?.offsets[offsetKey] = nil
                 forgetIfDisposable(key.groupID)
                 return

@@ -28,6 +28,7 @@ extension GroupCoordinator {
         }
         groups.values[index].appendsInFlight += 1
         _ = outbox.append(records, then: .commit(commit))
+        if !rules.commitsAwaitLog { commitStored(commit, error: nil) }
     }
 
     /// Who may commit: members of the current generation, and anybody while there are no members.
@@ -40,8 +41,10 @@ extension GroupCoordinator {
         if request.generation < 0 && group.state == .empty { return nil }
         let error = group.validate(
             memberID: request.memberID, groupInstanceID: request.groupInstanceID)
-        if let error { return error }
-        if request.generation != group.generation { return .illegalGeneration }
+        if let error, rules.membersValidated { return error }
+        if request.generation != group.generation, rules.generationsFenced {
+            return .illegalGeneration
+        }
         // The member knows of the generation, but has no assignment in it whose work this could be.
         return group.state == .completingRebalance ? .rebalanceInProgress : nil
     }

@@ -88,9 +88,19 @@ public struct GroupCoordinator: Sendable {
     public init(
         slot: PartitionIndex, configuration: GroupConfiguration, generator: SeededGenerator
     ) {
-        self.slot = slot
-        self.outbox = Outbox(configuration: configuration, generator: generator)
+        self.init(
+            slot: slot, configuration: configuration, generator: generator, rules: GroupRules())
     }
+
+    package init(
+        slot: PartitionIndex, configuration: GroupConfiguration, generator: SeededGenerator,
+        rules: GroupRules
+    ) {
+        self.slot = slot
+        self.outbox = Outbox(configuration: configuration, generator: generator, rules: rules)
+    }
+
+    var rules: GroupRules { outbox.rules }
 
     public var groupCount: Int { groups.count }
 
@@ -155,7 +165,7 @@ public struct GroupCoordinator: Sendable {
         }
         switch phase {
         case .unloaded: return .notCoordinator
-        case .loading: return .coordinatorLoadInProgress
+        case .loading: return rules.slotReadWhole ? .coordinatorLoadInProgress : nil
         case .active: return nil
         }
     }
@@ -171,7 +181,7 @@ public struct GroupCoordinator: Sendable {
         groups.values[index].appendsInFlight -= 1
         switch pending {
         case .commit(let commit):
-            commitStored(commit, error: error)
+            if rules.commitsAwaitLog { commitStored(commit, error: error) }
         case .assignment(_, let generation, let assignments):
             groups.values[index].assignmentStored(
                 generation: generation, assignments, error: error, &outbox)

@@ -9,6 +9,7 @@ internal import NIOCore
 /// only once its append is acknowledged.
 struct Outbox {
     let configuration: GroupConfiguration
+    let rules: GroupRules
     var generator: SeededGenerator
     var now = Now(instant: Instant(nanoseconds: 0), wall: .none)
     var effects: [GroupCoordinator.Effect] = []
@@ -17,8 +18,9 @@ struct Outbox {
     private(set) var appends: [AppendToken: PendingAppend] = [:]
     private(set) var lastToken = AppendToken(0)
 
-    init(configuration: GroupConfiguration, generator: SeededGenerator) {
+    init(configuration: GroupConfiguration, generator: SeededGenerator, rules: GroupRules) {
         self.configuration = configuration
+        self.rules = rules
         self.generator = generator
     }
 

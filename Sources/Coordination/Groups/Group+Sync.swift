@@ -63,6 +63,8 @@ extension Group {
         assignmentAppend = outbox.append(
             [SlotRecord(groupID: id, storedValue(assignments: byMember))],
             then: .assignment(groupID: id, generation: generation, byMember))
+        guard !outbox.rules.assignmentsAwaitLog else { return }
+        assignmentStored(generation: generation, byMember, error: nil, &outbox)
     }
 
     /// The log answered for an assignment. If the group has moved on meanwhile, nothing happens:

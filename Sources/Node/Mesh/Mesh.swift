@@ -128,6 +128,7 @@ public struct Mesh {
     }
 
     let identity: Identity
+    let rules: SafetyRules
     /// By what this process is told apart, in ballots and operations, from all that ever were under
     /// its node id: its boot, and above it the admission, because boots begin anew with each disk.
     var life: BootEpoch
@@ -141,11 +142,12 @@ public struct Mesh {
     var watch: RosterWatch
     /// What this broker is for, as it tells the others.
     var ownRoles: MemberRoles
-    public internal(set) var leaseHolder = LeaseHolder()
+    public internal(set) var leaseHolder: LeaseHolder
     var leaseBook: LeaseBook
-    /// Whether this store votes, by the acceptor's roster of that generation.
-    var isVoting = false
+    /// The generation of the acceptor's roster when leases last heard of it.
     var votingGeneration = RosterGeneration.none
+    /// Of the roster whose voters grant this broker's lease.
+    var leaseGeneration = RosterGeneration.none
     var now = Instant(nanoseconds: 0)
     var out: [Effect] = []
     /// The roster and all admissions: what a newcomer is given, by key.
@@ -178,6 +180,18 @@ public struct Mesh {
         identity: Identity, description: SelfDescription, configuration: GossipConfiguration,
         signer: any RecordSigner, seed: UInt64
     ) throws(GossipDecodeError) {
+        try self.init(
+            identity: identity, description: description, configuration: configuration,
+            signer: signer, seed: seed, rules: SafetyRules())
+    }
+
+    package init(
+        identity: Identity, description: SelfDescription, configuration: GossipConfiguration,
+        signer: any RecordSigner, seed: UInt64, rules: SafetyRules
+    ) throws(GossipDecodeError) {
+        var configuration = configuration
+        configuration.rules = rules.gossip
+        self.rules = rules
         var generator = SeededGenerator(seed: seed)
         self.identity = identity
         watch = RosterWatch(policy: VoterPolicy(settings: identity.voters))
@@ -189,10 +203,18 @@ public struct Mesh {
             signer: signer, generator: SeededGenerator(seed: generator.next()))
         life = identity.boot
         seeds = (generator.next(), generator.next())
-        proposer = Proposer(node: identity.node, boot: life, roster: nil, seed: seeds.proposer)
-        driver = RosterDriver(node: identity.node, boot: life, seed: seeds.driver)
-        sweeper = Sweeper(node: identity.node, seed: generator.next())
-        leaseBook = LeaseBook(life: identity.boot, startedAt: Instant(nanoseconds: 0))
+        proposer = Proposer(
+            node: identity.node, boot: life, roster: nil, seed: seeds.proposer,
+            configuration: Proposer.Configuration(), rules: rules.registers)
+        driver = RosterDriver(
+            node: identity.node, boot: life, seed: seeds.driver,
+            configuration: RosterDriver.Configuration(), rules: rules.registers)
+        sweeper = Sweeper(
+            node: identity.node, seed: generator.next(), configuration: Sweeper.Configuration(),
+            rules: rules.registers)
+        leaseHolder = LeaseHolder(rules: rules.replication)
+        leaseBook = LeaseBook(
+            life: identity.boot, startedAt: Instant(nanoseconds: 0), rules: rules.replication)
     }
 
     /// Which key and store a node id is bound to; nil where it was never given.

@@ -29,6 +29,7 @@ extension Mesh {
         }
         let token = nextSerial()
         errands[token] = errand
+        let rules = rules.replication
         let changes = proposals.map { proposal in
             RegisterChange(
                 key: proposal.key,
@@ -36,7 +37,7 @@ extension Mesh {
                     node: identity.node, boot: life, sequence: nextSerial()),
                 waitsForLease: false
             ) { current, _ in
-                switch proposal.operation.applied(to: current) {
+                switch proposal.operation.applied(to: current, rules: rules) {
                 case .write(let value): .write(value)
                 // Which refusal it is, is found out again from the value that comes back.
                 case .refuse: .abandon(AbandonReason(0))
@@ -189,8 +190,12 @@ extension Mesh {
     private mutating func begin(life next: BootEpoch) {
         guard next != life else { return }
         life = next
-        proposer = Proposer(node: identity.node, boot: next, roster: nil, seed: seeds.proposer)
-        driver = RosterDriver(node: identity.node, boot: next, seed: seeds.driver)
+        proposer = Proposer(
+            node: identity.node, boot: next, roster: nil, seed: seeds.proposer,
+            configuration: Proposer.Configuration(), rules: rules.registers)
+        driver = RosterDriver(
+            node: identity.node, boot: next, seed: seeds.driver,
+            configuration: RosterDriver.Configuration(), rules: rules.registers)
     }
 
     mutating func start(_ memory: MeshMemory) {
@@ -205,10 +210,12 @@ extension Mesh {
             }
         }
         remembered = memory.chosen
-        begin(life: Self.life(identity.boot, admissions[identity.node]?.number))
-        leaseBook = LeaseBook(life: life, startedAt: now)
+        let admission = rules.node.livesAboveBoots ? admissions[identity.node]?.number : nil
+        begin(life: Self.life(identity.boot, admission))
+        leaseBook = LeaseBook(life: life, startedAt: now, rules: rules.replication)
         acceptor = Acceptor(
-            cluster: identity.clusterID, node: identity.node, store: identity.store)
+            cluster: identity.clusterID, node: identity.node, store: identity.store,
+            rules: rules.registers)
         drive(acceptor: .loaded(memory.acceptorLog))
         if let value = charter[Roster.key] { follow(roster: value) }
         if let roster = acceptor?.roster { drive(proposer: .rosterChanged(roster)) }

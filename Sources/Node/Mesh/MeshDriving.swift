@@ -57,6 +57,7 @@ extension Mesh {
             case .done(let token, let outcomes): conclude(token, outcomes)
             case .rosterLearned(let roster):
                 teach(roster)
+                leaseVotersChanged(roster)
                 out.append(.event(.rosterLearned(roster)))
             }
         }
@@ -95,8 +96,7 @@ extension Mesh {
         guard let acceptor, acceptor.generation != votingGeneration else { return }
         votingGeneration = acceptor.generation
         let votes = acceptor.roster?.everyone.contains { $0.id == acceptor.id } ?? false
-        if votes, !isVoting { leaseBook.beginVoting(now: now) }
-        isVoting = votes
+        if votes { leaseBook.beginVoting(now: now) }
     }
 
     /// Values entered the table: they are remembered, followed and handed on.
@@ -142,6 +142,7 @@ extension Mesh {
         else { return }
         teach(roster)
         drive(proposer: .rosterChanged(roster))
+        if let roster = proposer.roster { leaseVotersChanged(roster) }
         drive(sweeper: .rosterChanged(roster))
     }
 

@@ -28,7 +28,11 @@ extension Mesh {
         }
     }
 
+    /// At once, and not when the roster is looked at next: a leader that counts the voters before
+    /// these alone may hold a lease that these know nothing of.
     mutating func leaseVotersChanged(_ roster: Roster) {
+        guard roster.generation > leaseGeneration else { return }
+        leaseGeneration = roster.generation
         let voters = LeaseVoters(
             voters: roster.voters.map(\.node), next: roster.next.map { $0.map(\.node) })
         drive(lease: .voters(voters))

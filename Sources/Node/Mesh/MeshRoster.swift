@@ -33,7 +33,6 @@ extension Mesh {
             watch.generation = roster.generation
             watch.changedAt = now
             watch.wishedSince = nil
-            leaseVotersChanged(roster)
         }
         guard driver.isIdle, !isIsolated, let goal = goal(for: roster) else {
             watch.wishedSince = nil

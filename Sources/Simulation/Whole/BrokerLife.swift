@@ -65,8 +65,8 @@ final class BrokerLife {
 
     /// Starts as a broker does; throws where its disk fails meanwhile.
     init(
-        site: BrokerSite, cluster: String, options: MeshOptions, startedAt: Instant,
-        random: inout SeededGenerator
+        site: BrokerSite, cluster: String, options: MeshOptions, rules: SafetyRules,
+        startedAt: Instant, random: inout SeededGenerator
     ) throws {
         serial = site.lives
         disk = site.disk
@@ -77,12 +77,13 @@ final class BrokerLife {
         chosen = try TableFile(disk: disk, directory: "", name: "chosen")
         registers = try TableFile(disk: disk, directory: "", name: "registers")
         try disk.makeDirectory("logs")
-        (logEpoch, boot) = try Self.raiseEpochs(table, wasClean: directory.wasClean)
+        (logEpoch, boot) = try Self.raiseEpochs(
+            table, wasClean: directory.wasClean, rules.node)
         let broker = BrokerEntry(
             id: site.node, rack: nil,
             endpoints: [Endpoint(listener: "PLAIN", host: site.address.host, port: 9092)])
         plane = try Self.plane(
-            site, broker, cluster, logEpoch, boot, wasClean: directory.wasClean, options,
+            site, broker, cluster, logEpoch, boot, wasClean: directory.wasClean, options, rules,
             startedAt: startedAt, random: &random)
         tails = (0..<Self.loops).map { _ in TailCache(budgetBytes: 64 << 10) }
         let files = files
@@ -91,16 +92,15 @@ final class BrokerLife {
         shards = tails.enumerated().map { number, tail in
             Shard(
                 disk: disk, files: files, tail: tail, boot: boot, number: UInt16(number),
-                followerBytes: 1 << 20,
-                catchUpBytesPerSecond: 50 << 20)
+                followerBytes: 1 << 20, catchUpBytesPerSecond: 50 << 20, rules: rules)
         }
         inboxes = tails.map { _ in [] }
     }
 
     private static func plane(
         _ site: BrokerSite, _ broker: BrokerEntry, _ cluster: String, _ epoch: LeaderEpoch,
-        _ boot: BootEpoch, wasClean: Bool, _ options: MeshOptions, startedAt: Instant,
-        random: inout SeededGenerator
+        _ boot: BootEpoch, wasClean: Bool, _ options: MeshOptions, _ rules: SafetyRules,
+        startedAt: Instant, random: inout SeededGenerator
     ) throws -> ControlPlane {
         let control = Control(
             identity: Control.Identity(
@@ -110,7 +110,7 @@ final class BrokerLife {
                 partitions: 1, replicas: -1, autoCreateTopics: true,
                 configuration: ["flush": options.isSynced ? "sync" : "async"]),
             offsetsPartitions: 3, groups: GroupConfiguration(),
-            generator: SeededGenerator(seed: random.next()))
+            generator: SeededGenerator(seed: random.next()), rules: rules)
         let mesh = try Mesh(
             identity: Mesh.Identity(
                 clusterID: cluster, node: site.node, boot: boot, store: site.store, key: site.key,
@@ -125,17 +125,17 @@ final class BrokerLife {
                 seeds: (0..<options.brokers).filter { $0 != site.index }.map {
                     MeshAddress(host: "b\($0 + 1)", port: 7946)
                 }),
-            signer: SimulatedSigner(key: site.key), seed: random.next())
+            signer: SimulatedSigner(key: site.key), seed: random.next(), rules: rules)
         return ControlPlane(control: control, mesh: mesh)
     }
 
     private static func raiseEpochs(
-        _ table: TableFile, wasClean: Bool
+        _ table: TableFile, wasClean: Bool, _ rules: NodeRules
     ) throws -> (LeaderEpoch, BootEpoch) {
         let stored = table.entry(for: "log-epoch")
         var value = stored?.value ?? ByteBuffer(integer: Int32(0))
         var epoch = value.readInteger(as: Int32.self) ?? 0
-        if stored != nil, !wasClean { epoch += 1 }
+        if stored != nil, !wasClean, rules.logEpochRaised { epoch += 1 }
         if stored == nil || !wasClean {
             try table.put([
                 TableFile.Change(
@@ -145,6 +145,7 @@ final class BrokerLife {
         }
         var last = table.entry(for: "boot-epoch")?.value ?? ByteBuffer(integer: UInt64(0))
         let boot = (last.readInteger(as: UInt64.self) ?? 0) + 1
+        guard rules.bootsRecorded else { return (LeaderEpoch(epoch), BootEpoch(boot)) }
         try table.put([
             TableFile.Change(key: "boot-epoch", version: boot, value: ByteBuffer(integer: boot))
         ])

@@ -80,7 +80,9 @@ extension MeshWorld {
             } else {
                 answer(token, .produced(results), from: site)
             }
-        case .fetched(let token, let results): answer(token, .fetched(results), from: site)
+        case .fetched(let token, let results):
+            checkReigns(of: life, loop, at: site)
+            answer(token, .fetched(results), from: site)
         case .answered: break
         case .run(let job):
             let delay = draw(30...1_500) * site.slowness

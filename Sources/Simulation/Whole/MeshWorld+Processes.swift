@@ -15,7 +15,7 @@ extension MeshWorld {
         site.lives += 1
         do {
             let life = try BrokerLife(
-                site: site, cluster: Self.cluster, options: options,
+                site: site, cluster: Self.cluster, options: options, rules: rules,
                 startedAt: clock.instant, random: &random)
             site.life = life
             note(2, "\(site.node) starts, boot \(life.boot.rawValue)")

@@ -1,7 +1,7 @@
 import Gossip
 import Model
 import NIOCore
-import Node
+package import Node
 import Paxos
 import Replication
 import Storage
@@ -42,6 +42,8 @@ public final class MeshWorld {
 
     public let seed: UInt64
     public let options: MeshOptions
+    /// Under which its brokers run: all of them, but in a search that leaves one out.
+    let rules: SafetyRules
     var timeline = Timeline<Event>()
     var network: SimulatedNetwork
     var random: SeededGenerator
@@ -71,8 +73,15 @@ public final class MeshWorld {
 
     static let cluster = "simulated-cluster-0001"
 
-    public init(seed: UInt64, options: MeshOptions? = nil, traced: Bool = false) {
+    public convenience init(seed: UInt64, options: MeshOptions? = nil, traced: Bool = false) {
+        self.init(seed: seed, options: options, traced: traced, rules: SafetyRules())
+    }
+
+    package init(
+        seed: UInt64, options: MeshOptions? = nil, traced: Bool = false, rules: SafetyRules
+    ) {
         self.seed = seed
+        self.rules = rules
         let options = options ?? MeshOptions(seed: seed)
         self.options = options
         random = SeededGenerator(seed: seed)

@@ -2,7 +2,7 @@
 ///
 /// A rule whose absence no search notices is either superfluous or untested; the searches of
 /// `PaxosTests` find a violation for every one of these, and none when all are on.
-package struct SafetyRules: Hashable, Sendable {
+package struct RegisterRules: Hashable, Sendable {
     /// Section 4: an accept does not erase the promise.
     package var promiseOutlivesAccept = true
     /// Section 4: an accept raises `maxSeen` as a prepare does.

@@ -1,0 +1,21 @@
+import Node
+import Storage
+
+extension MeshMutation {
+    /// The rules of `SafetyRules.storage`.
+    package static let storage: [MeshMutation] = [
+        MeshMutation(
+            "storage.duplicatesAnswered",
+            "a repeated batch of an idempotent producer is appended again",
+            \.storage.duplicatesAnswered),
+        MeshMutation(
+            "storage.sequencesChecked", "a batch whose predecessor is missing is appended",
+            \.storage.sequencesChecked, .networks),
+        MeshMutation(
+            "storage.producersRecovered", "a log that is opened does not know its producers",
+            \.storage.producersRecovered, .restarts),
+        MeshMutation(
+            "storage.recoveredSynced", "what recovery found is read before it is on the device",
+            \.storage.recoveredSynced, .synced),
+    ]
+}
