@@ -119,7 +119,8 @@ public struct RosterDriver: Sendable {
         node: NodeID, boot: BootEpoch, seed: UInt64, configuration: Configuration = Configuration()
     ) {
         self.init(
-            node: node, boot: boot, seed: seed, configuration: configuration, rules: RegisterRules())
+            node: node, boot: boot, seed: seed, configuration: configuration, rules: RegisterRules()
+        )
     }
 
     package init(
