@@ -37,10 +37,10 @@ extension SearchMesh {
     /// A controlled move: the leader stops serving first, if it has begun.
     mutating func transfer() {
         let serving = brokers.indices.first { brokers[$0].serves(at: now, plan.rules) }
-        let leading = brokers.indices.first {
-            plan.givesUnserved && brokers[$0].isUp && brokers[$0].leads
+        let bound = brokers.indices.first {
+            brokers[$0].isUp && brokers[$0].leads && instant($0) < brokers[$0].servesFrom
         }
-        guard let broker = serving ?? leading, let state = brokers[broker].leading.state,
+        guard let broker = plan.givesUnserved ? bound : serving, let state = brokers[broker].leading.state,
             let successor = state.inSync.map(\.node).first(where: { $0 != brokers[broker].node })
         else { return }
         let own = brokers[broker].node

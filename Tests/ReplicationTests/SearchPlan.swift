@@ -22,7 +22,7 @@ struct SearchPlan: Sendable {
     var voterRestarts = 1
     var voterCuts = 3
     var transfers = 1
-    /// Also one that has not begun to serve gives its leadership away.
+    /// It is one that has not begun to serve that gives its leadership away.
     var givesUnserved = false
     /// Whoever gives its leadership away leaves the in-sync set too.
     var leaves = false

@@ -76,9 +76,8 @@ extension SearchPlan {
     /// give away what they have hardly begun to lead.
     static let passing: SearchPlan = {
         var plan = SearchPlan.voters
-        plan.cleanRestarts = 6
-        plan.transfers = 12
-        plan.voterCuts = 20
+        plan.cleanRestarts = 8
+        plan.transfers = 60
         plan.givesUnserved = true
         return plan
     }()
