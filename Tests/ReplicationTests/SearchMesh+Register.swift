@@ -40,7 +40,8 @@ extension SearchMesh {
         let bound = brokers.indices.first {
             brokers[$0].isUp && brokers[$0].leads && instant($0) < brokers[$0].servesFrom
         }
-        guard let broker = plan.givesUnserved ? bound : serving, let state = brokers[broker].leading.state,
+        guard let broker = plan.givesUnserved ? bound : serving,
+            let state = brokers[broker].leading.state,
             let successor = state.inSync.map(\.node).first(where: { $0 != brokers[broker].node })
         else { return }
         let own = brokers[broker].node
