@@ -1,3 +1,4 @@
+import DequeModule
 import Model
 
 /// Which voters a proposer has reason to think it can't reach, and how long it leaves them alone.
