@@ -1,5 +1,6 @@
 import Model
 import NIOCore
+import OrderedCollections
 import Testing
 
 @testable import Paxos
