@@ -121,7 +121,7 @@ let package = Package(
         tests("KafkaProtocolTests", ["KafkaProtocol", "Model", nioCore]),
         tests("SodiumTests", ["Sodium", "Model", nioCore]),
         tests("GossipTests", ["Gossip", "Simulation", "Model", nioCore]),
-        tests("PaxosTests", ["Paxos", "Model", nioCore]),
+        tests("PaxosTests", ["Paxos", "Model", nioCore, ordered]),
         tests("TransportTests", ["Transport", "Sodium", "Model", nioCore, nioPosix]),
         tests("StorageTests", ["Storage", "Simulation", "Model", "Compression", nioCore]),
         tests("ReplicationTests", ["Replication", "Model", nioCore]),

@@ -1,4 +1,4 @@
-internal import DequeModule
+import DequeModule
 import Model
 
 /// Which voters a proposer has reason to think it can't reach, and how long it leaves them alone.
@@ -19,13 +19,8 @@ struct VoterReach: Sendable {
 
     mutating func missed(_ node: NodeID) { missing.insert(node) }
 
-    /// A sign of life; whether anybody waited for it.
-    mutating func heard(_ node: NodeID) -> Bool {
-        guard missing.remove(node) != nil else { return false }
-        end()
-        vainTries = 0
-        return true
-    }
+    /// A sign of life; whether it is news.
+    mutating func heard(_ node: NodeID) -> Bool { missing.remove(node) != nil }
 
     /// Too few were reached: the next try comes after a pause, drawn from its upper half so that
     /// the proposers of a mesh do not all try in one moment.
@@ -42,6 +37,12 @@ struct VoterReach: Sendable {
     }
 
     mutating func end() { nextTry = nil }
+
+    /// Enough are there again.
+    mutating func recover() {
+        nextTry = nil
+        vainTries = 0
+    }
 
     /// Other voters: what was known of the former ones says nothing of them.
     mutating func forget() { self = VoterReach() }
@@ -64,9 +65,10 @@ extension Proposer {
     /// The one that has to be answered first is tried first.
     mutating func park(_ errand: Errand) { parked.insert(errand, at: errand.deadline) }
 
-    /// A voter was heard: whatever waited goes on.
+    /// A voter was heard: whatever waited goes on, once there are enough of them.
     mutating func hear(_ node: NodeID) {
-        guard reach.heard(node) else { return }
+        guard reach.heard(node), isInReach else { return }
+        reach.recover()
         ready.append(contentsOf: parked.takeAll())
     }
 

@@ -36,13 +36,13 @@ import Testing
         let disk = SimulatedDisk(seed: 1)
         let outcomes = open(0..<50, on: disk)
         #expect(outcomes.map(\.partition) == (0..<50).map { ShardBench.partition($0) })
-        #expect(outcomes.allSatisfy(\.isOpen))
+        #expect(outcomes.allSatisfy { $0.isOpen })
         // One for `logs`, one for the topic, one for all partitions.
         #expect(disk.syncCounts[.partitionDirectory] == 3)
         disk.restart()
         #expect(names(of: 0..<50, on: disk) == 50)
         // What is there already is opened with what is new, at the price of one more sync.
-        #expect(open(40..<60, on: disk).allSatisfy(\.isOpen))
+        #expect(open(40..<60, on: disk).allSatisfy { $0.isOpen })
         #expect(disk.syncCounts[.partitionDirectory] == 4)
         disk.restart()
         #expect(names(of: 0..<60, on: disk) == 60)

@@ -60,6 +60,8 @@ extension Script {
         _ = script.refuseConnections(by: [1, 2, 3])
         _ = script.pass(milliseconds: 6_000, refusing: [1, 2, 3])
         script.feed(.reachable(NodeID(2)))
+        #expect(script.sent.isEmpty, "one of three decides nothing")
+        script.feed(.reachable(NodeID(1)))
         let keys = script.sent.filter { $0.node == NodeID(2) }.map { sent in
             guard case .prepare(_, let keys) = sent.request.body else { return 0 }
             return keys.count
@@ -97,6 +99,7 @@ extension Script {
         }
         #expect(sent <= 3 * 12, "\(sent) messages")
         script.reply(asked, 1, .refused(.overloaded))
+        script.reply(asked, 2, .refused(.overloaded))
         #expect(script.sent.count >= 3 * 3)
     }
 
