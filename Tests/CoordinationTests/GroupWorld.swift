@@ -180,7 +180,11 @@ struct GroupWorld {
         }
     }
 
+    /// Who left may be a member again: what the log did not have of it yet is lost.
     private mutating func restart() {
+        for index in clients.indices where clients[index].ghost?.hasLeft == true {
+            clients[index].ghost = nil
+        }
         committed = [:]
         highestStable = 0
         apply(slot.log)

@@ -30,7 +30,8 @@ enum MutationRuns {
             let found = (from..<from + limit).first {
                 SearchMesh.run(plan, seed: $0).violation != nil
             }
-            let what = found.flatMap { SearchMesh.run(plan, seed: $0).violation } ?? ""
+            let what = (found.flatMap { SearchMesh.run(plan, seed: $0).violation } ?? "")
+                .replacing("\"", with: "'")
             let end = found.map {
                 #","seeds":\#($0 - from + 1),"seed":\#($0),"violation":"\#(what)""#
             }

@@ -23,10 +23,10 @@ extension MeshMutation {
             \.node.releasesOnceStopped, .stops),
         MeshMutation(
             "node.consumersSeeCommitted", "consumers are given what is not committed",
-            \.node.consumersSeeCommitted),
+            \.node.consumersSeeCommitted, .networks),
         MeshMutation(
             "node.pipelinedRefused", "what is pipelined behind a refused batch is appended",
-            \.node.pipelinedRefused, .networks),
+            \.node.pipelinedRefused, .stops),
         MeshMutation(
             "node.streamsBeginAnew", "a follower's stream goes on over a new link",
             \.node.streamsBeginAnew, .networks),

@@ -10,7 +10,7 @@ extension MeshMutation {
             \.storage.duplicatesAnswered),
         MeshMutation(
             "storage.sequencesChecked", "a batch whose predecessor is missing is appended",
-            \.storage.sequencesChecked, .networks),
+            \.storage.sequencesChecked, .stops),
         MeshMutation(
             "storage.producersRecovered", "a log that is opened does not know its producers",
             \.storage.producersRecovered, .restarts),

@@ -80,6 +80,11 @@ final class SimulatedConsumer: MeshClient {
                     "partition \(partition): offset \(record.offset.rawValue) follows "
                         + "\(position - 1)")
             }
+            guard record.offset.rawValue < end else {
+                return world.fail(
+                    "partition \(partition) gave offset \(record.offset.rawValue), and told that "
+                        + "what is committed ends at \(end)")
+            }
             let value = record.value.map { String(buffer: $0) } ?? "null"
             world.checks.noteSeen(value, at: position, of: id, in: world)
             values.append(value)
