@@ -5,9 +5,9 @@ import Replication
 /// The campaigns of a broker, by partition and by the moment at which each goes on.
 ///
 /// After a broker's death there are ten thousand, and they go on a few at a time: whoever looks for
-/// those that are due must not look at all of them, and ending one must not move the others. Costs a
-/// hash for a look-up and a place in a heap for each moment that a campaign asks for. Looked up and
-/// never iterated, so its order is that of the moments.
+/// those that are due must not look at all of them, and ending one must not move the others. Costs
+/// a hash for a look-up and a place in a heap for each moment that a campaign asks for. Looked up
+/// and never iterated, so its order is that of the moments.
 struct CampaignBook {
     /// A moment that a campaign asked for; void where it has asked for another one since.
     private struct Due: Comparable {

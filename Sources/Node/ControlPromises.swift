@@ -92,8 +92,13 @@ extension Control {
     /// This broker leads by what was chosen; whether it may begin to serve now, or is bound still
     /// by what it promised to a leader before, or may have. Before the first epoch there was none;
     /// and where the leader before served, and then stopped and said so, none is bound to anybody.
+    /// Nor is one that serves under this epoch already: what else changed within it, as the in-sync
+    /// set, says nothing more of how it was elected.
     mutating func noteBound(_ partition: TopicPartition, _ state: PartitionState, now: Now) {
-        let isFree = !rules.replication.campaignPromiseRespected
+        var isFree = !rules.replication.campaignPromiseRespected
+        if case .leads(let led, _, _) = roles[partition], led.leaderEpoch == state.leaderEpoch {
+            isFree = true
+        }
         let left =
             isFree
             ? 0

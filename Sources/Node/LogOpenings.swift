@@ -5,8 +5,8 @@ public import Storage
 /// Openings of logs that one disk thread does together.
 ///
 /// Each new log is a directory whose entry in the topic's directory has to survive a power cut. For
-/// a topic of thirty thousand partitions that is as many syncs of one directory; together they share
-/// one. What can't be made together is opened one by one and says itself what is wrong.
+/// a topic of thirty thousand partitions that is as many syncs of one directory; together they
+/// share one. What can't be made together is opened one by one and says itself what is wrong.
 public struct LogOpenings: Sendable {
     /// So many share a sync: its cost is spread thin by then, and other work of the threads does
     /// not wait for long.

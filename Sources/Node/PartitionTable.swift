@@ -199,8 +199,8 @@ struct PartitionTable {
         return seat
     }
 
-    // What loops over all partitions ask: a look into the object. The subscript would copy the whole
-    // partition for it, which costs dozens of reference counts, thirty thousand times.
+    // What loops over all partitions ask: a look into the object. The subscript would copy the
+    // whole partition for it, which costs dozens of reference counts, thirty thousand times.
 
     func isOpen(_ place: Int) -> Bool { seat(place).partition.isOpen }
 

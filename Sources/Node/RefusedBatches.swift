@@ -42,18 +42,17 @@ struct RefusedBatches {
         refusals[producer] = refusal
     }
 
-    /// Whether a batch has to wait for one before it. One that need not is what was waited for.
-    mutating func mustWait(_ records: ByteBuffer, now: Instant) -> Bool {
-        guard !refusals.isEmpty, let (producer, epoch, sequence) = Self.place(of: records),
-            let refusal = refusals[producer]
-        else { return false }
-        if refusal.epoch == epoch, !Self.isOver(refusal, now),
+    /// Whether a batch has to wait for one before it.
+    ///
+    /// - Parameter isKnown: whether the log has batches of that producer, and so judges by itself.
+    func mustWait(
+        _ records: ByteBuffer, now: Instant, isKnown: (ProducerID) -> Bool
+    ) -> Bool {
+        guard let (producer, epoch, sequence) = Self.place(of: records),
+            let refusal = refusals[producer], refusal.epoch == epoch, !Self.isOver(refusal, now),
             Self.isAhead(sequence, of: refusal.sequence)
-        {
-            return true
-        }
-        refusals[producer] = nil
-        return false
+        else { return false }
+        return !isKnown(producer)
     }
 
     mutating func forgetOld(now: Instant) {

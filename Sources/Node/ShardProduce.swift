@@ -88,9 +88,7 @@ extension Shard {
             partitions[slot].refused.note(records, now: clock)
             return (ProduceResult(error: PartitionError(refusal ?? .notLeader)), .zero)
         }
-        if rules.node.pipelinedRefused,
-            partitions[slot].refused.mustWait(records, now: clock)
-        {
+        if rules.node.pipelinedRefused, mustWait(records, slot) {
             return (ProduceResult(error: .notLeader), .zero)
         }
         do throws(Storage.AppendError) {
@@ -152,6 +150,15 @@ extension Shard {
         guard partitions[slot].log.startOffset == .zero else { return }
         partitions[slot].log.refuseLateStarts()
         partitions[slot].lateStartsRefused = clock
+    }
+
+    /// Whether a batch is pipelined behind one that was refused and has not come again. Where the
+    /// log knows its producer the log judges: what was refused here may have come by another leader.
+    private func mustWait(_ records: ByteBuffer, _ slot: Int) -> Bool {
+        guard !partitions[slot].refused.isEmpty else { return false }
+        return partitions[slot].refused.mustWait(records, now: clock) { producer in
+            partitions[slot].log.knows(producer)
+        }
     }
 
     /// Whether the gap before a batch is of this broker's making: the batches before it were

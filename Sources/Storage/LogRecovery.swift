@@ -16,8 +16,8 @@ public struct RecoveryReport: Sendable, Equatable {
     public init() {}
 }
 
-/// What is known of the entry of a log's directory in its parent: many logs that are opened together
-/// share one sync of it.
+/// What is known of the entry of a log's directory in its parent: many logs that are opened
+/// together share one sync of it.
 public enum DirectoryName: Hashable, Sendable {
     /// Whether it is there, and durable, is found out.
     case unknown

@@ -106,6 +106,9 @@ public struct PartitionLog: Sendable {
         self.configuration = configuration
     }
 
+    /// Whether it has batches of that producer, or had not long ago.
+    public func knows(_ producer: ProducerID) -> Bool { producers.entries[producer] != nil }
+
     /// From now on an unknown producer begins at sequence 0: a batch was refused before the log saw
     /// it, and the one pipelined behind it must not pass for a producer's first.
     public mutating func refuseLateStarts() { producers.refusesLateStarts = true }

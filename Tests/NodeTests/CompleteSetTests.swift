@@ -265,4 +265,29 @@ import Testing
         bench.settle()
         #expect(leads(&bench) == (consent == .served))
     }
+
+    /// The register forgets the consent with the next change in the epoch (seed 33).
+    @Test func whoServesByConsentServesOn() throws {
+        var bench = following(startedAt: ControlBench().now.instant)
+        let state = PartitionState.initial(placement: [copies[1], copies[0], copies[2]])
+        let next = try state.transfer(
+            to: NodeID(1), from: NodeID(2), leaderEpoch: LeaderEpoch(0),
+            expecting: state.partitionEpoch, consent: .served
+        ).get()
+        let key = PartitionRegister.key(partition)
+        bench.handle(.learned([bench.registers.put(key, next.encoded())]))
+        bench.settle()
+        #expect(leads(&bench))
+        let later = try next.alterInSync(
+            to: [copies[0], copies[1]], by: NodeID(1), leaderEpoch: next.leaderEpoch,
+            expecting: next.partitionEpoch, minInSync: 2
+        ).get()
+        bench.handle(.learned([bench.registers.put(key, later.encoded())]))
+        bench.handle(.confirmLeaderships(7))
+        bench.settle()
+        let waits = bench.take().contains {
+            if case .assume(_, .waits) = $0 { true } else { false }
+        }
+        #expect(!waits)
+    }
 }

@@ -3,7 +3,7 @@ import Testing
 
 /// Whole meshes whose brokers lack a rule, each from a seed on that soon misses it.
 ///
-/// A few of those in docs/mutations.md, so that a checker that sees nothing any more is found out
+/// A few of those in Tests/mutations.md, so that a checker that sees nothing any more is found out
 /// at once. Whoever changes what a seed does may have to take other seeds from there.
 @Suite struct MeshMutationTests {
     struct Known: Sendable, CustomTestStringConvertible {

@@ -9,8 +9,8 @@ enum MutationRuns {
         ProcessInfo.processInfo.environment["MUTATION_RUNS"].flatMap { UInt64($0) } ?? 0
 }
 
-/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a line
-/// of JSON for each.
+/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a
+/// line of JSON for each.
 @Suite(.enabled(if: MutationRuns.searches > 0)) struct MutationTable {
     private static let limit: UInt64 = 6_000
 

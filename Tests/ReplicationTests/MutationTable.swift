@@ -9,8 +9,8 @@ enum MutationRuns {
         ProcessInfo.processInfo.environment["MUTATION_RUNS"].flatMap { UInt64($0) } ?? 0
 }
 
-/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a line
-/// of JSON for each.
+/// What `scripts/mutations` makes the table of: for each rule some searches from other seeds, a
+/// line of JSON for each.
 @Suite(.enabled(if: MutationRuns.searches > 0)) struct MutationTable {
     private static let limit: UInt64 = 6_000
 
@@ -35,10 +35,10 @@ enum MutationRuns {
             let end = found.map {
                 #","seeds":\#($0 - from + 1),"seed":\#($0),"violation":"\#(what)""#
             }
+            let tried = found.map { $0 - from + 1 } ?? limit
             print(
                 #"{"rule":"replication.\#(rule)","search":"partitions (\#(mutation.name))","#
-                    + #""from":\#(from),"tried":\#(found.map { $0 - from + 1 } ?? limit)\#(end ?? "")}"#
-            )
+                    + #""from":\#(from),"tried":\#(tried)\#(end ?? "")}"#)
         }
     }
 }

@@ -15,7 +15,9 @@ enum Rules {
     static let pureTargets: Set<String> = [
         "Model", "Gossip", "Paxos", "Replication", "Coordination", "Node", "Simulation",
     ]
-    static let executables: Set<String> = ["gossamer", "gossamer-bench", "gossamer-sim"]
+    static let executables: Set<String> = [
+        "gossamer", "gossamer-bench", "gossamer-mutants", "gossamer-sim",
+    ]
 
     private static func finding(_ file: SourceFile, _ line: Int, _ text: String) -> String {
         "\(file.path):\(line + 1): \(text)"

@@ -23,7 +23,8 @@ extension MeshMutation {
             "registers.generationChecked", "voters take requests under an older roster",
             \.registers.generationChecked, .wipes),
         MeshMutation(
-            "registers.floorChecked", "ballots below the floor are taken", \.registers.floorChecked),
+            "registers.floorChecked", "ballots below the floor are taken",
+            \.registers.floorChecked),
         MeshMutation(
             "registers.removalChecksPromise",
             "a register with a promise above its tombstone is removed",

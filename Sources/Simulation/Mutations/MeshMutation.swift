@@ -2,8 +2,8 @@ package import Node
 
 /// A deliberate bug: one rule of a broker switched off, and how whole meshes are run to find it.
 ///
-/// The tables of those are beside this file. A search that leaves a rule out finds a violation soon,
-/// or nobody knows what the rule is for.
+/// The tables of those are beside this file. A search that leaves a rule out finds a violation
+/// soon, or nobody knows what the rule is for.
 package struct MeshMutation: Sendable {
     package typealias Rule = WritableKeyPath<SafetyRules, Bool> & Sendable
 

@@ -17,26 +17,35 @@ extension MeshWorld {
     }
 
     /// All brokers run, know the same, and every partition has all its copies in sync.
-    var isWhole: Bool {
-        guard sites.allSatisfy({ $0.life?.isReady == true && !$0.isPaused }) else { return false }
+    var isWhole: Bool { whatIsMissing == nil }
+
+    /// Why the mesh is not whole; nil where it is.
+    var whatIsMissing: String? {
+        for site in sites where site.life?.isReady != true || site.isPaused {
+            return "broker \(site.node.rawValue) does not run"
+        }
         let roots = Set(sites.compactMap { $0.life?.plane.mesh.gossip.tableRoot })
-        guard roots.count == 1 else { return false }
-        return sites.allSatisfy { site in
+        guard roots.count == 1 else { return "the tables differ" }
+        for site in sites {
             guard let view = site.life?.view, view.brokers.count == sites.count,
                 view.topic(named: BrokerLife.topic) != nil
-            else { return false }
-            return view.sortedNames.allSatisfy { name in
-                view.topic(named: name).map { hasAllCopies($0, view) } ?? false
+            else { return "broker \(site.node.rawValue) does not see all" }
+            for name in view.sortedNames {
+                guard let entry = view.topic(named: name),
+                    let index = entry.partitions.firstIndex(where: { !hasAllCopies($0, view) })
+                else { continue }
+                let state = entry.partitions[index]
+                return "\(name)-\(index) is led by \(state.leader?.rawValue ?? 0), in sync "
+                    + "\(state.inSync.map(\.node.rawValue))"
             }
         }
+        return nil
     }
 
-    private func hasAllCopies(_ entry: TopicEntry, _ view: ClusterView) -> Bool {
-        entry.partitions.allSatisfy { state in
-            state.replicas.count == min(3, sites.count) && state.leader != nil
-                && state.inSync.count == state.replicas.count
-                && state.inSync.allSatisfy { isCurrent($0) && view.broker($0.node) != nil }
-        }
+    private func hasAllCopies(_ state: PartitionState, _ view: ClusterView) -> Bool {
+        state.replicas.count == min(3, sites.count) && state.leader != nil
+            && state.inSync.count == state.replicas.count
+            && state.inSync.allSatisfy { isCurrent($0) && view.broker($0.node) != nil }
     }
 
     /// Behind the last record that a producer was told the place of.

@@ -245,6 +245,7 @@ public final class MeshWorld {
                 + " voters \(voters.joined(separator: ","))"
                 + " lease \(mesh.leaseHolder.isHeld(at: clock.instant))"
                 + " isolated \(mesh.isIsolated)"
-        }.joined(separator: "; ") + "; clients " + clients.map(\.summary).joined(separator: ", ")
+        }.joined(separator: "; ") + "; \(whatIsMissing ?? "whole"); clients "
+            + clients.map { "\($0.isDone ? "" : "waiting ")\($0.summary)" }.joined(separator: ", ")
     }
 }
