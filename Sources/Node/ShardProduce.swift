@@ -153,7 +153,8 @@ extension Shard {
     }
 
     /// Whether a batch is pipelined behind one that was refused and has not come again. Where the
-    /// log knows its producer the log judges: what was refused here may have come by another leader.
+    /// log knows its producer the log judges: what was refused here may have come by another
+    /// leader.
     private func mustWait(_ records: ByteBuffer, _ slot: Int) -> Bool {
         guard !partitions[slot].refused.isEmpty else { return false }
         return partitions[slot].refused.mustWait(records, now: clock) { producer in
