@@ -28,9 +28,9 @@ struct Mutation: Sendable, CustomStringConvertible {
 
     static let all: [Mutation] = [
         Mutation("promiseOutlivesAccept", \.promiseOutlivesAccept, .usual, from: 0, misses: 141),
-        Mutation("acceptRaisesPromise", \.acceptRaisesPromise, .usual, from: 0, misses: 2),
+        Mutation("acceptRaisesPromise", \.acceptRaisesPromise, .usual, from: 210, misses: 2),
         Mutation("persistBeforeReply", \.persistBeforeReply, .crashes, from: 70, misses: 104),
-        Mutation("readsWaitForPersist", \.readsWaitForPersist, .single, from: 510, misses: 12),
+        Mutation("readsWaitForPersist", \.readsWaitForPersist, .single, from: 60, misses: 12),
         Mutation("storeChecked", \.storeChecked, .wipes, from: 20, misses: 34),
         Mutation("generationChecked", \.generationChecked, .newRoster, from: 0, misses: 658),
         Mutation("floorChecked", \.floorChecked, .removals, from: 160, misses: 7),
@@ -40,8 +40,8 @@ struct Mutation: Sendable, CustomStringConvertible {
         Mutation("bootInBallot", \.bootInBallot, .reboots, from: 375, misses: 3),
         Mutation("operationsRemembered", \.operationsRemembered, .usual, from: 0, misses: 909),
         Mutation("historyChecked", \.historyChecked, .removals, from: 190, misses: 25),
-        Mutation("ambiguitySettled", \.ambiguitySettled, .conditional, from: 1450, misses: 2),
-        Mutation("readsAgree", \.readsAgree, .usual, from: 0, misses: 43),
+        Mutation("ambiguitySettled", \.ambiguitySettled, .conditional, from: 1320, misses: 2),
+        Mutation("readsAgree", \.readsAgree, .usual, from: 60, misses: 43),
     ]
 }
 

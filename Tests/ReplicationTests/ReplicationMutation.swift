@@ -43,15 +43,15 @@ struct ReplicationMutation: Sendable, CustomStringConvertible {
         .init("admission", \.admissionChecked, .usual, seed: 81, oneIn: 91),
         .init("epoch fencing", \.epochFencing, .usual, seed: 81, oneIn: 160),
         .init("truncation by epoch", \.truncationByEpoch, .usual, seed: 11, oneIn: 20),
-        .init("synced ends", \.watermarkFromSynced, .powerCuts, seed: 1437, oneIn: 900),
+        .init("synced ends", \.watermarkFromSynced, .powerCuts, seed: 2397, oneIn: 900),
         .init("expansion", \.expandAtWatermark, .usual, seed: 172, oneIn: 320),
         .init("own epoch", \.newEpochGate, .usual, seed: 9, oneIn: 20),
         .init("send time", \.leaseFromSendTime, .slowLeases, seed: 1473, oneIn: 10_000),
         .init("voter restart", \.voterRestartWaits, .voters, seed: 832, oneIn: 1300),
         .init("deposed lease", \.deposedLeaseRespected, .voters, seed: 26, oneIn: 12),
         .init("campaign promise", \.campaignPromiseRespected, .voters, seed: 578, oneIn: 520),
-        .init("promise of the copy", \.promiseOfTheCopy, .deaf, seed: 11127, oneIn: 15_000),
+        .init("promise of the copy", \.promiseOfTheCopy, .deaf, seed: 21277, oneIn: 15_000),
         .init("depositions", \.depositionsCounted, .voters, seed: 666, oneIn: 1000),
-        .init("epoch raised", \.epochRaised, .usual, seed: 5, oneIn: 3),
+        .init("epoch raised", \.epochRaised, .usual, seed: 7, oneIn: 3),
     ]
 }
