@@ -2,8 +2,9 @@
 /// off.
 ///
 /// A rule whose absence no search notices is either superfluous or untested; the searches of
-/// `ReplicationTests` find a violation for every one of these, and none when all are on. Sections
-/// are those of the reference on Paxos and leadership.
+/// `ReplicationTests` find a violation for every one of these but `onlyServersRelease`, which
+/// unit tests show, and none when all are on. Sections are those of the reference on Paxos and
+/// leadership.
 package struct ReplicationRules: Hashable, Sendable {
     /// Section 11: while a change of the in-sync set is undecided, both sets count.
     package var unionWhileUnknown = true
