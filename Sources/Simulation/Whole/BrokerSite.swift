@@ -38,6 +38,11 @@ final class BrokerSite {
         isAdmitted = index == 0
     }
 
+    /// One of its own: whoever wants to read this copy says that it is there.
+    var rack: String { Self.rack(of: index) }
+
+    static func rack(of index: Int) -> String { "rack-\(index)" }
+
     var address: MeshAddress { MeshAddress(host: "b\(node.rawValue)", port: 7946) }
 
     /// Another disk, and with it another store and another key.

@@ -10,16 +10,15 @@ import Paxos
 extension MeshWorld {
     func nextFault() {
         guard now < faultsEnd, violation == nil else { return }
-        schedule(.nextFault, afterMicroseconds: draw(20...options.faultPauseMilliseconds) * 1_000)
+        faultPlan.due = now.advanced(byMilliseconds: draw(20...options.faultPauseMilliseconds))
         let kind = options.faults[Int(draw(0...Int64(options.faults.count - 1)))]
         let fault = MeshFault(
             kind: kind, victim: Int(draw(0...Int64(options.brokers - 1))), at: now,
             milliseconds: draw(10...[300, 2_000, 6_000][Int(draw(0...2))]))
-        guard mayHappen(fault) else { return }
-        begin(fault)
+        happen(fault, dice: draw(0...Int64(UInt32.max)))
     }
 
-    private func mayHappen(_ fault: MeshFault) -> Bool {
+    func mayHappen(_ fault: MeshFault) -> Bool {
         let site = sites[fault.victim]
         if isDiskLost, isSettled, !sites.contains(where: \.losesPower) { isDiskLost = false }
         // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
@@ -57,12 +56,12 @@ extension MeshWorld {
             }
     }
 
-    private func begin(_ fault: MeshFault) {
+    func begin(_ fault: MeshFault) {
         let site = sites[fault.victim]
         let end = fault.at.advanced(byMilliseconds: fault.milliseconds)
-        note(
-            UInt64(fault.victim) << 8 | 19,
-            "FAULT \(fault.kind.rawValue) \(site.node) for \(fault.milliseconds) ms")
+        tell(
+            UInt64(fault.victim) << 8 | 19, .fault,
+            "\(fault.kind.rawValue) of \(site.name) for \(fault.milliseconds) ms")
         counts.faults += 1
         lastUpset = now
         counts.kinds[fault.kind.rawValue, default: 0] += 1
@@ -126,7 +125,8 @@ extension MeshWorld {
         activeFaults.remove(at: place)
         lastUpset = now
         let site = sites[fault.victim]
-        note(UInt64(fault.victim) << 8 | 20, "mended: \(fault.kind.rawValue) \(site.node)")
+        tell(
+            UInt64(fault.victim) << 8 | 20, .mended, "\(fault.kind.rawValue) of \(site.name)")
         switch fault.kind {
         case .kill, .powerLoss, .stop, .wipe, .allKilled, .tornPower: break
         case .pause: resume(site)
@@ -164,7 +164,7 @@ extension MeshWorld {
 
     /// Everything is mended and everybody runs.
     func heal() {
-        note(21, "HEALED")
+        tell(21, .mended, "everything: no more faults from here on")
         for fault in activeFaults { end(fault) }
         network.faults = .lan
         for site in sites {
