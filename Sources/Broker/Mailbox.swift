@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import Node
 import Replication
+import Storage
 import Synchronization
 
 /// What event loops say to each other: values only, never references to each other's state.
@@ -66,6 +67,16 @@ final class Mailbox: Sendable {
             reactor.drainConnections { drained.succeed() }
         }
         return drained.futureResult
+    }
+
+    /// Before a slot is read again that could not be read: the disk may do it the next time, and a
+    /// slot that is never read keeps all of its groups waiting.
+    private static let slotAgainMilliseconds: Int64 = 1_000
+
+    func readAgain(_ load: SlotLoad, _ piece: LogRead) {
+        _ = loop.scheduleTask(in: .milliseconds(Self.slotAgainMilliseconds)) {
+            self.reactor.value?.read(load, piece)
+        }
     }
 
     /// How long a stop waits for the control machine's word, which bounds the handing over itself.

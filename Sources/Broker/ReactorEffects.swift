@@ -200,9 +200,9 @@ extension Reactor {
     }
 
     /// Reads a piece of a slot's log on a disk thread, gives its records to the coordinator and
-    /// asks for the next piece. A slot that can't be read stays as it is, loading: its groups are
-    /// told to wait, never that they have no offsets.
-    private func read(_ load: SlotLoad, _ piece: LogRead) {
+    /// asks for the next piece. A slot that can't be read is read again after a while, and its
+    /// groups are told to wait until then, never that they have no offsets.
+    func read(_ load: SlotLoad, _ piece: LogRead) {
         let shared = shared
         let index = index
         if case .empty = piece {
@@ -218,6 +218,7 @@ extension Reactor {
                 shared.mailboxes[index].post(.shard(.scan(load, from: found.next)))
             } catch {
                 shared.events.slotUnreadable(load.partition, error)
+                shared.mailboxes[index].readAgain(load, piece)
             }
         }
     }

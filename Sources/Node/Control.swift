@@ -214,6 +214,8 @@ public struct Control {
     var changes: [UInt64: PendingChange] = [:]
     /// Deleted partitions whose erasure is being written, by number.
     var erasures: [UInt64: [TopicPartition]] = [:]
+    /// Those whose erasure could not be written, and when it is tried again.
+    var unerased: (topics: [[TopicPartition]], at: Instant)?
     /// Partitions of deleted topics that the shards were not heard to have let go of, by topic.
     var closing: [TopicID: Set<TopicPartition>] = [:]
     /// Topics that are being deleted, by name, as they were.
@@ -294,7 +296,7 @@ public struct Control {
         case .members(let members): follow(members, now: now, into: &effects)
         case .request(let token, let request): serve(request, token, now: now, into: &effects)
         case .persisted(let number, let failure):
-            persisted(number, failure: failure, into: &effects)
+            persisted(number, failure: failure, now: now, into: &effects)
         case .opened(let partition, let failure):
             opened(partition, failure: failure, now: now, into: &effects)
         case .slotRecords(let load, let records, let versions):
@@ -339,6 +341,7 @@ public struct Control {
             wakeElections(now: now, into: &effects)
             lookAtStops(now: now, into: &effects)
             reassignAgain(now: now, into: &effects)
+            eraseAgain(now: now, into: &effects)
         }
         confirmNews(now: now, into: &effects)
         announceWake(into: &effects)

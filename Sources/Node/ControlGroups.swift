@@ -269,7 +269,7 @@ extension Control {
         let others = [
             campaignWake, boundWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt,
             handover?.lookAt,
-            tendAt, electionsWake, stopsWake,
+            tendAt, electionsWake, stopsWake, unerased?.at,
             reassignments.map(\.dueAt).min(),
         ].compactMap { $0 }
         let moments = slots.compactMap(\.wakeAt) + others

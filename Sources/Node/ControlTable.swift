@@ -48,7 +48,7 @@ extension Control {
         finishStart(into: &effects)
     }
 
-    private mutating func finishStart(into effects: inout [Effect]) {
+    mutating func finishStart(into effects: inout [Effect]) {
         guard let start = starting, start.partitions.isEmpty else { return }
         starting = nil
         effects.append(.ready(failures: start.failures))
@@ -177,17 +177,8 @@ extension Control {
         for index in entry.partitions.indices { forget(entry.partition(Int32(index))) }
         let own = entry.partitions.indices.map { Int32($0) }.filter { holds(entry, $0) }
         guard !own.isEmpty else { return }
-        let number = nextSerial()
-        erasures[number] = own.map { entry.partition($0) }
         closing[entry.id] = Set(own.map { entry.partition($0) })
-        effects.append(
-            .persist(
-                number,
-                [
-                    TableChange(
-                        key: ErasureRecord.key(entry.id), version: nextRevision(),
-                        value: ByteBuffer())
-                ]))
+        erase(own.map { entry.partition($0) }, into: &effects)
     }
 
     /// Nobody leads what is gone: campaigns for it would never end.
@@ -206,21 +197,7 @@ extension Control {
         if inquiries[partition] != nil { inquiries[partition] = nil }
     }
 
-    /// The leave to remove a topic's files is durable, or could not be written: then they stay.
-    mutating func persisted(
-        _ number: UInt64, failure: String?, into effects: inout [Effect]
-    ) {
-        guard let partitions = erasures.removeValue(forKey: number) else { return }
-        if let failure { effects.append(.notice("files of a deleted topic stay: \(failure)")) }
-        for partition in partitions {
-            starting?.partitions.remove(partition)
-            roles[partition] = nil
-            effects.append(.close(partition, delete: failure == nil))
-        }
-        finishStart(into: &effects)
-    }
-
-    private mutating func nextRevision() -> UInt64 {
+    mutating func nextRevision() -> UInt64 {
         revision += 1
         return revision
     }

@@ -37,6 +37,8 @@ extension Shard {
         defer { effects.append(.closed(id)) }
         guard let slot = partitions.index(of: id) else {
             reopening[id] = nil
+            // Let go of before, while the leave to erase it could not be written.
+            if delete, erasing.insert(id).inserted { effects.append(.run(.erase(id))) }
             return
         }
         drive(slot, .resign, into: &effects)

@@ -17,6 +17,11 @@ public final class SimulatedDisk: Disk {
         state = Mutex(SimulatedDiskState(seed: seed, capacity: capacity))
     }
 
+    /// A copy of another disk, as it would be after the power went.
+    public init(copying disk: SimulatedDisk, seed: UInt64) {
+        state = Mutex(disk.state.withLock { $0.image(seed: seed) })
+    }
+
     // MARK: Faults
 
     /// Operations so far; a crash can be set for any later one.
@@ -56,6 +61,24 @@ public final class SimulatedDisk: Disk {
         state.withLock {
             $0.failsReads = reads
             $0.failsWrites = writes
+        }
+    }
+
+    /// A part of the reads of files below a directory of the first level give wrong bytes, with
+    /// a bit that is another, or from another place; nil ends that.
+    public func setMisreads(_ part: Double?, below directory: String) {
+        state.withLock { $0.misreads = part.map { (directory, $0) } }
+    }
+
+    /// What reads and losses of power did so far.
+    public var damage: (wrongReads: Int, lostWrites: Int, tornWrites: Int) {
+        state.withLock { ($0.wrongReads, $0.lostWrites, $0.tornWrites) }
+    }
+
+    /// All files, in order.
+    public var paths: [String] {
+        state.withLock { state in
+            state.names.compactMap { $0.value == .directory ? nil : $0.key }.sorted()
         }
     }
 

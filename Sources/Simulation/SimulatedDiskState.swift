@@ -17,6 +17,8 @@ struct SimulatedDiskState {
         /// What readers see.
         var current: [UInt8] = []
         var pending: [Change] = []
+        /// It was made below this directory; a file that is renamed stays what it was.
+        var directory = Substring()
     }
 
     /// What a name stands for.
@@ -52,6 +54,13 @@ struct SimulatedDiskState {
     var failsNextSync = false
     var failsReads = false
     var failsWrites = false
+    /// Reads below a directory that give wrong bytes, and which part of them.
+    var misreads: (directory: String, part: Double)?
+    /// Reads that gave wrong bytes so far.
+    var wrongReads = 0
+    /// Writes that a loss of power took back, and those of which it left a part.
+    var lostWrites = 0
+    var tornWrites = 0
 
     var isPowerOff: Bool { operations >= powerOffAt }
 
@@ -98,7 +107,7 @@ struct SimulatedDiskState {
         guard parent.isEmpty || names[parent] == .directory else { throw .notFound }
         let inode = nextInode
         nextInode += 1
-        inodes[inode] = Inode()
+        inodes[inode] = Inode(directory: path.prefix { $0 != "/" })
         names[path] = .file(inode)
         pendingNames.append((parent, .link(path, .file(inode))))
         return (inode, generation)
@@ -170,11 +179,16 @@ struct SimulatedDiskState {
     ) throws(DiskError) -> [UInt8] {
         try begin(.read, length)
         guard !failsReads else { throw .inputOutput }
-        return try file(inode, generation) { file in
-            guard position < file.current.count else { return [] }
+        let (bytes, directory) = try file(inode, generation) { file in
+            guard position < file.current.count else { return ([UInt8](), file.directory) }
             let start = Int(position)
-            return Array(file.current[start..<min(file.current.count, start + length)])
+            let end = min(file.current.count, start + length)
+            return (Array(file.current[start..<end]), file.directory)
         }
+        guard let misreads, misreads.directory == directory, !bytes.isEmpty,
+            Double.random(in: 0..<1, using: &random) < misreads.part
+        else { return bytes }
+        return misread(bytes)
     }
 
     mutating func write(
@@ -260,6 +274,33 @@ struct SimulatedDiskState {
 
     // MARK: Damage
 
+    /// What a device gives in place of what was asked for: one bit of it is wrong, or it comes from
+    /// another place.
+    private mutating func misread(_ bytes: [UInt8]) -> [UInt8] {
+        wrongReads += 1
+        var wrong = bytes
+        if Bool.random(using: &random) {
+            let place = Int.random(in: bytes.indices, using: &random)
+            wrong[place] ^= UInt8(1) << UInt8.random(in: 0..<8, using: &random)
+            return wrong
+        }
+        let others = inodes.keys.sorted()
+        let other = inodes[others[Int.random(in: others.indices, using: &random)]]?.current ?? []
+        let start = Int.random(in: 0...other.count, using: &random)
+        for place in wrong.indices {
+            wrong[place] = start + place < other.count ? other[start + place] : 0
+        }
+        return wrong
+    }
+
+    /// The same disk as it would be after the power went now.
+    func image(seed: UInt64) -> SimulatedDiskState {
+        var image = self
+        image.random = SeededGenerator(seed: seed)
+        image.crash()
+        return image
+    }
+
     mutating func flip(_ path: String, byte: Int, bit: Int) {
         guard case .file(let inode)? = names[path] else { return }
         let mask = UInt8(1) << UInt8(bit & 7)
@@ -272,7 +313,9 @@ struct SimulatedDiskState {
     mutating func overwrite(_ path: String, with bytes: [UInt8]) {
         guard case .file(let inode)? = names[path] else { return }
         used += Int64(bytes.count - (inodes[inode]?.current.count ?? 0))
-        inodes[inode] = Inode(durable: bytes, current: bytes, pending: [])
+        inodes[inode] = Inode(
+            durable: bytes, current: bytes, pending: [],
+            directory: inodes[inode]?.directory ?? Substring())
     }
 
     /// Keeps what is durable, a random part of what is pending, and lets the disk work again.
@@ -301,7 +344,8 @@ struct SimulatedDiskState {
             guard case .file(let inode)? = names[path], let file = inodes[inode] else { continue }
             let bytes = surviving(file)
             used += Int64(bytes.count)
-            live[inode] = Inode(durable: bytes, current: bytes, pending: [])
+            live[inode] = Inode(
+                durable: bytes, current: bytes, pending: [], directory: file.directory)
         }
         inodes = live
     }
@@ -309,9 +353,11 @@ struct SimulatedDiskState {
     private mutating func surviving(_ file: Inode) -> [UInt8] {
         var bytes = file.durable
         let kept = Int(random.next(upperBound: UInt64(file.pending.count) + 1))
+        lostWrites += file.pending.count - kept
         for change in file.pending.prefix(kept) { Self.apply(change, to: &bytes) }
         if kept < file.pending.count, case .write(let start, let new) = file.pending[kept] {
             let torn = Int(random.next(upperBound: UInt64(new.count) + 1))
+            if torn > 0 { tornWrites += 1 }
             Self.apply(.write(at: start, Array(new[..<torn])), to: &bytes)
         }
         return bytes

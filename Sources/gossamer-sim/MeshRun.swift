@@ -18,6 +18,8 @@ struct MeshRun: Codable, Hashable {
     let events: Int
     let faults: Int
     let kinds: [String: Int]
+    /// What brokers met of it; nil in lines of a program that did not count it.
+    let reached: [String: Int]?
     let elections: Int
     let acknowledged: Int
     let consumed: Int
@@ -44,6 +46,7 @@ struct MeshRun: Codable, Hashable {
         events = counts.events
         faults = counts.faults
         kinds = counts.kinds
+        reached = counts.reached.filter { $0.value > 0 }
         elections = counts.elections
         acknowledged = counts.acknowledged
         consumed = counts.consumed
@@ -62,6 +65,7 @@ struct MeshRun: Codable, Hashable {
             + "\(elections) leaderships, \(acknowledged) acknowledged, "
             + "\(consumed) consumed, \(commits) commits, "
             + "\(retries) retries, \(epochBumps) epoch bumps"
+            + (reached.map { "; reached: " + MeshTally.text(of: $0) } ?? "")
     }
 
     /// One line of JSON.

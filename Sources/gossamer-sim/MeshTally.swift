@@ -31,6 +31,8 @@ struct MeshTally {
     private(set) var broken: [UInt64] = []
     private var milliseconds: Int64 = 0
     private var faults = 0
+    private var kinds: [String: Int] = [:]
+    private var reached: [String: Int] = [:]
     private var elections = 0
     private var acknowledged = 0
     /// FNV-1a over the hashes of all runs, in their order.
@@ -53,6 +55,8 @@ struct MeshTally {
         }
         milliseconds += run.milliseconds
         faults += run.faults
+        kinds.merge(run.kinds, uniquingKeysWith: +)
+        reached.merge(run.reached ?? [:], uniquingKeysWith: +)
         elections += run.elections
         acknowledged += run.acknowledged
         for byte in run.traceHash.utf8 {
@@ -66,7 +70,12 @@ struct MeshTally {
         return ran == 0 ? 0 : Date().timeIntervalSince(began) / Double(ran)
     }
 
-    /// One line, and a second one where something is wrong.
+    /// How often there was each, in the order of their names.
+    static func text(of counts: [String: Int]) -> String {
+        counts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+    }
+
+    /// What ran, what went wrong in it and what of that was met, and what is wrong with the runs.
     var summary: [String] {
         let hours = FigureReport.text(Double(milliseconds) / 3_600_000, 2)
         let pace = secondsPerSeed > 0 ? FigureReport.text(60 / secondsPerSeed, 1) : "-"
@@ -76,6 +85,8 @@ struct MeshTally {
                 + "\(hours) virtual hours, \(pace) seeds per minute; \(faults) faults, "
                 + "\(acknowledged) acknowledged, \(elections) leaderships"
         ]
+        if !kinds.isEmpty { lines.append("faults: " + Self.text(of: kinds)) }
+        if !reached.isEmpty { lines.append("reached: " + Self.text(of: reached)) }
         if !broken.isEmpty {
             lines.append("violations: " + broken.map { "\($0)" }.joined(separator: " "))
         }

@@ -63,7 +63,7 @@ final class DataStore: Sendable {
                 : "Remove \(root)/chosen and start again: this broker fetches it from its mesh")
         registers = try Self.file("registers", in: opening, "The broker does not guess")
         logEpoch = try Self.raiseLogEpoch(opening, wasClean: wasClean)
-        ended = Self.eraseDeleted(opening.table, on: opening.disk)
+        ended = ErasureRecord.erase(by: opening.table, on: opening.disk)
     }
 
     private static func file(
@@ -133,44 +133,6 @@ final class DataStore: Sendable {
         return epoch
     }
 
-    /// Removes the files of topics whose deletion was decided before a crash came, or that a
-    /// running process had still open; on the table's evidence only. What can't be removed now is
-    /// tried again at the next start.
-    private static func eraseDeleted(_ table: TableFile, on disk: any Disk) -> Set<String> {
-        var done: [TableFile.Change] = []
-        var ended: Set<String> = []
-        for (key, entry) in table.entries {
-            guard let directory = ErasureRecord.directory(of: key) else { continue }
-            ended.insert(directory)
-            do throws(DiskError) {
-                if disk.exists(directory) { try removeTopic(directory, on: disk) }
-                done.append(
-                    TableFile.Change(key: key, version: entry.version + 1, value: nil))
-            } catch { continue }
-        }
-        if !done.isEmpty { try? table.put(done) }
-        return ended
-    }
-
-    /// Whether a value of the table is a topic of which this broker has said that it serves it no
-    /// more: the crash came between that and the table's last words, and it must not begin again.
-    private func hasEnded(_ value: ChosenValue) -> Bool {
-        guard !ended.isEmpty, value.key.hasPrefix("topic/"),
-            let record = value.value.flatMap({ try? TopicRecord(decoding: $0) })
-        else { return false }
-        return ended.contains(PartitionOrder.topicDirectory(of: record.id))
-    }
-
-    private static func removeTopic(_ topic: String, on disk: any Disk) throws(DiskError) {
-        for partition in try disk.list(topic) {
-            for file in try disk.list("\(topic)/\(partition)") {
-                try disk.remove("\(topic)/\(partition)/\(file)")
-            }
-            try disk.remove("\(topic)/\(partition)")
-        }
-        try disk.remove(topic)
-    }
-
     /// The last write of an orderly stop. Should it fail, the next start checks the logs.
     func markClean() { try? directory.markClean() }
 
@@ -190,7 +152,7 @@ extension DataStore {
             guard let value = MeshRecords.chosen(entry) else {
                 throw .dataDirectory("\(opening.root)/chosen: \(entry.key) is damaged")
             }
-            if !hasEnded(value) { memory.chosen.append(value) }
+            if !ErasureRecord.isEnded(value, in: ended) { memory.chosen.append(value) }
             memory.version = max(memory.version, entry.version)
         }
         let log = Self.changes(registers)

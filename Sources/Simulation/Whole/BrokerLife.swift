@@ -49,10 +49,14 @@ final class BrokerLife {
     private let table: TableFile
     private let chosen: TableFile
     private let registers: TableFile
+    /// Directories of topics whose end the table gives evidence of.
+    private let ended: Set<String>
     var writes: [Write] = []
+    /// A chosen value could not be written: nobody waits for that, and gossip brings it again.
+    private(set) var forgotTable = false
     var promises: [(serial: UInt64, changes: [TableChange])] = []
     /// The number of the last wish of each timer: only that one counts.
-    var timers = [Int: UInt64]()
+    var timers = [Int: (number: UInt64, moment: Instant)]()
     var view: ClusterView?
     var isReady = false
     var isStopping = false
@@ -60,8 +64,11 @@ final class BrokerLife {
     var stoppedClean = true
     /// The link that messages with each peer take; looked up, never iterated.
     var links: [Int: UInt64] = [:]
-    /// The highest boot of each store that it heard of.
-    var boots: [StoreID: BootEpoch] = [:]
+    /// The highest boot of each store that it heard of, and the process that it had a link with
+    /// under it (`BootLedger`).
+    var boots: [StoreID: (boot: BootEpoch, process: Int?)] = [:]
+    /// Who refused it because another process of its store was seen.
+    var witnesses: Set<NodeID> = []
 
     /// Starts as a broker does; throws where its disk fails meanwhile.
     init(
@@ -79,6 +86,7 @@ final class BrokerLife {
         try disk.makeDirectory("logs")
         (logEpoch, boot) = try Self.raiseEpochs(
             table, wasClean: directory.wasClean, rules.node)
+        ended = ErasureRecord.erase(by: table, on: disk)
         let broker = BrokerEntry(
             id: site.node, rack: nil,
             endpoints: [Endpoint(listener: "PLAIN", host: site.address.host, port: 9092)])
@@ -156,7 +164,9 @@ final class BrokerLife {
     func memory() -> MeshMemory {
         var memory = MeshMemory()
         for entry in Self.changes(chosen) {
-            if let value = MeshRecords.chosen(entry) { memory.chosen.append(value) }
+            if let value = MeshRecords.chosen(entry), !ErasureRecord.isEnded(value, in: ended) {
+                memory.chosen.append(value)
+            }
             memory.version = max(memory.version, entry.version)
         }
         let log = Self.changes(registers)
@@ -204,7 +214,7 @@ final class BrokerLife {
             let failure = put(changes, into: table)
             return .control(.persisted(number, failure: failure.map { "\($0)" }))
         case .members(let changes): _ = put(changes, into: table)
-        case .chosen(let changes): _ = put(changes, into: chosen)
+        case .chosen(let changes): if put(changes, into: chosen) != nil { forgotTable = true }
         }
         return nil
     }

@@ -13,11 +13,20 @@ final class BrokerSite {
     private(set) var key: PublicKey
     /// Whether the disk belongs to the mesh already.
     var isAdmitted: Bool
+    /// When its broker asked last to be admitted.
+    var askedAt = Instant(nanoseconds: 0)
+    /// Its broker is to be part of the mesh.
+    var isExpected: Bool
+    /// It is on its way out for good.
+    var isLeaving = false
     let isFounder: Bool
     var life: BrokerLife?
     /// Processes so far: what was sent to one never reaches the next.
     var lives = 0
     var isPaused = false
+    /// When the machine fell asleep, and when it is to wake, while it sleeps.
+    var sleep: (since: Instant, until: Instant)?
+    var clock = MachineClock()
     /// What came while the process was paused.
     var backlog: [MeshWorld.Event] = []
     /// How much slower than usual the disk is.
@@ -27,8 +36,19 @@ final class BrokerSite {
     /// The power goes after some more operations of the disk.
     var losesPower = false
     private(set) var wipes: UInt64 = 0
+    /// The disk as it was at an earlier start, to be put back, and that start.
+    var image: SimulatedDisk?
+    var imageBoot: BootEpoch?
+    /// The disk is an older one of its broker.
+    private(set) var isPutBack = false
+    /// Its table may lack topics that it has files of.
+    var forgotTable = false
+    /// A table is damaged: no broker may start.
+    var isDamaged = false
+    /// What of the disk's damage was counted.
+    var counted = (wrongReads: 0, lostWrites: 0, tornWrites: 0)
 
-    init(index: Int, seed: UInt64) {
+    init(index: Int, seed: UInt64, isLate: Bool) {
         self.index = index
         node = NodeID(Int32(index) + 1)
         disk = SimulatedDisk(seed: seed)
@@ -36,7 +56,10 @@ final class BrokerSite {
         key = SimulatedSigner.key(of: node)
         isFounder = index == 0
         isAdmitted = index == 0
+        isExpected = !isLate
     }
+
+    var isStopping: Bool { life?.isStopping == true }
 
     var address: MeshAddress { MeshAddress(host: "b\(node.rawValue)", port: 7946) }
 
@@ -47,5 +70,18 @@ final class BrokerSite {
         store = StoreID(high: 1 + wipes, low: UInt64(index) + 1)
         key = SimulatedSigner.key(of: NodeID(node.rawValue + 1_000 * Int32(wipes)))
         isAdmitted = false
+        isPutBack = false
+        forgotTable = false
+        isDamaged = false
+        losesPower = false
+        image = nil
+        counted = (0, 0, 0)
+    }
+
+    func putBack(_ image: SimulatedDisk) {
+        disk = image
+        isPutBack = true
+        losesPower = false
+        counted = image.damage
     }
 }

@@ -94,10 +94,34 @@ extension MeshWorld {
     /// each partition.
     func beginClients() {
         add(SimulatedTopicMaker(index: clients.count))
-        for partition in 0..<options.partitions {
-            add(SimulatedProducer(index: clients.count, partition: partition))
-            add(SimulatedConsumer(index: clients.count, partition: partition))
-            add(SimulatedCommitter(index: clients.count, group: "group-\(partition)"))
+        for partition in 0..<options.partitions { beginClients(of: partition) }
+        add(SimulatedOperator(index: clients.count))
+        if options.turnsTopic { add(SimulatedTopicTurner(index: clients.count)) }
+        for number in 0..<options.groupMembers {
+            add(
+                SimulatedGroupMember(
+                    index: clients.count, isStatic: number < options.staticMembers))
         }
+    }
+
+    func beginClients(of partition: Int32) {
+        add(SimulatedProducer(index: clients.count, partition: partition))
+        add(SimulatedConsumer(index: clients.count, partition: partition))
+        add(SimulatedCommitter(index: clients.count, group: "group-\(partition)"))
+    }
+
+    /// All members of the group have their part in one generation.
+    var isGroupSettled: Bool {
+        let members = clients.compactMap { $0 as? SimulatedGroupMember }
+        return Set(members.map(\.settled)).count <= 1
+    }
+
+    /// Who asked a broker to change who votes.
+    func tell(_ token: UInt64, _ answer: VoterChangeAnswer) {
+        let client = Int(token >> Self.tokenBits)
+        guard clients.indices.contains(client),
+            let client = clients[client] as? SimulatedOperator
+        else { return }
+        client.hear(token, answer, in: self)
     }
 }

@@ -3,6 +3,8 @@ public struct MeshCounts: Hashable, Sendable {
     public var events = 0
     public var faults = 0
     public var kinds: [String: Int] = [:]
+    /// What of it brokers met: a fault that reaches nobody proves nothing.
+    public var reached: [String: Int] = [:]
     public var starts = 0
     public var deaths = 0
     public var elections = 0

@@ -10,6 +10,8 @@ import Storage
 extension MeshWorld {
     /// Tokens of a broker's own appends; those of clients are below.
     static let ownTokens: UInt64 = 1 << 63
+    /// When a slot is read again that could not be read.
+    private static let slotAgainMicroseconds: Int64 = 1_000_000
 
     func perform(_ effect: Control.Effect, of life: BrokerLife, at site: BrokerSite) {
         switch effect {
@@ -33,12 +35,14 @@ extension MeshWorld {
         case .append(let number, let partition, let records):
             let work = ProduceWork(
                 token: Self.ownTokens | number, acknowledgement: .all,
-                deadline: clock.instant.advanced(
+                deadline: clock(of: site).instant.advanced(
                     byMilliseconds: Control.appendTimeoutMilliseconds),
                 origin: .coordinator,
                 parts: [ProduceWork.Part(partition: partition, records: records)])
             toShard(.produce(work), of: partition, life, site)
-        case .load(let load): toShard(.scan(load, from: .zero), of: load.partition, life, site)
+        case .load(let load):
+            note(42, "\(site.node) loads slot \(load.partition.index.rawValue)")
+            toShard(.scan(load, from: .zero), of: load.partition, life, site)
         case .wake(let moment): wakeLater(.control, 0, moment, site)
         case .ready(let failures):
             life.isReady = true
@@ -100,7 +104,9 @@ extension MeshWorld {
         case .closed(let partition): toControl(.closed(partition))
         case .opened(let partition, let failure):
             toControl(.opened(partition, failure: failure))
-        case .scanned(let load, .empty): toControl(.slotEnd(load))
+        case .scanned(let load, .empty):
+            note(43, "\(site.node) has loaded slot \(load.partition.index.rawValue)")
+            toControl(.slotEnd(load))
         case .scanned(let load, let piece):
             schedule(
                 .slotRead(site: site.index, life: site.lives, shard: loop, load, piece),
@@ -134,10 +140,13 @@ extension MeshWorld {
         case .persistOwn(let changes): write(.members(changes), life, site)
         case .replicate(let to, let message): send(message, to: to, from: site)
         // Copies of feeds are a cache: their files are no part of what is promised.
-        case .admitted, .votersAnswer, .answer, .persistFeeds, .removeFeed: break
+        case .admitted, .answer, .persistFeeds, .removeFeed: break
+        case .votersAnswer(let token, let answer): tell(token, answer)
         case .heard(let member):
             guard let store = life.plane.mesh.admission(of: member.node)?.store else { return }
-            life.boots[store] = max(life.boots[store] ?? BootEpoch(0), member.life.boot)
+            if life.boots[store].map({ $0.boot < member.life.boot }) ?? true {
+                life.boots[store] = (member.life.boot, nil)
+            }
         case .forget(let node): closeLink(site, Int(node.rawValue) - 1)
         case .joinAnswer(let token, let answer):
             guard let newcomer = joins.removeValue(forKey: token) else { return }
@@ -189,7 +198,8 @@ extension MeshWorld {
 
     func run(_ job: DiskJob, _ shard: Int, _ site: BrokerSite) {
         guard let life = site.life else { return }
-        let outcome = job.run(on: life.disk, files: life.files, tail: life.tails[shard], now: clock)
+        let outcome = job.run(
+            on: life.disk, files: life.files, tail: life.tails[shard], now: clock(of: site))
         if site.disk.isPowerOff { return endIfPowerless(site) }
         deliver(.shard(.finished(outcome)), to: shard, of: site)
     }
@@ -197,7 +207,12 @@ extension MeshWorld {
     func read(_ load: SlotLoad, _ piece: LogRead, _ shard: Int, _ site: BrokerSite) {
         guard site.life != nil else { return }
         guard let records = try? piece.simulatedRecords(), let last = records.last else {
-            return endIfPowerless(site)
+            if site.disk.isPowerOff { return endIfPowerless(site) }
+            // As a broker does: the disk may read it the next time.
+            note(44, "\(site.node) can't read slot \(load.partition.index.rawValue)")
+            return schedule(
+                .slotRead(site: site.index, life: site.lives, shard: shard, load, piece),
+                afterMicroseconds: Self.slotAgainMicroseconds)
         }
         post(
             .plane(

@@ -11,17 +11,40 @@ extension MeshWorld {
     func nextFault() {
         guard now < faultsEnd, violation == nil else { return }
         schedule(.nextFault, afterMicroseconds: draw(20...options.faultPauseMilliseconds) * 1_000)
-        let kind = options.faults[Int(draw(0...Int64(options.faults.count - 1)))]
+        let drawn = options.faults[Int(draw(0...Int64(options.faults.count - 1)))]
+        guard let kind = awaitQuiet(for: drawn) else { return }
         let fault = MeshFault(
-            kind: kind, victim: Int(draw(0...Int64(options.brokers - 1))), at: now,
+            kind: kind, victim: victim(of: kind), at: now,
             milliseconds: draw(10...[300, 2_000, 6_000][Int(draw(0...2))]))
         guard mayHappen(fault) else { return }
         begin(fault)
     }
 
+    /// What costs a disk waits until the mesh is whole, and the others wait with it: among many
+    /// faults it would hardly ever be.
+    private func awaitQuiet(for drawn: MeshFault.Kind) -> MeshFault.Kind? {
+        if let awaited {
+            let isLate = now.milliseconds(since: awaited.since) > Self.quietMilliseconds
+            guard isQuiet || isLate else { return nil }
+            self.awaited = nil
+            return isLate ? drawn : awaited.kind
+        }
+        guard Self.losingFaults.contains(drawn), !isQuiet, chance(0.3) else { return drawn }
+        awaited = (drawn, now)
+        return nil
+    }
+
+    /// How long faults wait for a mesh to be whole.
+    private static let quietMilliseconds: Int64 = 8_000
+    private static let losingFaults = diskFaults.union([.wipe, .brokerLeaves])
+
     private func mayHappen(_ fault: MeshFault) -> Bool {
         let site = sites[fault.victim]
-        if isDiskLost, isSettled, !sites.contains(where: \.losesPower) { isDiskLost = false }
+        if isDiskLost, isSettled, !sites.contains(where: \.losesPower),
+            !activeFaults.contains(where: { Self.diskFaults.contains($0.kind) })
+        {
+            isDiskLost = false
+        }
         // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
         if isDiskLost, [.kill, .powerLoss, .tornPower, .allKilled, .fullDisk].contains(fault.kind) {
             return false
@@ -29,9 +52,17 @@ extension MeshWorld {
         switch fault.kind {
         case .kill, .stop: return site.life != nil
         case .powerLoss, .tornPower: return site.life != nil && (options.isSynced || isQuiet)
-        case .wipe: return site.life != nil && isQuiet
-        case .pause: return site.life != nil && !site.isPaused
-        case .allKilled, .cut, .oneWayCut, .datagramHole, .slowDisk, .lossyNetwork: return true
+        case .wipe, .misreads, .damagedLog, .damagedTable, .restoredDisk:
+            return site.life != nil && isQuiet
+        case .pause, .suspend: return site.life != nil && !site.isPaused
+        case .allKilled, .cut, .oneWayCut, .datagramHole, .slowDisk, .lossyNetwork, .reordering,
+            .slowLink, .clockDrift, .clockJump:
+            return true
+        case .reassignment, .leaderElection, .voterAdded, .voterRemoved, .voterChangeUndone:
+            return true
+        case .topicGrowth: return canGrow
+        case .brokerJoins, .brokerLeaves: return mayChange(fault.kind, site)
+        case .rollingRestart: return rollingSince == nil
         case .fullDisk: return options.isSynced && site.life != nil
         }
     }
@@ -45,13 +76,13 @@ extension MeshWorld {
     }
 
     /// Nothing is wrong: the mesh can take what loses a disk.
-    private var isQuiet: Bool {
+    var isQuiet: Bool {
         activeFaults.isEmpty && isSettled
-            && sites.allSatisfy { site in
+            && members.allSatisfy { site in
                 site.life?.plane.mesh.proposer.roster.map { roster in
                     roster.next == nil && roster.voters.count >= 3
                         && roster.voters.allSatisfy { voter in
-                            sites.contains { $0.store == voter.store }
+                            members.contains { $0.store == voter.store }
                         }
                 } == true
             }
@@ -110,7 +141,14 @@ extension MeshWorld {
             for site in sites {
                 take(down: site, until: end) { self.kill(site, withMachine: false) }
             }
+        case .misreads, .damagedLog, .damagedTable, .restoredDisk: disturb(disk: fault)
+        case .brokerJoins, .brokerLeaves: change(membership: fault)
         case .lossyNetwork: network.faults.datagramLoss = 0.4
+        case .rollingRestart, .reassignment, .leaderElection, .voterAdded, .voterRemoved,
+            .voterChangeUndone, .topicGrowth:
+            operate(fault)
+        case .reordering, .slowLink: disturb(network: fault)
+        case .clockDrift, .clockJump, .suspend: disturb(clock: fault)
         }
     }
 
@@ -129,7 +167,13 @@ extension MeshWorld {
         note(UInt64(fault.victim) << 8 | 20, "mended: \(fault.kind.rawValue) \(site.node)")
         switch fault.kind {
         case .kill, .powerLoss, .stop, .wipe, .allKilled, .tornPower: break
-        case .pause: resume(site)
+        case .clockDrift, .clockJump, .rollingRestart, .reassignment, .leaderElection,
+            .voterAdded, .voterRemoved, .voterChangeUndone, .topicGrowth, .brokerJoins,
+            .brokerLeaves:
+            break
+        case .misreads, .damagedLog, .damagedTable, .restoredDisk: settle(disk: fault)
+        case .pause, .suspend: resume(site)
+        case .reordering, .slowLink: settle(network: fault)
         case .cut, .oneWayCut, .datagramHole: mendCuts()
         case .slowDisk: site.slowness = 1
         case .fullDisk: site.disk.setCapacity(.max)
@@ -140,6 +184,7 @@ extension MeshWorld {
     private func resume(_ site: BrokerSite) {
         guard site.isPaused else { return }
         site.isPaused = false
+        site.sleep = nil
         let backlog = site.backlog
         site.backlog = []
         for event in backlog { timeline.schedule(event, at: now) }
@@ -172,7 +217,9 @@ extension MeshWorld {
             site.slowness = 1
             site.disk.setCapacity(.max)
             site.mayRunAt = now
-            if site.life == nil { timeline.schedule(.start(site: site.index), at: now) }
+            if site.life == nil, site.isExpected {
+                timeline.schedule(.start(site: site.index), at: now)
+            }
         }
         isHealed = true
     }

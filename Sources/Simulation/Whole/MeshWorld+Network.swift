@@ -225,7 +225,8 @@ extension MeshWorld {
         guard !callee.isPaused else {
             return fail(.timedOut, after: Self.handshakeTimeoutMicroseconds)
         }
-        guard takes(caller, own, by: other), takes(callee, other, by: own) else {
+        guard takes(caller, own, by: other, callee.node), takes(callee, other, by: own, caller.node)
+        else {
             return fail(.authentication, after: 200)
         }
         let pair = MeshPair(from, to)
@@ -273,12 +274,20 @@ extension MeshWorld {
     }
 
     /// Whether a process is what the other one was told of its member.
-    private func takes(_ site: BrokerSite, _ life: BrokerLife, by other: BrokerLife) -> Bool {
+    private func takes(
+        _ site: BrokerSite, _ life: BrokerLife, by other: BrokerLife, _ peer: NodeID
+    ) -> Bool {
         guard let admission = other.plane.mesh.admission(of: site.node), !admission.isRevoked,
-            admission.key == site.key, admission.store == site.store,
-            life.boot >= other.boots[site.store] ?? BootEpoch(0)
+            admission.key == site.key, admission.store == site.store
         else { return false }
-        other.boots[site.store] = life.boot
+        if let known = other.boots[site.store],
+            known.boot > life.boot
+                || known.boot == life.boot && (known.process ?? life.serial) != life.serial
+        {
+            shutOut(site, by: peer)
+            return false
+        }
+        other.boots[site.store] = (life.boot, life.serial)
         return true
     }
 

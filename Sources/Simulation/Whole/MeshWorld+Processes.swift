@@ -8,16 +8,18 @@ import Storage
 /// Processes: how they start, turn and end.
 extension MeshWorld {
     static let joinRetryMilliseconds: Int64 = 250
+    private static let joinPatienceMilliseconds: Int64 = 12_000
 
     func start(_ site: BrokerSite) {
-        guard site.life == nil else { return }
+        guard site.life == nil, site.isExpected else { return }
         guard site.isAdmitted else { return askToJoin(site) }
         site.lives += 1
         do {
             let life = try BrokerLife(
                 site: site, cluster: Self.cluster, options: options, rules: rules,
-                startedAt: clock.instant, random: &random)
+                startedAt: clock(of: site).instant, random: &random)
             site.life = life
+            if site.isDamaged { fail("\(site.node) starts with a table that is damaged") }
             note(2, "\(site.node) starts, boot \(life.boot.rawValue)")
             counts.starts += 1
             lastUpset = now
@@ -29,6 +31,7 @@ extension MeshWorld {
             note(3, "\(site.node) can't start: \(error)")
             if site.disk.isPowerOff { site.disk.restart() }
             site.losesPower = false
+            if site.isDamaged { counts.reached["damaged tables refused", default: 0] += 1 }
             schedule(.start(site: site.index), afterMicroseconds: draw(100_000...500_000))
         }
     }
@@ -47,8 +50,11 @@ extension MeshWorld {
         schedule(
             .joinAsked(from: site.index, to: member.index, boot: BootEpoch(1)),
             afterMicroseconds: draw(500...2_000))
-        // Whoever hears nothing asks somebody else.
-        schedule(.joinAnswered(site: site.index, nil), afterMicroseconds: 12_000_000)
+        // Whoever hears nothing asks somebody else; each question ends the wait of the one before.
+        site.askedAt = now
+        schedule(
+            .joinAnswered(site: site.index, nil),
+            afterMicroseconds: Self.joinPatienceMilliseconds * 1_000)
     }
 
     func joinAsked(_ from: Int, _ to: Int, _ boot: BootEpoch) {
@@ -66,7 +72,7 @@ extension MeshWorld {
     }
 
     func joinAnswered(_ site: BrokerSite, _ answer: JoinAnswer?) {
-        guard site.life == nil, !site.isAdmitted else { return }
+        guard site.life == nil, site.isExpected, !site.isAdmitted else { return }
         switch answer {
         case .admitted(let node, let cluster, let values):
             precondition(node == site.node && cluster == Self.cluster, "another broker's answer")
@@ -89,7 +95,11 @@ extension MeshWorld {
             schedule(
                 .start(site: site.index),
                 afterMicroseconds: (canRetry ? 1 : 4) * Self.joinRetryMilliseconds * 1_000)
-        case nil: start(site)
+        case nil:
+            guard now.milliseconds(since: site.askedAt) >= Self.joinPatienceMilliseconds else {
+                return
+            }
+            start(site)
         }
     }
 
@@ -100,8 +110,10 @@ extension MeshWorld {
         guard let life = site.life else { return }
         note(6, "\(site.node) dies\(withMachine ? " with its machine" : "")")
         counts.deaths += 1
+        if life.forgotTable || !life.writes.isEmpty { site.forgotTable = true }
         site.life = nil
         site.isPaused = false
+        site.sleep = nil
         site.backlog = []
         closeLinks(of: site, silently: withMachine)
         for client in clients.indices {
@@ -189,7 +201,7 @@ extension MeshWorld {
 
     private func drive(plane input: ControlPlane.Input, of life: BrokerLife, at site: BrokerSite) {
         var effects: [ControlPlane.Effect] = []
-        life.plane.handle(input, now: clock, into: &effects)
+        life.plane.handle(input, now: clock(of: site), into: &effects)
         for effect in effects where site.life === life {
             switch effect {
             case .control(let effect): perform(effect, of: life, at: site)
@@ -200,7 +212,7 @@ extension MeshWorld {
 
     func drive(shard input: Shard.Input, _ loop: Int, of life: BrokerLife, at site: BrokerSite) {
         var effects: [Shard.Effect] = []
-        life.shards[loop].handle(input, now: clock, into: &effects)
+        life.shards[loop].handle(input, now: clock(of: site), into: &effects)
         for effect in effects where site.life === life {
             perform(effect, loop, of: life, at: site)
         }
@@ -211,16 +223,25 @@ extension MeshWorld {
     func wakeLater(_ timer: BrokerLife.Timer, _ loop: Int, _ moment: Instant, _ site: BrokerSite) {
         guard let life = site.life else { return }
         let slot = timer.rawValue + loop
-        let number = (life.timers[slot] ?? 0) + 1
-        life.timers[slot] = number
-        // The machines' clock is a second ahead.
-        let at = Instant(nanoseconds: moment.nanoseconds - 1_000_000_000)
+        let number = (life.timers[slot]?.number ?? 0) + 1
+        life.timers[slot] = (number, moment)
+        setTimer(slot, number, moment, site)
+    }
+
+    private func setTimer(
+        _ slot: Int, _ number: UInt64, _ moment: Instant, _ site: BrokerSite
+    ) {
+        let at = site.clock.time(when: moment)
         timeline.schedule(
             .timer(site: site.index, life: site.lives, slot, number), at: max(at, now))
     }
 
     func wake(_ slot: Int, _ number: UInt64, _ site: BrokerSite) {
-        guard site.life?.timers[slot] == number else { return }
+        guard let timer = site.life?.timers[slot], timer.number == number else { return }
+        // Its clock runs slower since it asked: no timer fires before its time.
+        guard clock(of: site).instant >= timer.moment else {
+            return setTimer(slot, number, timer.moment, site)
+        }
         switch slot {
         case BrokerLife.Timer.control.rawValue: deliver(.plane(.control(.wake)), to: 0, of: site)
         case BrokerLife.Timer.mesh.rawValue: deliver(.plane(.mesh(.wake)), to: 0, of: site)

@@ -21,13 +21,14 @@ extension MeshWorld {
 
     /// Why the mesh is not whole; nil where it is.
     var whatIsMissing: String? {
-        for site in sites where site.life?.isReady != true || site.isPaused {
+        let members = members
+        for site in members where site.life?.isReady != true || site.isPaused {
             return "broker \(site.node.rawValue) does not run"
         }
-        let roots = Set(sites.compactMap { $0.life?.plane.mesh.gossip.tableRoot })
+        let roots = Set(members.compactMap { $0.life?.plane.mesh.gossip.tableRoot })
         guard roots.count == 1 else { return "the tables differ" }
-        for site in sites {
-            guard let view = site.life?.view, view.brokers.count == sites.count,
+        for site in members {
+            guard let view = site.life?.view, view.brokers.count == members.count,
                 view.topic(named: BrokerLife.topic) != nil
             else { return "broker \(site.node.rawValue) does not see all" }
             for name in view.sortedNames {
@@ -43,7 +44,7 @@ extension MeshWorld {
     }
 
     private func hasAllCopies(_ state: PartitionState, _ view: ClusterView) -> Bool {
-        state.replicas.count == min(3, sites.count) && state.leader != nil
+        state.replicas.count == min(3, members.count) && state.leader != nil
             && state.inSync.count == state.replicas.count
             && state.inSync.allSatisfy { isCurrent($0) && view.broker($0.node) != nil }
     }
@@ -65,8 +66,8 @@ extension MeshWorld {
     /// Reads every copy of every partition whole, and compares it with what clients were told.
     func verify() {
         var readers: [(partition: Int32, replica: Int?, reader: SimulatedConsumer)] = []
-        for partition in 0..<options.partitions {
-            guard let view = sites[0].life?.view,
+        for partition in 0..<partitions {
+            guard let view = members[0].life?.view,
                 let state = view.topic(named: BrokerLife.topic)?.state(partition)
             else { return fail("the topic is gone") }
             for replica in [nil] + state.replicas.map({ Int($0.rawValue) - 1 }) {
@@ -79,7 +80,7 @@ extension MeshWorld {
         let end = now.advanced(byMilliseconds: 30_000)
         // Whoever has just begun to lead, and a follower, hear a moment later what is committed: of
         // all that was acknowledged they have to hear.
-        let ends = (0..<options.partitions).map { promisedEnd(of: $0) }
+        let ends = (0..<partitions).map { promisedEnd(of: $0) }
         func isRead(_ partition: Int32, _ reader: SimulatedConsumer) -> Bool {
             reader.isDone && reader.end >= ends[Int(partition)]
         }

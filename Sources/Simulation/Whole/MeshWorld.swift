@@ -35,6 +35,7 @@ public final class MeshWorld {
         case start(site: Int)
         case endFault(MeshFault)
         case nextFault
+        case step(Step)
         case client(Int)
         case answer(client: Int, token: UInt64, MeshAnswer)
         case lost(client: Int, site: Int, life: Int)
@@ -57,9 +58,18 @@ public final class MeshWorld {
     /// Who asked for a join, by the member's token.
     var joins: [UInt64: Int] = [:]
     var lastToken: UInt64 = 0
+    /// Pairs between which everything is late, with the fault that has it so.
+    var slowLinks: [(fault: MeshFault, pair: MeshPair, microseconds: Int64)] = []
     var checks = MeshChecks()
+    var groupChecks = MeshGroupChecks()
     var counts = MeshCounts()
     var activeFaults: [MeshFault] = []
+    /// A fault that waits until the mesh is whole, and since when.
+    var awaited: (kind: MeshFault.Kind, since: Instant)?
+    /// Partitions of the topic that have clients.
+    var partitions: Int32
+    /// When a rolling restart came to the broker that it is at, while there is one.
+    var rollingSince: Instant?
     var faultsEnd = Instant(nanoseconds: .max)
     var isHealed = false
     /// When something last went wrong, was mended, or a process started.
@@ -84,12 +94,16 @@ public final class MeshWorld {
         self.rules = rules
         let options = options ?? MeshOptions(seed: seed)
         self.options = options
+        partitions = options.partitions
         random = SeededGenerator(seed: seed)
         network = SimulatedNetwork(
             endpoints: options.brokers, faults: .lan, seed: random.next())
         var sites: [BrokerSite] = []
         for index in 0..<options.brokers {
-            sites.append(BrokerSite(index: index, seed: random.next()))
+            sites.append(
+                BrokerSite(
+                    index: index, seed: random.next(),
+                    isLate: index >= options.brokers - options.lateBrokers))
         }
         self.sites = sites
         trace = traced ? [] : nil
@@ -97,7 +111,8 @@ public final class MeshWorld {
 
     var now: Instant { timeline.now }
 
-    /// Every machine's clock: virtual time from a moment of the past.
+    /// A machine's clock while it is right, and that of clients: virtual time from a moment of the
+    /// past.
     var clock: Now {
         Now(
             instant: now.advanced(byMilliseconds: 1_000),
@@ -131,7 +146,7 @@ public final class MeshWorld {
 
     /// The whole run.
     public func run() -> MeshVerdict {
-        for site in sites { timeline.schedule(.start(site: site.index), at: now) }
+        for site in members { timeline.schedule(.start(site: site.index), at: now) }
         until("the mesh forms", milliseconds: 30_000) { self.isFormed }
         beginClients()
         until("the topic is there", milliseconds: 30_000) { self.isWhole }
@@ -141,11 +156,16 @@ public final class MeshWorld {
         advance(to: faultsEnd)
         heal()
         until("the mesh is whole again", milliseconds: MeshOptions.convergenceMilliseconds) {
-            self.isWhole && self.clients.allSatisfy(\.isDone)
+            self.isWhole && self.hasSettledVoters && self.isGroupSettled
+                && self.clients.allSatisfy(\.isDone)
+        }
+        until("deleted topics are gone", milliseconds: MeshOptions.convergenceMilliseconds) {
+            self.isRidOfDeletedTopics
         }
         if violation == nil { verify() }
         // Every operation of a disk is in its own number already.
         for site in sites { note(site.disk.traceHash) }
+        countWhatWasReached()
         return MeshVerdict(
             seed: seed, violation: violation, counts: counts, hash: hash,
             milliseconds: now.nanoseconds / 1_000_000)
@@ -166,8 +186,8 @@ public final class MeshWorld {
 
     /// Whether all brokers run, and three vote.
     private var isFormed: Bool {
-        sites.allSatisfy { $0.life?.isReady == true }
-            && sites.allSatisfy { site in
+        members.allSatisfy { $0.life?.isReady == true }
+            && members.allSatisfy { site in
                 site.life?.plane.mesh.proposer.roster.map {
                     $0.voters.count >= 3 && $0.next == nil
                 } == true
@@ -187,7 +207,7 @@ public final class MeshWorld {
         if let (index, life) = Self.place(of: event) {
             let site = sites[index]
             guard site.lives == life, site.life != nil else { return }
-            if site.isPaused { return site.backlog.append(event) }
+            if site.isPaused { return hold(event, for: site) }
         }
         switch event {
         case .post(let site, _, let loop, let post): deliver(post, to: loop, of: sites[site])
@@ -212,6 +232,7 @@ public final class MeshWorld {
         case .start(let site): start(sites[site])
         case .endFault(let fault): end(fault)
         case .nextFault: nextFault()
+        case .step(let step): take(step)
         case .client(let index): clients[index].act(in: self)
         case .answer(let client, let token, let answer):
             clients[client].hear(token, answer, in: self)
@@ -243,9 +264,10 @@ public final class MeshWorld {
             let voters = mesh.proposer.roster?.voters.map { "\($0.node.rawValue)" } ?? []
             return "\(site.node.rawValue): \(life.isReady ? "ready" : "starting")"
                 + " voters \(voters.joined(separator: ","))"
-                + " lease \(mesh.leaseHolder.isHeld(at: clock.instant))"
+                + " lease \(mesh.leaseHolder.isHeld(at: clock(of: site).instant))"
                 + " isolated \(mesh.isIsolated)"
-        }.joined(separator: "; ") + "; \(whatIsMissing ?? "whole"); clients "
+        }.joined(separator: "; ") + "; \(whatIsMissing ?? "whole")"
+            + (leftOfDeletedTopics.map { "; \($0)" } ?? "") + "; clients "
             + clients.map { "\($0.isDone ? "" : "waiting ")\($0.summary)" }.joined(separator: ", ")
     }
 }
