@@ -39,7 +39,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// Arrows go one way: Model <- {Gossip, Paxos, Replication, Coordination, Storage} <- Node
-/// <- Broker <- gossamer, Sodium <- Transport <- Broker, and KafkaProtocol <- {Broker, Client}.
+/// <- Routes <- Broker <- gossamer, Sodium <- Transport <- Broker, and KafkaProtocol <- {Routes,
+/// Client}.
 let package = Package(
     name: "gossamer",
     products: [
@@ -84,15 +85,22 @@ let package = Package(
                 deque, heap, ordered, trees,
             ]),
         module(
+            "Routes",
+            [
+                "KafkaProtocol", "Node", "Coordination", "Replication", "Storage", "Model", nioCore,
+                deque, ordered,
+            ]),
+        module(
             "Simulation",
             [
                 "Model", "Storage", "Gossip", "Paxos", "Replication", "Coordination", "Node",
-                nioCore, heap,
+                "Routes", "KafkaProtocol", nioCore, deque, heap,
             ]),
         module(
             "Broker",
             [
-                "Node", "Gossip", "Paxos", "Transport", "Sodium", "KafkaProtocol", "Coordination",
+                "Routes", "Node", "Gossip", "Paxos", "Transport", "Sodium", "KafkaProtocol",
+                "Coordination",
                 "Replication", "Storage", "Compression",
                 "Model", nioCore, nioPosix, deque, ordered, logging,
             ]),
@@ -121,7 +129,13 @@ let package = Package(
         tests("KafkaProtocolTests", ["KafkaProtocol", "Model", nioCore]),
         tests("SodiumTests", ["Sodium", "Model", nioCore]),
         tests("GossipTests", ["Gossip", "Simulation", "Model", nioCore]),
-        tests("PaxosTests", ["Paxos", "Model", nioCore, ordered]),
+        tests(
+            "SimulationTests",
+            [
+                "gossamer-sim", "Simulation", "KafkaProtocol", "Node", "Gossip", "Paxos",
+                "Replication", "Storage", "Model", nioCore,
+            ]),
+        tests("PaxosTests", ["Paxos", "Simulation", "Model", nioCore, ordered]),
         tests("TransportTests", ["Transport", "Sodium", "Model", nioCore, nioPosix]),
         tests("StorageTests", ["Storage", "Simulation", "Model", "Compression", nioCore]),
         tests("ReplicationTests", ["Replication", "Model", nioCore]),
@@ -131,7 +145,10 @@ let package = Package(
             ["Node", "Simulation", "Gossip", "Paxos", "Storage", "Model", nioCore]),
         tests(
             "BrokerTests",
-            ["Broker", "Transport", "Client", "KafkaProtocol", "Model", nioCore, nioPosix]),
+            [
+                "Broker", "Routes", "Transport", "Client", "KafkaProtocol", "Model", nioCore,
+                nioPosix,
+            ]),
         tests(
             "CommandTests",
             [

@@ -1,7 +1,7 @@
-import DequeModule
 import KafkaProtocol
 import Model
 import NIOCore
+import Routes
 import Storage
 
 /// One client's connection: cuts requests, keeps their answers in order, and stops reading where
@@ -11,20 +11,12 @@ import Storage
 /// answers leave in the order of the requests, as Kafka's protocol demands. Reading stops while
 /// too many requests are unanswered, while the socket does not take what is written, or while the
 /// broker holds too many bytes of unfinished requests: the kernel's window then stops the client.
-final class Connection: ChannelInboundHandler {
+final class Connection: ChannelInboundHandler, ClientConnection {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = IOData
 
     /// Requests of one connection that may wait for their answers: clients pipeline five or so.
     static let inFlightMaximum = 64
-
-    /// An answer's place in the order.
-    private enum Place {
-        case waiting
-        case ready([Piece])
-        /// Produce with acks=0: nothing is written.
-        case silent
-    }
 
     let id: UInt64
     let listener: String
@@ -35,9 +27,7 @@ final class Connection: ChannelInboundHandler {
     private let reactor: Reactor
     private var context: ChannelHandlerContext?
     private var cutter: FrameCutter
-    private var places = Deque<Place>()
-    /// The number of the first place.
-    private var firstPlace: UInt64 = 0
+    private var places = AnswerQueue()
     private var isTaking = false
     private var isClosing = false
     private var wantsFlush = false
@@ -142,9 +132,8 @@ final class Connection: ChannelInboundHandler {
         do throws(WireError) {
             let header = try RequestHeader.decode(&body)
             if let name = header.clientID, name != clientID { clientID = name }
-            let number = firstPlace + UInt64(places.count)
-            places.append(.waiting)
-            let exchange = Exchange(connection: self, number: number, header: header)
+            let exchange = Exchange(
+                connection: self, number: places.makePlace(), header: header)
             try reactor.route(exchange, body)
         } catch {
             reactor.events.requestRefused(self, error)
@@ -175,24 +164,11 @@ final class Connection: ChannelInboundHandler {
 
     /// Puts an answer in its place and writes what is due; late answers of a closed connection go.
     func answer(_ number: UInt64, _ pieces: [Piece]?) {
-        guard context != nil, number >= firstPlace else { return }
-        let index = Int(number - firstPlace)
-        guard places.indices.contains(index) else { return }
-        places[index] = pieces.map(Place.ready) ?? .silent
-        writeDue()
-        reactor.settleAfterTurn(self)
-    }
-
-    private func writeDue() {
-        while let first = places.first {
-            switch first {
-            case .waiting: return
-            case .silent: break
-            case .ready(let pieces): for piece in pieces { write(piece) }
-            }
-            places.removeFirst()
-            firstPlace += 1
+        guard context != nil, places.answer(number, pieces) else { return }
+        while let due = places.next() {
+            for piece in due { write(piece) }
         }
+        reactor.settleAfterTurn(self)
     }
 
     private func write(_ piece: Piece) {
@@ -224,37 +200,4 @@ final class Connection: ChannelInboundHandler {
 
     /// No requests wait for their answers and nothing is half received: safe to close politely.
     var isQuiet: Bool { places.isEmpty && !cutter.isGathering }
-}
-
-/// A part of an answer: bytes from memory, or a range of a segment that the kernel sends.
-enum Piece {
-    case bytes(ByteBuffer)
-    case file(LogSlice)
-}
-
-/// One request on its way through the broker: where its answer goes, and in which version.
-struct Exchange {
-    let connection: Connection
-    let number: UInt64
-    let header: RequestHeader
-
-    var version: Int16 { header.apiVersion }
-
-    /// Sends the answer. A response that can't be encoded closes the connection: its client could
-    /// not tell the answers after it apart.
-    func respond(_ response: some KafkaResponse) {
-        var out = ByteBuffer()
-        do throws(WireError) {
-            try response.encodeFrame(
-                correlationID: header.correlationID, version: header.apiVersion, into: &out)
-            connection.answer(number, [.bytes(out)])
-        } catch {
-            connection.close()
-        }
-    }
-
-    func respond(pieces: [Piece]) { connection.answer(number, pieces) }
-
-    /// For acks=0.
-    func staySilent() { connection.answer(number, nil) }
 }

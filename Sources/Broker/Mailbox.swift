@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import Node
 import Replication
+import Routes
 import Storage
 import Synchronization
 
@@ -15,18 +16,6 @@ enum Message: Sendable {
     case view(ClusterView)
     /// A shard's words to another broker; for the loop that has the links.
     case send(NodeID, ReplicationMessage)
-}
-
-/// The answer to a question that a reactor asked of a shard or of the control machine.
-enum Answer: Sendable {
-    case produced([ProduceResult])
-    case fetched([FetchResult])
-    case answered([PartitionAnswer])
-    case control(ControlReply)
-    case decided(Decision)
-    case voters(VoterChangeAnswer)
-    /// An operator's answer, in bytes.
-    case text(ByteBuffer)
 }
 
 /// The way into a reactor from other threads.

@@ -5,6 +5,7 @@ import Model
 import NIOCore
 import NIOPosix
 import Node
+import Routes
 import Storage
 import Synchronization
 

@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import Node
 import Replication
+import Routes
 import Storage
 
 extension Reactor {

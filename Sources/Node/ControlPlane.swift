@@ -27,6 +27,9 @@ public struct ControlPlane {
     /// that it believes is asked for.
     private var controlWake: Instant?
     private var meshWake: Instant?
+    /// What was wanted of registers and what came of it, oldest first; nil where nobody looks. Who
+    /// sets it takes out what is in it.
+    package var registerEvents: [RegisterEvent]?
     private var controlEffects: [Control.Effect] = []
     private var meshEffects: [Mesh.Effect] = []
 
@@ -72,6 +75,7 @@ public struct ControlPlane {
                     into: &effects)
             case .releaseLease: drive(mesh: .releaseLease, now: now, into: &effects)
             case .propose(let number, let proposals):
+                registerEvents?.append(.proposed(number, proposals))
                 drive(mesh: .propose(number, proposals), now: now, into: &effects)
             case .slotEpochs(let epochs):
                 drive(mesh: .slotEpochs(epochs), now: now, into: &effects)
@@ -79,6 +83,7 @@ public struct ControlPlane {
                 drive(mesh: .forgetSlots(of: topic), now: now, into: &effects)
             case .spread(let news): drive(mesh: .spread(news), now: now, into: &effects)
             case .read(let number, let keys):
+                registerEvents?.append(.read(number, keys))
                 drive(mesh: .read(number, keys), now: now, into: &effects)
             default: effects.append(.control(effect))
             }
@@ -100,6 +105,7 @@ public struct ControlPlane {
             case .loaded(let values): drive(control: .start(values), now: now, into: &effects)
             case .learned(let values): drive(control: .learned(values), now: now, into: &effects)
             case .decided(let number, let decisions):
+                registerEvents?.append(.decided(number, decisions))
                 drive(control: .decided(number, decisions), now: now, into: &effects)
             case .admitted(let record):
                 effects.append(.mesh(effect))
@@ -118,4 +124,11 @@ public struct ControlPlane {
         said.removeAll(keepingCapacity: true)
         swap(&said, &meshEffects)
     }
+}
+
+/// A step of a decision, as the control machine sees it: the history of a register is made of these.
+package enum RegisterEvent: Sendable {
+    case proposed(UInt64, [RegisterProposal])
+    case read(UInt64, [String])
+    case decided(UInt64, [Decision])
 }

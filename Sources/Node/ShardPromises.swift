@@ -24,7 +24,7 @@ extension Shard {
     /// while the voters answer.
     func isLeased(_ slot: Int) -> Bool { isLeased(slot, at: clock) }
 
-    private func isLeased(_ slot: Int, at now: Instant) -> Bool {
+    func isLeased(_ slot: Int, at now: Instant) -> Bool {
         !partitions[slot].needsLease || now < leaseUntil || isComplete(slot, at: now)
             || !rules.node.servesWithinLease
     }

@@ -103,6 +103,13 @@ public final class SimulatedDisk: Disk {
         }
     }
 
+    /// The paths below a directory as they are now, in order: a look from outside, no operation.
+    public func paths(below directory: String) -> [String] {
+        state.withLock { state in
+            state.names.keys.filter { $0.hasPrefix(directory + "/") }.sorted()
+        }
+    }
+
     // MARK: Disk
 
     public func open(_ path: String, _ mode: OpenMode) throws(DiskError) -> any DiskFile {

@@ -1,7 +1,7 @@
 public import Model
 
 /// What is wrong with the network, for everybody.
-public struct NetworkFaults: Hashable, Sendable {
+public struct NetworkFaults: Codable, Hashable, Sendable {
     /// One way, drawn evenly.
     public var delayMicroseconds: ClosedRange<Int64>
     /// The part of datagrams that vanish; streams repeat theirs and are only late.

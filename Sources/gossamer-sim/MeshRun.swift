@@ -24,6 +24,10 @@ struct MeshRun: Codable, Hashable {
     let acknowledged: Int
     let consumed: Int
     let commits: Int
+    let rebalances: Int
+    let registers: Int
+    let undecided: Int
+    let chosen: Int
     let retries: Int
     let epochBumps: Int
 
@@ -34,14 +38,14 @@ struct MeshRun: Codable, Hashable {
         case violation
     }
 
-    init(_ verdict: MeshVerdict, brokers: Int) {
+    init(_ verdict: MeshVerdict) {
         let counts = verdict.counts
         seed = verdict.seed
         violation = verdict.violation
         self.verdict =
             verdict.violation != nil ? .violation : MeshTally.isThin(counts) ? .thin : .clean
         traceHash = String(verdict.hash, radix: 16)
-        self.brokers = brokers
+        brokers = verdict.schedule.options.brokers
         milliseconds = verdict.milliseconds
         events = counts.events
         faults = counts.faults
@@ -51,6 +55,10 @@ struct MeshRun: Codable, Hashable {
         acknowledged = counts.acknowledged
         consumed = counts.consumed
         commits = counts.commits
+        rebalances = counts.rebalances
+        registers = counts.registers
+        undecided = counts.undecided
+        chosen = counts.chosen
         retries = counts.retries
         epochBumps = counts.epochBumps
     }
@@ -63,7 +71,8 @@ struct MeshRun: Codable, Hashable {
             + "\(brokers) brokers, \(milliseconds) ms, \(events) events, "
             + "\(faults) faults\(ofKinds), "
             + "\(elections) leaderships, \(acknowledged) acknowledged, "
-            + "\(consumed) consumed, \(commits) commits, "
+            + "\(consumed) consumed, \(commits) commits, \(rebalances) assignments, "
+            + "\(chosen) values chosen, \(registers) registers judged, \(undecided) not, "
             + "\(retries) retries, \(epochBumps) epoch bumps"
             + (reached.map { "; reached: " + MeshTally.text(of: $0) } ?? "")
     }

@@ -20,12 +20,19 @@ struct MeshRuns: ParsableCommand {
             Exit code 1 where a promise was broken, or where more than half of \
             \(MeshTally.judgedSeeds) seeds or more are thin; 0 otherwise.
 
+            A violation is explained on a page: which promise, what went wrong and when, who led, \
+            and where the record was. --minimize leaves out faults, partitions and brokers as \
+            long as the same promise breaks, and writes what is left as a schedule: a file that \
+            --replay runs again, and that may be edited.
+
             Ctrl-C ends after the seed under way, with the summary of those that ran; a second one \
             ends at once.
 
             EXAMPLES:
               gossamer-sim --seed 42                      # one run, and its trace hash
               gossamer-sim --seed 42 --trace              # what happened, with milliseconds
+              gossamer-sim --seed 42 --minimize           # writes seed-42.json
+              gossamer-sim --replay seed-42.json
               gossamer-sim --seeds 1..1000
               gossamer-sim --seeds 1..20000 --out runs    # goes on where it was interrupted
               gossamer-sim --seeds 1..100 -o json | jq 'select(.verdict == "violation")'
@@ -46,6 +53,21 @@ struct MeshRuns: ParsableCommand {
     @Flag(help: "Print what happened, with the time in milliseconds.")
     var trace = false
 
+    @Flag(help: "Shrink the schedule of a seed, or of --replay, that breaks a promise.")
+    var minimize = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Write the run's schedule to this file. With --minimize the smallest one: by default "
+                + "to seed-N.json.", valueName: "file"))
+    var schedule: String?
+
+    @Option(help: ArgumentHelp("Run the schedule in this file.", valueName: "file"))
+    var replay: String?
+
+    @Option(help: ArgumentHelp("How many runs --minimize may take.", valueName: "runs"))
+    var attempts = 400
+
     @Option(
         name: [.customShort("o"), .customLong("output")],
         help: "text, or json: a line for each seed, and the summary on standard error.")
@@ -62,6 +84,18 @@ struct MeshRuns: ParsableCommand {
         if seed != nil, seeds != nil {
             throw ValidationError("--seed and --seeds: expected one of them")
         }
+        if replay != nil, seed != nil || seeds != nil || out != nil {
+            throw ValidationError(
+                "--replay: expected neither --seed, --seeds nor --out beside it, the file has all")
+        }
+        if minimize || schedule != nil, seed == nil, replay == nil {
+            throw ValidationError(
+                "--minimize and --schedule are for one run: expected --seed or --replay")
+        }
+        if minimize, out != nil || trace {
+            throw ValidationError("--minimize: expected neither --out nor --trace beside it")
+        }
+        if attempts < 1 { throw ValidationError("--attempts \(attempts): expected 1 or more") }
         if trace, form == .json {
             throw ValidationError("--trace is text: expected no -o json beside it")
         }
@@ -87,6 +121,8 @@ struct MeshRuns: ParsableCommand {
     }
 
     func run() throws {
+        if let replay { return try ScheduledRun(self, from: replay).run() }
+        if let seed, minimize || schedule != nil { return try ScheduledRun(self, seed).run() }
         let ranges = try ranges()
         let file = try out.map { path in try RunFile(path: path) }
         let stop = StopRequest()
@@ -99,12 +135,14 @@ struct MeshRuns: ParsableCommand {
                 continue
             }
             let world = MeshWorld(seed: seed, traced: trace)
-            let run = MeshRun(world.run(), brokers: world.options.brokers)
+            let verdict = world.run()
+            let run = MeshRun(verdict)
             meter.erase()
             for line in world.trace ?? [] { print(line) }
             tally.add(run, isEarlier: false)
             try file?.append(run)
             try tell(run)
+            if form == .text, !trace { explain(verdict) }
             meter.show(tally)
         }
         meter.erase()
@@ -112,7 +150,20 @@ struct MeshRuns: ParsableCommand {
         if tally.hasFailed { throw ExitCode(1) }
     }
 
-    private func tell(_ run: MeshRun) throws {
+    /// The page about a violation.
+    func explain(_ verdict: MeshVerdict) {
+        guard verdict.failure != nil else { return }
+        let page = MeshExplanation(of: verdict)
+        print("\n\(page.text)\n")
+        if !page.isSame {
+            print("The run that was made for this page took another way: report that as a defect.")
+        }
+        print(
+            "AGAIN    gossamer-sim --seed \(verdict.seed) --trace\n"
+                + "SMALLER  gossamer-sim --seed \(verdict.seed) --minimize\n")
+    }
+
+    func tell(_ run: MeshRun) throws {
         switch form {
         case .text: print(run.text + "\ntrace hash: \(run.traceHash)")
         case .json: print(try run.line())

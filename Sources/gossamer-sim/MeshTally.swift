@@ -30,6 +30,8 @@ struct MeshTally {
     private(set) var thin = 0
     private(set) var broken: [UInt64] = []
     private var milliseconds: Int64 = 0
+    /// Of those that this process ran.
+    private var ownMilliseconds: Int64 = 0
     private var faults = 0
     private var kinds: [String: Int] = [:]
     private var reached: [String: Int] = [:]
@@ -54,6 +56,7 @@ struct MeshTally {
         case .violation: broken.append(run.seed)
         }
         milliseconds += run.milliseconds
+        if !isEarlier { ownMilliseconds += run.milliseconds }
         faults += run.faults
         kinds.merge(run.kinds, uniquingKeysWith: +)
         reached.merge(run.reached ?? [:], uniquingKeysWith: +)
@@ -79,10 +82,16 @@ struct MeshTally {
     var summary: [String] {
         let hours = FigureReport.text(Double(milliseconds) / 3_600_000, 2)
         let pace = secondsPerSeed > 0 ? FigureReport.text(60 / secondsPerSeed, 1) : "-"
+        let speed =
+            secondsPerSeed > 0
+            ? FigureReport.text(
+                Double(ownMilliseconds) / 1_000 / (secondsPerSeed * Double(seeds - earlier)), 0)
+            : "-"
         let before = earlier == 0 ? "" : " (\(earlier) of them ran before)"
         var lines = [
             "\(seeds) seeds\(before): \(clean) clean, \(thin) thin, \(broken.count) violations; "
-                + "\(hours) virtual hours, \(pace) seeds per minute; \(faults) faults, "
+                + "\(hours) virtual hours, \(speed) of them in an hour, \(pace) seeds per minute; "
+                + "\(faults) faults, "
                 + "\(acknowledged) acknowledged, \(elections) leaderships"
         ]
         if !kinds.isEmpty { lines.append("faults: " + Self.text(of: kinds)) }

@@ -4,6 +4,7 @@ import OrderedCollections
 import Testing
 
 @testable import Broker
+@testable import Routes
 
 /// Incremental fetch sessions (KIP-227).
 @Suite struct FetchSessionTests {

@@ -1,5 +1,6 @@
 import Model
 import NIOCore
+import Simulation
 
 /// What one client asked of one register and what it was told, with the times of both.
 struct Operation {
@@ -28,33 +29,8 @@ struct Operation {
 struct History {
     var operations: [Operation] = []
 
-    private struct Node: Hashable {
-        let done: UInt128
-        let state: [UInt8]?
-    }
-
     var isLinearizable: Bool {
-        let operations = needed
-        precondition(operations.count <= UInt128.bitWidth)
-        var visited: Set<Node> = []
-        var open = [Node(done: 0, state: nil)]
-        while let node = open.popLast() {
-            guard visited.insert(node).inserted else { continue }
-            var horizon = Int64.max
-            var isComplete = true
-            for (index, operation) in operations.enumerated() where node.done & 1 << index == 0 {
-                guard let end = operation.end else { continue }
-                horizon = min(horizon, end)
-                isComplete = false
-            }
-            if isComplete { return true }
-            for (index, operation) in operations.enumerated()
-            where node.done & 1 << index == 0 && operation.start <= horizon {
-                guard let state = apply(operation, to: node.state) else { continue }
-                open.append(Node(done: node.done | 1 << index, state: state))
-            }
-        }
-        return false
+        Linearizability.judge(needed, initial: nil as [UInt8]?) == .linearizable
     }
 
     /// Without what explains and excludes nothing: reads that were never answered, and open appends
@@ -73,17 +49,19 @@ struct History {
             }
         }
     }
+}
 
-    private func apply(_ operation: Operation, to state: [UInt8]?) -> [UInt8]?? {
+extension Operation: TimedCall {
+    func applied(to state: [UInt8]?) -> [UInt8]?? {
         let next: [UInt8]?
-        switch operation.kind {
+        switch kind {
         case .append(let id): next = (state ?? []) + [id]
         // An open delete of nothing would have to be tried again where it does something.
-        case .delete where operation.end == nil && state == nil: return nil
+        case .delete where end == nil && state == nil: return nil
         case .delete: next = nil
         case .read: next = state
         }
-        guard case .some(let seen) = operation.seen else { return .some(next) }
+        guard case .some(let seen) = seen else { return .some(next) }
         return seen == next ? .some(next) : nil
     }
 }

@@ -13,7 +13,7 @@ enum Rules {
 
     /// Values that turn inputs into effects: without clock, entropy, file, socket and log.
     static let pureTargets: Set<String> = [
-        "Model", "Gossip", "Paxos", "Replication", "Coordination", "Node", "Simulation",
+        "Model", "Gossip", "Paxos", "Replication", "Coordination", "Node", "Routes", "Simulation",
     ]
     static let executables: Set<String> = [
         "gossamer", "gossamer-bench", "gossamer-mutants", "gossamer-sim",

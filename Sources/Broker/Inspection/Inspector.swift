@@ -4,6 +4,7 @@ public import NIOCore
 import NIOPosix
 import Node
 import OrderedCollections
+import Routes
 import Transport
 
 /// Turns questions and answers into bytes and back; the command line's business, because it is

@@ -5,6 +5,7 @@ import Node
 import OrderedCollections
 import Paxos
 import Replication
+import Routes
 import Sodium
 import Transport
 

@@ -1,6 +1,7 @@
 import Model
 import Node
 import Replication
+import Routes
 
 /// What this broker says of partitions.
 extension Inspector {

@@ -5,6 +5,7 @@ import Node
 import OrderedCollections
 import Paxos
 import Replication
+import Routes
 
 /// What this broker says of the voters and of their registers.
 extension Inspector {

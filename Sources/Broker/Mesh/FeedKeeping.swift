@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import Node
 import Replication
+import Routes
 
 /// What a broker does every few seconds for the copies of committed offsets that all brokers keep:
 /// says how far the partitions that it leads have come, affirms the slots that it coordinates, and

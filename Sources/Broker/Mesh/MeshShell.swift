@@ -3,6 +3,7 @@ import Model
 import NIOCore
 import Node
 import OrderedCollections
+import Routes
 import Sodium
 import Transport
 

@@ -3,6 +3,7 @@ import Gossip
 import Model
 import NIOCore
 import Node
+import Routes
 import Storage
 
 /// One process of a broker: its control plane, its shards and its tables over a simulated disk.
@@ -14,6 +15,13 @@ final class BrokerLife {
     enum Post {
         case plane(ControlPlane.Input)
         case shard(Shard.Input)
+        case request(SimulatedConnection, ByteBuffer)
+        /// The client is gone.
+        case hungUp(SimulatedConnection)
+        case answer(UInt64, Answer)
+        case view(ClusterView)
+        /// What a request wanted done at this moment.
+        case later(UInt64)
     }
 
     /// Who asked to be woken.
@@ -58,6 +66,8 @@ final class BrokerLife {
     /// The number of the last wish of each timer: only that one counts.
     var timers = [Int: (number: UInt64, moment: Instant)]()
     var view: ClusterView?
+    /// The loops as clients' requests see them.
+    var requestLoops: [SimulatedLoop] = []
     var isReady = false
     var isStopping = false
     var stoppedShards = 0
@@ -88,7 +98,7 @@ final class BrokerLife {
             table, wasClean: directory.wasClean, rules.node)
         ended = ErasureRecord.erase(by: table, on: disk)
         let broker = BrokerEntry(
-            id: site.node, rack: nil,
+            id: site.node, rack: site.rack,
             endpoints: [Endpoint(listener: "PLAIN", host: site.address.host, port: 9092)])
         plane = try Self.plane(
             site, broker, cluster, logEpoch, boot, wasClean: directory.wasClean, options, rules,
@@ -128,7 +138,7 @@ final class BrokerLife {
                 addresses: [site.address],
                 endpoints: [
                     ClientEndpoint(listener: "PLAIN", host: site.address.host, port: 9092)
-                ], leaderEpoch: epoch.rawValue),
+                ], rack: site.rack, leaderEpoch: epoch.rawValue),
             configuration: GossipConfiguration(
                 seeds: (0..<options.brokers).filter { $0 != site.index }.map {
                     MeshAddress(host: "b\($0 + 1)", port: 7946)

@@ -60,6 +60,10 @@ final class BrokerSite {
     }
 
     var isStopping: Bool { life?.isStopping == true }
+    /// One of its own: whoever wants to read this copy says that it is there.
+    var rack: String { Self.rack(of: index) }
+
+    static func rack(of index: Int) -> String { "rack-\(index)" }
 
     var address: MeshAddress { MeshAddress(host: "b\(node.rawValue)", port: 7946) }
 

@@ -2,7 +2,7 @@ public import Model
 
 /// What one run of a whole mesh is like: drawn from its seed, so that a thousand seeds are a
 /// thousand different meshes (swarm testing).
-public struct MeshOptions: Hashable, Sendable {
+public struct MeshOptions: Codable, Hashable, Sendable {
     /// How many brokers there are; each holds partitions, and three of them vote.
     public var brokers: Int
     /// How many of them are not there at first.
@@ -60,7 +60,7 @@ public struct MeshOptions: Hashable, Sendable {
 /// Something that is done to a mesh, and for how long.
 public struct MeshFault: Hashable, Sendable {
     /// What is done.
-    public enum Kind: String, CaseIterable, Hashable, Sendable {
+    public enum Kind: String, CaseIterable, Codable, Hashable, Sendable {
         /// The process ends; its page cache stays.
         case kill
         /// The machine ends: what was not synced is gone.

@@ -4,6 +4,7 @@ import Model
 import NIOCore
 import Node
 import Replication
+import Routes
 import Storage
 
 /// What a process says, done to its disk, its other loops and the network.
@@ -30,8 +31,11 @@ extension MeshWorld {
             toShard(.close(partition, delete: delete), of: partition, life, site)
         case .configure(let partition, let configuration):
             toShard(.configure(partition, configuration), of: partition, life, site)
-        case .publish(let view): life.view = view
-        case .reply(let token, let reply): answer(token, .control(reply), from: site)
+        case .publish(let view):
+            life.view = view
+            for loop in 0..<BrokerLife.loops { post(.view(view), to: loop, of: site, from: 0) }
+            watchRegister(view, at: site)
+        case .reply(let token, let reply): toLoop(token, .control(reply), of: site, from: 0)
         case .append(let number, let partition, let records):
             let work = ProduceWork(
                 token: Self.ownTokens | number, acknowledgement: .all,
@@ -46,7 +50,7 @@ extension MeshWorld {
         case .wake(let moment): wakeLater(.control, 0, moment, site)
         case .ready(let failures):
             life.isReady = true
-            note(9, "\(site.node) is ready\(failures.isEmpty ? "" : ": \(failures)")")
+            tell(9, .process, "\(site.name) is ready\(failures.isEmpty ? "" : ": \(failures)")")
         case .lease(let until):
             for loop in 0..<BrokerLife.loops {
                 post(.shard(.lease(until: until)), to: loop, of: site, from: 0)
@@ -82,12 +86,13 @@ extension MeshWorld {
             if token >= Self.ownTokens {
                 toControl(.appended(token & ~Self.ownTokens, results[0]))
             } else {
-                answer(token, .produced(results), from: site)
+                toLoop(token, .produced(results), of: site, from: loop)
             }
         case .fetched(let token, let results):
             checkReigns(of: life, loop, at: site)
-            answer(token, .fetched(results), from: site)
-        case .answered: break
+            toLoop(token, .fetched(results), of: site, from: loop)
+        case .answered(let token, let answers):
+            toLoop(token, .answered(answers), of: site, from: loop)
         case .run(let job):
             let delay = draw(30...1_500) * site.slowness
             schedule(
@@ -113,7 +118,7 @@ extension MeshWorld {
                 afterMicroseconds: draw(30...1_500) * site.slowness)
         case .notice(let notice): note(11, "\(site.node): \(notice)")
         case .broken(let partition, let reason):
-            note(12, "\(site.node) is broken: \(partition) \(reason)")
+            tell(12, .process, "\(site.name) is broken: \(partition) \(reason)")
             kill(site, withMachine: false)
             startLater(site)
         case .stopped(let clean): stopped(site, clean: clean)
@@ -136,7 +141,9 @@ extension MeshWorld {
                     .promise(site: site.index, life: site.lives),
                     afterMicroseconds: draw(50...800) * site.slowness)
             }
-        case .persistChosen(let changes): write(.chosen(changes), life, site)
+        case .persistChosen(let changes):
+            noteChosen(changes, at: site)
+            write(.chosen(changes), life, site)
         case .persistOwn(let changes): write(.members(changes), life, site)
         case .replicate(let to, let message): send(message, to: to, from: site)
         // Copies of feeds are a cache: their files are no part of what is promised.
@@ -186,7 +193,11 @@ extension MeshWorld {
     func writePromise(_ site: BrokerSite) {
         guard let life = site.life, !life.promises.isEmpty else { return }
         let count = life.promises.count
+        let oldest = life.promises[0].changes
         let input = life.writePromise()
+        if case .mesh(.registersPersisted(_, isDurable: true))? = input {
+            noteAccepted(oldest, of: site)
+        }
         if site.disk.isPowerOff { return endIfPowerless(site) }
         if let input { deliver(.plane(input), to: 0, of: site) }
         guard site.life === life, !life.promises.isEmpty else { return }

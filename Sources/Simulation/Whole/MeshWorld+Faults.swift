@@ -10,14 +10,13 @@ import Paxos
 extension MeshWorld {
     func nextFault() {
         guard now < faultsEnd, violation == nil else { return }
-        schedule(.nextFault, afterMicroseconds: draw(20...options.faultPauseMilliseconds) * 1_000)
+        faultPlan.due = now.advanced(byMilliseconds: draw(20...options.faultPauseMilliseconds))
         let drawn = options.faults[Int(draw(0...Int64(options.faults.count - 1)))]
         guard let kind = awaitQuiet(for: drawn) else { return }
         let fault = MeshFault(
             kind: kind, victim: victim(of: kind), at: now,
             milliseconds: draw(10...[300, 2_000, 6_000][Int(draw(0...2))]))
-        guard mayHappen(fault) else { return }
-        begin(fault)
+        happen(fault, dice: draw(0...Int64(UInt32.max)))
     }
 
     /// What costs a disk waits until the mesh is whole, and the others wait with it: among many
@@ -38,13 +37,8 @@ extension MeshWorld {
     private static let quietMilliseconds: Int64 = 8_000
     private static let losingFaults = diskFaults.union([.wipe, .brokerLeaves])
 
-    private func mayHappen(_ fault: MeshFault) -> Bool {
+    func mayHappen(_ fault: MeshFault) -> Bool {
         let site = sites[fault.victim]
-        if isDiskLost, isSettled, !sites.contains(where: \.losesPower),
-            !activeFaults.contains(where: { Self.diskFaults.contains($0.kind) })
-        {
-            isDiskLost = false
-        }
         // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
         if isDiskLost, [.kill, .powerLoss, .tornPower, .allKilled, .fullDisk].contains(fault.kind) {
             return false
@@ -65,6 +59,15 @@ extension MeshWorld {
         case .rollingRestart: return rollingSince == nil
         case .fullDisk: return options.isSynced && site.life != nil
         }
+    }
+
+    /// What was lost with a disk is there again. Looked at by the clock and not when a fault comes:
+    /// a run whose faults are given has only those that happened.
+    func noteDisksWhole() {
+        guard isDiskLost, isSettled, !sites.contains(where: \.losesPower),
+            !activeFaults.contains(where: { Self.diskFaults.contains($0.kind) })
+        else { return }
+        isDiskLost = false
     }
 
     /// How long after the last upset what brokers say of the mesh is true: those that just started
@@ -88,12 +91,12 @@ extension MeshWorld {
             }
     }
 
-    private func begin(_ fault: MeshFault) {
+    func begin(_ fault: MeshFault) {
         let site = sites[fault.victim]
         let end = fault.at.advanced(byMilliseconds: fault.milliseconds)
-        note(
-            UInt64(fault.victim) << 8 | 19,
-            "FAULT \(fault.kind.rawValue) \(site.node) for \(fault.milliseconds) ms")
+        tell(
+            UInt64(fault.victim) << 8 | 19, .fault,
+            "\(fault.kind.rawValue) of \(site.name) for \(fault.milliseconds) ms")
         counts.faults += 1
         lastUpset = now
         counts.kinds[fault.kind.rawValue, default: 0] += 1
@@ -164,7 +167,8 @@ extension MeshWorld {
         activeFaults.remove(at: place)
         lastUpset = now
         let site = sites[fault.victim]
-        note(UInt64(fault.victim) << 8 | 20, "mended: \(fault.kind.rawValue) \(site.node)")
+        tell(
+            UInt64(fault.victim) << 8 | 20, .mended, "\(fault.kind.rawValue) of \(site.name)")
         switch fault.kind {
         case .kill, .powerLoss, .stop, .wipe, .allKilled, .tornPower: break
         case .clockDrift, .clockJump, .rollingRestart, .reassignment, .leaderElection,
@@ -209,7 +213,7 @@ extension MeshWorld {
 
     /// Everything is mended and everybody runs.
     func heal() {
-        note(21, "HEALED")
+        tell(21, .mended, "everything: no more faults from here on")
         for fault in activeFaults { end(fault) }
         network.faults = .lan
         for site in sites {

@@ -57,19 +57,19 @@ extension MeshWorld {
         guard let view = site.life?.view, let entry = view.topic(named: BrokerLife.topic) else {
             return
         }
-        var wishes: [ReassignmentWish] = []
+        var wishes: [(index: Int32, target: [Int32]?)] = []
         for (index, state) in entry.partitions.enumerated() where state.replicas.contains(site.node)
         {
             let spare = members.map(\.node).filter { !state.replicas.contains($0) }
             guard let heir = spare.first else { continue }
             wishes.append(
-                ReassignmentWish(
-                    topic: entry.name, index: Int32(index),
-                    target: state.replicas.map { $0 == site.node ? heir.rawValue : $0.rawValue }))
+                (
+                    Int32(index),
+                    state.replicas.map { $0 == site.node ? heir.rawValue : $0.rawValue }
+                ))
         }
         guard !wishes.isEmpty else { return }
-        operatorClient?.ask(
-            .reassign(wishes, allowsFactorChange: false), "draining", in: self)
+        operatorClient?.ask(Self.reassignment(wishes), "draining", in: self)
     }
 
     /// The process ends; then the mesh is told that it does not come back.

@@ -1,3 +1,4 @@
+import KafkaProtocol
 import Model
 import Node
 import Paxos
@@ -32,8 +33,7 @@ extension MeshWorld {
         case .reassignment: reassign()
         case .leaderElection:
             operatorClient?.ask(
-                .electLeaders(
-                    LeaderElection(isUnclean: false, partitions: nil, timeoutMilliseconds: 5_000)),
+                ElectLeadersRequest(electionType: 0, topics: nil, timeoutMilliseconds: 5_000),
                 "leader election", in: self)
         case .voterAdded: operatorClient?.ask(.add(node), "voter added", in: self)
         case .voterRemoved: operatorClient?.ask(.remove(node), "voter removed", in: self)
@@ -52,21 +52,30 @@ extension MeshWorld {
         let target = Array(nodes.prefix(min(3, nodes.count)))
         let isCalledOff = chance(0.15)
         operatorClient?.ask(
-            .reassign(
-                [
-                    ReassignmentWish(
-                        topic: BrokerLife.topic, index: index, target: isCalledOff ? nil : target)
-                ], allowsFactorChange: false),
+            Self.reassignment([(index, isCalledOff ? nil : target)]),
             isCalledOff ? "reassignment called off" : "reassignment", in: self)
+    }
+
+    /// Where copies of partitions of the topic shall be; nil calls a move off.
+    static func reassignment(
+        _ wishes: [(index: Int32, target: [Int32]?)]
+    ) -> AlterPartitionReassignmentsRequest {
+        AlterPartitionReassignmentsRequest(
+            timeoutMilliseconds: 30_000, allowReplicationFactorChange: true,
+            topics: [
+                .init(
+                    name: BrokerLife.topic,
+                    partitions: wishes.map { .init(index: $0.index, replicas: $0.target) })
+            ])
     }
 
     var canGrow: Bool { partitions < options.partitions + Self.grownPartitionsMaximum }
 
     private func growTopic() {
         operatorClient?.ask(
-            .createPartitions(
-                [NewPartitions(name: BrokerLife.topic, count: partitions + 1)],
-                validateOnly: false), "topic growth", in: self)
+            CreatePartitionsRequest(
+                topics: [.init(name: BrokerLife.topic, count: partitions + 1)],
+                timeoutMilliseconds: 30_000), "topic growth", in: self)
     }
 
     /// Partitions that somebody added get clients; asked again and again, because an answer may be

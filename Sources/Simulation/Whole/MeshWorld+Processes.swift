@@ -20,15 +20,21 @@ extension MeshWorld {
                 startedAt: clock(of: site).instant, random: &random)
             site.life = life
             if site.isDamaged { fail("\(site.node) starts with a table that is damaged") }
-            note(2, "\(site.node) starts, boot \(life.boot.rawValue)")
+            life.requestLoops = (0..<BrokerLife.loops).map {
+                SimulatedLoop(index: $0, of: site, in: self)
+            }
+            tell(2, .process, "\(site.name) starts, boot \(life.boot.rawValue)")
             counts.starts += 1
             lastUpset = now
-            post(.plane(.mesh(.start(life.memory()))), to: 0, of: site)
+            life.plane.registerEvents = []
+            let memory = life.memory()
+            for record in memory.acceptorLog { audits.chosen.note(record, of: site.store) }
+            post(.plane(.mesh(.start(memory))), to: 0, of: site)
             schedule(.tick(site: site.index, life: site.lives), afterMicroseconds: 100_000)
             schedule(.maintain(site: site.index, life: site.lives), afterMicroseconds: 5_000_000)
         } catch {
             // Its power went while it started, or its disk is full.
-            note(3, "\(site.node) can't start: \(error)")
+            tell(3, .process, "\(site.name) can't start: \(error)")
             if site.disk.isPowerOff { site.disk.restart() }
             site.losesPower = false
             if site.isDamaged { counts.reached["damaged tables refused", default: 0] += 1 }
@@ -76,7 +82,7 @@ extension MeshWorld {
         switch answer {
         case .admitted(let node, let cluster, let values):
             precondition(node == site.node && cluster == Self.cluster, "another broker's answer")
-            note(4, "\(site.node) is admitted")
+            tell(4, .process, "\(site.name) is admitted")
             do {
                 _ = try DataDirectory(
                     disk: site.disk,
@@ -89,7 +95,7 @@ extension MeshWorld {
                 fail("\(site.node) could not keep what it was given: \(error)")
             }
         case .refused(let reason, let canRetry):
-            note(5, "\(site.node) is not admitted: \(reason)")
+            tell(5, .process, "\(site.name) is not admitted: \(reason)")
             // One whose disk was lost comes back before it is held for dead: whoever watches over
             // it starts it again.
             schedule(
@@ -108,7 +114,7 @@ extension MeshWorld {
     /// The process is gone. Where the machine goes with it, nobody says so to its peers.
     func kill(_ site: BrokerSite, withMachine: Bool) {
         guard let life = site.life else { return }
-        note(6, "\(site.node) dies\(withMachine ? " with its machine" : "")")
+        tell(6, .process, "\(site.name) dies\(withMachine ? " with its machine" : "")")
         counts.deaths += 1
         if life.forgotTable || !life.writes.isEmpty { site.forgotTable = true }
         site.life = nil
@@ -126,7 +132,7 @@ extension MeshWorld {
     func stopInOrder(_ site: BrokerSite) {
         guard let life = site.life, life.isReady, !life.isStopping else { return }
         life.isStopping = true
-        note(7, "\(site.node) is asked to stop")
+        tell(7, .process, "\(site.name) is asked to stop")
         post(.plane(.control(.handOver)), to: 0, of: site)
     }
 
@@ -136,7 +142,7 @@ extension MeshWorld {
         life.stoppedClean = life.stoppedClean && clean
         guard life.stoppedShards == BrokerLife.loops else { return }
         if life.stoppedClean { life.markClean() }
-        note(8, "\(site.node) stopped, clean \(life.stoppedClean)")
+        tell(8, .process, "\(site.name) stopped, clean \(life.stoppedClean)")
         kill(site, withMachine: false)
         startLater(site)
     }
@@ -181,6 +187,13 @@ extension MeshWorld {
                 switch life.inboxes[loop].removeFirst() {
                 case .plane(let input): drive(plane: input, of: life, at: site)
                 case .shard(let input): drive(shard: input, loop, of: life, at: site)
+                case .request(let connection, let frame):
+                    life.requestLoops[loop].take(frame, of: connection)
+                case .hungUp(let connection): life.requestLoops[loop].hungUp(connection)
+                case .answer(let token, let answer):
+                    life.requestLoops[loop].answer(token, answer)
+                case .view(let view): life.requestLoops[loop].view = view
+                case .later(let number): life.requestLoops[loop].isDue(number)
                 }
             }
             guard site.life === life else { return }
@@ -202,6 +215,7 @@ extension MeshWorld {
     private func drive(plane input: ControlPlane.Input, of life: BrokerLife, at site: BrokerSite) {
         var effects: [ControlPlane.Effect] = []
         life.plane.handle(input, now: clock(of: site), into: &effects)
+        noteRegisterEvents(of: life, at: site)
         for effect in effects where site.life === life {
             switch effect {
             case .control(let effect): perform(effect, of: life, at: site)

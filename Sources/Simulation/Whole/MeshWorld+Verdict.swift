@@ -97,39 +97,19 @@ extension MeshWorld {
     }
 
     private func check(_ values: [String], of partition: Int32, _ whose: String) {
-        let place = "partition \(partition), \(whose)"
+        guard let id = topicPartition(partition) else { return fail("the topic is gone") }
+        let check = CopyCheck(values: values)
+        var objection = check.disorder()
         for case let producer as SimulatedProducer in clients where producer.partition == partition
         {
-            var last = -1
-            for value in values {
-                guard let number = Int(value.split(separator: ":").last ?? "") else { continue }
-                guard number > last else {
-                    return fail(
-                        "\(place): record \(number) follows \(last): "
-                            + (number == last ? "it is there twice" : "out of order or twice"))
-                }
-                last = number
-            }
-            for (number, offset) in producer.acknowledged.sorted(by: { $0.key < $1.key }) {
-                let value = producer.value(number)
-                guard offset >= 0 else {
-                    guard values.contains(value) else {
-                        return fail("\(place): \(value) was acknowledged and is not there")
-                    }
-                    continue
-                }
-                guard Int(offset) < values.count, values[Int(offset)] == value else {
-                    let there =
-                        Int(offset) < values.count ? values[Int(offset)] : "nothing"
-                    return fail(
-                        "\(place): \(value) was acknowledged at \(offset), where \(there) is")
-                }
-            }
+            let acknowledged = producer.acknowledged.sorted { $0.key < $1.key }
+                .map { (producer.value($0.key), $0.value) }
+            objection = objection ?? check.loss(of: acknowledged)
         }
-        guard let id = topicPartition(partition) else { return fail("the topic is gone") }
-        for (offset, value) in (checks.seen[id] ?? [:]).sorted(by: { $0.key < $1.key })
-        where Int(offset) >= values.count || values[Int(offset)] != value {
-            return fail("\(place): a consumer saw \(value) at \(offset), and it is not there")
-        }
+        objection = objection ?? check.loss(ofSeen: checks.seen[id] ?? [:])
+        guard let objection else { return }
+        fail(
+            "partition \(partition), \(whose): \(objection.text)", breaks: objection.promise,
+            about: MeshSubject(partition: id, offset: objection.offset, value: objection.value))
     }
 }

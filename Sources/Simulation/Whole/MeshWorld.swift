@@ -33,11 +33,11 @@ public final class MeshWorld {
         case joinAsked(from: Int, to: Int, boot: BootEpoch)
         case joinAnswered(site: Int, JoinAnswer?)
         case start(site: Int)
+        case audit
         case endFault(MeshFault)
-        case nextFault
         case step(Step)
         case client(Int)
-        case answer(client: Int, token: UInt64, MeshAnswer)
+        case response(SimulatedConnection, ByteBuffer)
         case lost(client: Int, site: Int, life: Int)
     }
 
@@ -55,6 +55,8 @@ public final class MeshWorld {
     /// When the last post from one loop to another arrives, so that they stay in order.
     var lastPosts: [Int: Int64] = [:]
     var clients: [any MeshClient] = []
+    /// Open connections of clients; looked up, never iterated.
+    var connections: [MeshRoute: SimulatedConnection] = [:]
     /// Who asked for a join, by the member's token.
     var joins: [UInt64: Int] = [:]
     var lastToken: UInt64 = 0
@@ -62,8 +64,10 @@ public final class MeshWorld {
     var slowLinks: [(fault: MeshFault, pair: MeshPair, microseconds: Int64)] = []
     var checks = MeshChecks()
     var groupChecks = MeshGroupChecks()
+    var audits = MeshAudits()
     var counts = MeshCounts()
     var activeFaults: [MeshFault] = []
+    var faultPlan: FaultPlan
     /// A fault that waits until the mesh is whole, and since when.
     var awaited: (kind: MeshFault.Kind, since: Instant)?
     /// Partitions of the topic that have clients.
@@ -76,25 +80,35 @@ public final class MeshWorld {
     var lastUpset = Instant(nanoseconds: 0)
     /// A disk was wiped, and its copies are not whole again.
     var isDiskLost = false
-    public internal(set) var violation: String?
+    public private(set) var failure: MeshFailure?
+    /// What is noted for the explanation of a failure; nil where nobody asked for one.
+    var story: MeshStory?
     /// What happened, newest last; kept where somebody wants to read it.
     public var trace: [String]?
     private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
 
     static let cluster = "simulated-cluster-0001"
 
-    public convenience init(seed: UInt64, options: MeshOptions? = nil, traced: Bool = false) {
-        self.init(seed: seed, options: options, traced: traced, rules: SafetyRules())
+    /// - Parameter schedule: nil has the seed draw everything, but for the `options` where given.
+    public convenience init(
+        seed: UInt64, options: MeshOptions? = nil, schedule: MeshSchedule? = nil,
+        traced: Bool = false
+    ) {
+        self.init(
+            seed: seed, options: options, schedule: schedule, traced: traced, rules: SafetyRules())
     }
 
     package init(
-        seed: UInt64, options: MeshOptions? = nil, traced: Bool = false, rules: SafetyRules
+        seed: UInt64, options: MeshOptions? = nil, schedule: MeshSchedule? = nil,
+        traced: Bool = false, rules: SafetyRules
     ) {
-        self.seed = seed
         self.rules = rules
-        let options = options ?? MeshOptions(seed: seed)
+        let seed = schedule?.seed ?? seed
+        self.seed = seed
+        let options = schedule?.options ?? options ?? MeshOptions(seed: seed)
         self.options = options
         partitions = options.partitions
+        faultPlan = FaultPlan(seed: seed, given: schedule?.faults)
         random = SeededGenerator(seed: seed)
         network = SimulatedNetwork(
             endpoints: options.brokers, faults: .lan, seed: random.next())
@@ -136,23 +150,30 @@ public final class MeshWorld {
         trace?.append("\(milliseconds) \(what)")
     }
 
-    func fail(_ reason: String) {
-        guard violation == nil else { return }
+    /// Only the first failure counts: what follows may be its consequence.
+    func fail(
+        _ reason: String, breaks promise: MeshPromise = .wholeAgain,
+        about subject: MeshSubject = MeshSubject()
+    ) {
+        guard failure == nil else { return }
         note(1, "VIOLATION: \(reason)")
-        violation = reason
+        failure = MeshFailure(promise: promise, reason: reason, subject: subject, at: now)
     }
+
+    var violation: String? { failure?.reason }
 
     // MARK: Running
 
     /// The whole run.
     public func run() -> MeshVerdict {
         for site in members { timeline.schedule(.start(site: site.index), at: now) }
+        timeline.schedule(.audit, at: now)
         until("the mesh forms", milliseconds: 30_000) { self.isFormed }
         beginClients()
         until("the topic is there", milliseconds: 30_000) { self.isWhole }
         network.faults = options.network
         faultsEnd = now.advanced(byMilliseconds: options.faultsMilliseconds)
-        timeline.schedule(.nextFault, at: now)
+        beginFaults()
         advance(to: faultsEnd)
         heal()
         until("the mesh is whole again", milliseconds: MeshOptions.convergenceMilliseconds) {
@@ -163,12 +184,14 @@ public final class MeshWorld {
             self.isRidOfDeletedTopics
         }
         if violation == nil { verify() }
+        if violation == nil { auditEnd() }
         // Every operation of a disk is in its own number already.
         for site in sites { note(site.disk.traceHash) }
         countWhatWasReached()
         return MeshVerdict(
-            seed: seed, violation: violation, counts: counts, hash: hash,
-            milliseconds: now.nanoseconds / 1_000_000)
+            seed: seed, failure: failure, counts: counts, hash: hash,
+            milliseconds: now.nanoseconds / 1_000_000,
+            schedule: MeshSchedule(seed: seed, options: options, faults: faultPlan.happened))
     }
 
     private func until(_ what: String, milliseconds: Int64, _ holds: () -> Bool) {
@@ -178,10 +201,6 @@ public final class MeshWorld {
             guard now < end else { return fail("\(what): not within \(milliseconds) ms. \(state)") }
             advance(to: min(end, now.advanced(byMilliseconds: 100)))
         }
-    }
-
-    func advance(to limit: Instant) {
-        while violation == nil, let event = timeline.next(until: limit) { handle(event) }
     }
 
     /// Whether all brokers run, and three vote.
@@ -199,7 +218,7 @@ public final class MeshWorld {
     /// More than any run needs: one that goes on and on at one moment is found out.
     private static let eventsMaximum = 10_000_000
 
-    private func handle(_ event: Event) {
+    func handle(_ event: Event) {
         counts.events += 1
         guard counts.events < Self.eventsMaximum else {
             return fail("no end after \(counts.events) events. \(state)")
@@ -230,15 +249,14 @@ public final class MeshWorld {
         case .joinAsked(let from, let to, let boot): joinAsked(from, to, boot)
         case .joinAnswered(let site, let answer): joinAnswered(sites[site], answer)
         case .start(let site): start(sites[site])
+        case .audit: audit()
         case .endFault(let fault): end(fault)
-        case .nextFault: nextFault()
         case .step(let step): take(step)
         case .client(let index): clients[index].act(in: self)
-        case .answer(let client, let token, let answer):
-            clients[client].hear(token, answer, in: self)
-        case .lost(let client, let site, let life):
-            clients[client].lost(site: site, life: life, in: self)
+        case .response(let connection, let bytes): arrive(response: bytes, on: connection)
+        case .lost(let client, let site, let life): lose(client, MeshTarget(site: site, life: life))
         }
+        watchCopies()
     }
 
     /// The process that an event is for, where it is for one.

@@ -1,22 +1,69 @@
-import Coordination
+import KafkaProtocol
 import Model
 import NIOCore
 import Node
-import Replication
+import Storage
+
+/// What a client knows of a topic, from Metadata.
+struct ClientMetadata {
+    /// Which topic; most clients work with the one of all partitions.
+    let topic: String
+    private(set) var id = TopicID.zero
+    /// By partition; looked up only.
+    private var leaders: [Int32: Int32] = [:]
+
+    init(of topic: String = BrokerLife.topic) { self.topic = topic }
+
+    var isKnown: Bool { id != .zero }
+
+    /// Those before 4 can't help but make the topic that they ask for, as the broker likes it.
+    static func version(of client: Int, in world: MeshWorld) -> Int16 {
+        max(4, world.versions(of: client)[.metadata])
+    }
+
+    var request: MetadataRequest {
+        MetadataRequest(
+            topics: [MetadataRequest.Topic(name: topic)], allowAutoTopicCreation: false)
+    }
+
+    mutating func take(_ response: MetadataResponse, in world: MeshWorld) {
+        guard let topic = response.topics.first, topic.errorCode == .none else { return }
+        leaders = [:]
+        for partition in topic.partitions where partition.leaderID >= 0 {
+            leaders[partition.index] = partition.leaderID
+        }
+        // Versions before 10 do not say it; requests by id are of later ones.
+        id = topic.topicID == .zero ? world.topicPartition(0)?.topic ?? .zero : topic.topicID
+    }
+
+    func leader(of partition: Int32, in world: MeshWorld) -> MeshTarget? {
+        leaders[partition].flatMap { world.target(Int($0) - 1) }
+    }
+
+    mutating func forget() { leaders = [:] }
+}
 
 /// Reads one partition from its start, at its leader or at one replica, and notes what it sees.
+///
+/// Some clients keep fetch sessions (KIP-227); now and then one asks where the log ends.
 final class SimulatedConsumer: MeshClient {
     private static let timeoutMilliseconds: Int64 = 3_000
+    /// The first version whose clients may read what a follower has.
+    private static let followersVersion: Int16 = 11
 
     let index: Int
     let partition: Int32
     /// The broker whose copy it reads; nil reads the leader's.
     private let replica: Int?
     private(set) var values: [String] = []
+    private var offsets = DenseOffsets()
     /// The end of what is committed, as it was told last.
     private(set) var end: Int64 = -1
-    private var pending: (token: UInt64, target: MeshTarget, at: Instant)?
-    private var lastError: PartitionError?
+    private var metadata = ClientMetadata()
+    private var pending: PendingRequest?
+    private var session: (id: Int32, epoch: Int32, target: MeshTarget)?
+    private var askedFrom: Int64 = 0
+    private var lastError = ErrorCode.none
 
     init(index: Int, partition: Int32, replica: Int? = nil) {
         self.index = index
@@ -24,176 +71,165 @@ final class SimulatedConsumer: MeshClient {
         self.replica = replica
     }
 
-    var position: Int64 { Int64(values.count) }
+    var position: Int64 { offsets.position }
 
     var isDone: Bool { end >= 0 && position >= end }
 
     var summary: String {
         "consumer \(partition)\(replica.map { " of \($0 + 1)" } ?? ""): \(position) of \(end)"
-            + (lastError.map { ", last \($0)" } ?? "")
+            + (lastError == .none ? "" : ", last \(lastError)")
     }
+
+    // MARK: Acting
 
     func act(in world: MeshWorld) {
         world.actLater(index, milliseconds: 2...20)
         if let asked = pending, world.now.milliseconds(since: asked.at) > Self.timeoutMilliseconds {
-            pending = nil
-        }
-        guard pending == nil, let asked = world.anyTarget(),
-            let (leader, id) = world.leader(of: partition, by: asked),
-            let target = replica.map({ world.target($0) }) ?? leader
-        else { return }
-        let token = world.token(for: index)
-        pending = (token, target, world.now)
-        let part = FetchWork.Part(
-            partition: id, offset: Offset(position), currentLeaderEpoch: .unknown,
-            lastFetchedEpoch: .unknown, maxBytes: 8_192, readsFollowers: replica != nil)
-        world.send(
-            .shard(
-                .fetch(
-                    FetchWork(
-                        token: token, minBytes: 1, maxBytes: 8_192,
-                        deadline: world.clock.instant.advanced(byMilliseconds: 50), parts: [part])
-                )), about: id, to: target)
-    }
-
-    func lost(site: Int, life: Int, in world: MeshWorld) {
-        if pending?.target == MeshTarget(site: site, life: life) { pending = nil }
-    }
-
-    func hear(_ token: UInt64, _ answer: MeshAnswer, in world: MeshWorld) {
-        guard pending?.token == token, case .fetched(let results) = answer else { return }
-        pending = nil
-        let result = results[0]
-        lastError = result.error
-        guard result.error == nil else {
-            if result.error == .offsetOutOfRange {
-                world.fail("consumer \(partition) at \(position): the offset is out of range")
-            }
-            return
-        }
-        end = result.highWatermark.rawValue
-        guard let records = try? result.records.simulatedRecords() else { return }
-        guard let id = world.topicPartition(partition) else { return }
-        for record in records where record.offset.rawValue >= position {
-            guard record.offset.rawValue == position else {
-                return world.fail(
-                    "partition \(partition): offset \(record.offset.rawValue) follows "
-                        + "\(position - 1)")
-            }
-            guard record.offset.rawValue < end else {
-                return world.fail(
-                    "partition \(partition) gave offset \(record.offset.rawValue), and told that "
-                        + "what is committed ends at \(end)")
-            }
-            let value = record.value.map { String(buffer: $0) } ?? "null"
-            world.checks.noteSeen(value, at: position, of: id, in: world)
-            values.append(value)
-            world.counts.consumed += 1
-        }
-    }
-}
-
-/// Commits ever greater offsets for a group, and asks for them: what it is told is never less than
-/// what was acknowledged, nor more than what was asked for.
-final class SimulatedCommitter: MeshClient {
-    private static let timeoutMilliseconds: Int64 = 7_000
-
-    private let index: Int
-    private let group: String
-    private var acknowledged: Int64 = -1
-    private var sent: Int64 = -1
-    private var pending: (token: UInt64, target: MeshTarget, at: Instant)?
-    private var coordinator: MeshTarget?
-    private var hasChecked = false
-
-    init(index: Int, group: String) {
-        self.index = index
-        self.group = group
-    }
-
-    /// Once all is well it has been told its offset again.
-    var isDone: Bool { hasChecked }
-
-    var summary: String { "\(group): \(acknowledged) of \(sent)" }
-
-    func act(in world: MeshWorld) {
-        world.actLater(index, milliseconds: 5...60)
-        if let asked = pending, world.now.milliseconds(since: asked.at) > Self.timeoutMilliseconds {
-            pending = nil
-            coordinator = nil
+            world.disconnect(index, from: asked.target)
+            forget()
         }
         guard pending == nil else { return }
-        if let coordinator {
-            let isQuestion = world.isHealed || world.chance(0.2)
-            if !isQuestion { sent += 1 }
-            ask(.group(isQuestion ? .fetchOffsets(question) : commit(sent)), coordinator, world)
-        } else if let target = world.anyTarget() {
-            ask(.coordinators(groups: [group]), target, world)
+        guard let target = replica.map({ world.target($0) }) ?? leader(in: world),
+            metadata.isKnown
+        else { return askMetadata(in: world) }
+        if replica == nil, world.chance(0.03) { return askEnd(target, in: world) }
+        fetch(target, in: world)
+    }
+
+    private func leader(in world: MeshWorld) -> MeshTarget? {
+        metadata.leader(of: partition, in: world)
+    }
+
+    private func askMetadata(in world: MeshWorld) {
+        guard let target = world.anyTarget() else { return }
+        ask(
+            metadata.request, version: ClientMetadata.version(of: index, in: world),
+            target, world)
+    }
+
+    private func ask(
+        _ request: some KafkaRequest, version: Int16, _ target: MeshTarget, _ world: MeshWorld
+    ) {
+        let token = world.send(request, version: version, from: index, to: target)
+        pending = PendingRequest(token: token, target: target, at: world.now)
+    }
+
+    private func askEnd(_ target: MeshTarget, in world: MeshWorld) {
+        askedFrom = position
+        let wish = ListOffsetsRequest.Partition(index: partition, timestamp: -1)
+        ask(
+            ListOffsetsRequest(
+                topics: [.init(name: BrokerLife.topic, partitions: [wish])]),
+            version: world.versions(of: index)[.listOffsets], target, world)
+    }
+
+    private func fetch(_ target: MeshTarget, in world: MeshWorld) {
+        var version = world.versions(of: index)[.fetch]
+        if replica != nil { version = max(version, Self.followersVersion) }
+        if session?.target != target { session = nil }
+        let usesIDs = version >= FetchRequest.firstVersionByID
+        let wish = FetchRequest.Partition(
+            index: partition, fetchOffset: position, partitionMaxBytes: 8_192)
+        var request = FetchRequest(
+            maxWaitMilliseconds: 50, minBytes: 1, maxBytes: 8_192,
+            topics: [
+                FetchRequest.Topic(
+                    name: usesIDs ? "" : BrokerLife.topic, topicID: usesIDs ? metadata.id : .zero,
+                    partitions: [wish])
+            ], rackID: replica.map { BrokerSite.rack(of: $0) } ?? "")
+        // Sessions from version 7 on; every other client keeps one.
+        if version >= 7, index % 2 == 0 {
+            request.sessionID = session?.id ?? 0
+            request.sessionEpoch = session?.epoch ?? 0
         }
+        ask(request, version: version, target, world)
     }
 
-    private func ask(_ request: ControlRequest, _ target: MeshTarget, _ world: MeshWorld) {
-        let token = world.token(for: index)
-        pending = (token, target, world.now)
-        world.send(.plane(.control(.request(token: token, request))), about: nil, to: target)
-    }
-
-    private var question: GroupRequest.FetchOffsets {
-        GroupRequest.FetchOffsets(groupID: group, topics: nil)
-    }
-
-    private func commit(_ offset: Int64) -> GroupRequest {
-        .commitOffsets(
-            GroupRequest.CommitOffsets(
-                groupID: group, generation: -1, memberID: "",
-                topics: [
-                    Topic(
-                        name: BrokerLife.topic,
-                        partitions: [
-                            GroupRequest.CommitOffsets.Partition(
-                                index: PartitionIndex(0), offset: Offset(offset),
-                                leaderEpoch: .unknown, metadata: "")
-                        ])
-                ]))
-    }
+    // MARK: Hearing
 
     func lost(site: Int, life: Int, in world: MeshWorld) {
         let gone = MeshTarget(site: site, life: life)
-        if pending?.target == gone { pending = nil }
-        if coordinator == gone { coordinator = nil }
+        if pending?.target == gone || session?.target == gone { forget() }
     }
 
-    func hear(_ token: UInt64, _ answer: MeshAnswer, in world: MeshWorld) {
-        guard pending?.token == token, case .control(let reply) = answer else { return }
-        let asked = pending
+    private func forget() {
         pending = nil
-        world.note(
-            UInt64(index) << 8 | 32,
-            "\(group) of \((asked?.target.site ?? 0) + 1): \(sent) \(reply)")
-        switch reply {
-        case .coordinators(let found):
-            coordinator = (found.first ?? nil).flatMap { world.target(Int($0.rawValue) - 1) }
-        case .group(.commitOffsets(let topics)):
-            if topics[0].partitions[0].error == nil {
-                acknowledged = max(acknowledged, sent)
-                world.counts.commits += 1
-            } else {
-                coordinator = nil
+        session = nil
+        metadata.forget()
+    }
+
+    func hear(_ token: UInt64, _ response: any KafkaResponse, in world: MeshWorld) {
+        guard let asked = pending, asked.token == token else { return }
+        pending = nil
+        switch response {
+        case let response as MetadataResponse: metadata.take(response, in: world)
+        case let response as ListOffsetsResponse: hear(response, in: world)
+        case let response as FetchResponse: hear(response, from: asked.target, in: world)
+        default: return
+        }
+    }
+
+    private func hear(_ response: ListOffsetsResponse, in world: MeshWorld) {
+        let answer = response.topics[0].partitions[0]
+        guard answer.errorCode == .none else {
+            metadata.forget()
+            return
+        }
+        guard answer.offset < askedFrom else { return }
+        world.fail(
+            "partition \(partition) ends at \(answer.offset), where offset \(askedFrom - 1) was "
+                + "given to a consumer before",
+            breaks: .seenStays,
+            about: MeshSubject(
+                partition: world.topicPartition(partition), offset: askedFrom - 1,
+                value: values.last))
+    }
+
+    private func hear(_ response: FetchResponse, from target: MeshTarget, in world: MeshWorld) {
+        guard response.errorCode == .none else {
+            // The session is gone, or of another loop: a new one is begun.
+            session = nil
+            return
+        }
+        if response.sessionID != 0 {
+            session = (response.sessionID, (session?.epoch ?? 0) + 1, target)
+        }
+        // In a session nothing is said of what has no news.
+        guard let answer = response.topics.first?.partitions.first else { return }
+        lastError = answer.errorCode
+        guard answer.errorCode == .none else {
+            if answer.errorCode == .offsetOutOfRange {
+                world.fail(
+                    "consumer \(partition) at \(position): the offset is out of range",
+                    breaks: .seenStays,
+                    about: MeshSubject(
+                        partition: world.topicPartition(partition), offset: position - 1,
+                        value: values.last))
             }
-        case .group(.fetchOffsets(let found)):
-            guard found.error == nil else {
-                coordinator = nil
-                return
-            }
-            let offset = found.topics.first?.partitions.first?.offset?.rawValue ?? -1
-            guard (acknowledged...max(acknowledged, sent)).contains(offset) else {
+            session = nil
+            metadata.forget()
+            return
+        }
+        end = answer.highWatermark
+        if let records = answer.records.buffer { take(records, in: world) }
+    }
+
+    private func take(_ bytes: ByteBuffer, in world: MeshWorld) {
+        guard let records = try? LogRead.memory(bytes).simulatedRecords(),
+            let id = world.topicPartition(partition)
+        else { return }
+        for record in records where record.offset.rawValue >= position {
+            guard offsets.take(record.offset.rawValue) else {
                 return world.fail(
-                    "\(group): \(acknowledged) was committed, at most \(sent), and \(offset) is "
-                        + "what it is told")
+                    "partition \(partition): offset \(record.offset.rawValue) follows "
+                        + "\(position - 1)",
+                    breaks: .offsetsDense,
+                    about: MeshSubject(partition: id, offset: position, value: nil))
             }
-            acknowledged = offset
-            if world.isHealed { hasChecked = true }
-        default: coordinator = nil
+            let value = record.value.map { String(buffer: $0) } ?? "null"
+            world.checks.noteSeen(value, at: record.offset.rawValue, of: id, in: world)
+            values.append(value)
+            world.counts.consumed += 1
         }
     }
 }
@@ -201,7 +237,7 @@ final class SimulatedCommitter: MeshClient {
 /// Makes the topic, as often as it takes.
 final class SimulatedTopicMaker: MeshClient {
     private let index: Int
-    private var token: UInt64?
+    private var pending: PendingRequest?
     private var isMade = false
 
     init(index: Int) { self.index = index }
@@ -212,22 +248,30 @@ final class SimulatedTopicMaker: MeshClient {
     func act(in world: MeshWorld) {
         guard !isMade else { return }
         world.actLater(index, milliseconds: 200...400)
-        guard token == nil, let target = world.anyTarget() else { return }
-        let token = world.token(for: index)
-        self.token = token
-        let topic = NewTopic(
-            name: BrokerLife.topic, partitions: world.options.partitions,
-            overrides: ["segment.bytes": "16384", "retention.ms": "-1"])
-        world.send(
-            .plane(.control(.request(token: token, .createTopics([topic], validateOnly: false)))),
-            about: nil, to: target)
+        guard pending == nil, let target = world.anyTarget() else { return }
+        let request = CreateTopicsRequest(
+            topics: [
+                CreateTopicsRequest.Topic(
+                    name: BrokerLife.topic, partitionCount: world.options.partitions,
+                    replicationFactor: -1,
+                    configs: [
+                        .init(name: "segment.bytes", value: "16384"),
+                        .init(name: "retention.ms", value: "-1"),
+                    ])
+            ], timeoutMilliseconds: 10_000)
+        let token = world.send(
+            request, version: world.versions(of: index)[.createTopics], from: index, to: target)
+        pending = PendingRequest(token: token, target: target, at: world.now)
     }
 
-    func lost(site: Int, life: Int, in world: MeshWorld) { token = nil }
+    func lost(site: Int, life: Int, in world: MeshWorld) { pending = nil }
 
-    func hear(_ token: UInt64, _ answer: MeshAnswer, in world: MeshWorld) {
-        guard token == self.token, case .control(.topics(let outcomes)) = answer else { return }
-        self.token = nil
-        isMade = outcomes.first?.error == nil || world.topicPartition(0) != nil
+    func hear(_ token: UInt64, _ response: any KafkaResponse, in world: MeshWorld) {
+        guard token == pending?.token, let response = response as? CreateTopicsResponse else {
+            return
+        }
+        pending = nil
+        isMade =
+            response.topics.first?.errorCode == ErrorCode.none || world.topicPartition(0) != nil
     }
 }

@@ -1,4 +1,4 @@
-import Coordination
+import KafkaProtocol
 import Model
 import NIOCore
 import Node
@@ -17,7 +17,7 @@ final class SimulatedGroupMember: MeshClient {
         case stable
     }
 
-    private struct Request {
+    private struct Asked {
         let token: UInt64
         let target: MeshTarget
         let at: Instant
@@ -28,6 +28,10 @@ final class SimulatedGroupMember: MeshClient {
     }
 
     static let group = "churn"
+    /// Static members, and an answer that only tells a member its id, are of these and later ones.
+    private static let firstVersions: [APIKey: Int16] = [
+        .joinGroup: 5, .syncGroup: 3, .heartbeat: 3, .offsetCommit: 7,
+    ]
     private static let timeoutMilliseconds: Int64 = 12_000
     private static let heartbeatMilliseconds: Int64 = 400
 
@@ -38,9 +42,9 @@ final class SimulatedGroupMember: MeshClient {
     private var memberID = ""
     private var generation: Int32 = -1
     private var owned: [Int32] = []
-    private var assignments: [MemberAssignment] = []
+    private var assignments: [SyncGroupRequest.MemberAssignment] = []
     private var coordinator: MeshTarget?
-    private var request: Request?
+    private var request: Asked?
     private var heartbeatAt = Instant(nanoseconds: 0)
     private var backAt = Instant(nanoseconds: 0)
     /// Of what it owns, that of which it was told the offset.
@@ -70,6 +74,7 @@ final class SimulatedGroupMember: MeshClient {
     func act(in world: MeshWorld) {
         world.actLater(index, milliseconds: 5...60)
         if let asked = request, world.now.milliseconds(since: asked.at) > Self.timeoutMilliseconds {
+            world.disconnect(index, from: asked.target)
             request = nil
             coordinator = nil
             // A commit may arrive yet: this member never sends another one.
@@ -85,7 +90,7 @@ final class SimulatedGroupMember: MeshClient {
         guard request == nil, world.now >= backAt else { return }
         guard let coordinator else {
             guard let target = world.anyTarget() else { return }
-            return ask(.coordinators(groups: [Self.group]), target, world)
+            return ask(ClientCoordinator.request(Self.group), target, world)
         }
         switch phase {
         case .away: join(coordinator, world)
@@ -99,17 +104,11 @@ final class SimulatedGroupMember: MeshClient {
     private func go(in world: MeshWorld) {
         let isDeath = instance != nil || world.chance(0.5)
         if !isDeath, let coordinator {
-            world.send(
-                .plane(
-                    .control(
-                        .request(
-                            token: world.token(for: index),
-                            .group(
-                                .leave(
-                                    GroupRequest.Leave(
-                                        groupID: Self.group,
-                                        members: [MemberIdentity(memberID: memberID)])))))),
-                about: nil, to: coordinator)
+            _ = world.send(
+                LeaveGroupRequest(
+                    groupID: Self.group, memberID: memberID,
+                    members: [LeaveGroupRequest.Member(memberID: memberID)]),
+                version: world.versions(of: index)[.leaveGroup], from: index, to: coordinator)
         }
         world.counts.reached[isDeath ? "members died" : "members left", default: 0] += 1
         begin(anew: true)
@@ -127,80 +126,67 @@ final class SimulatedGroupMember: MeshClient {
     private func join(_ target: MeshTarget, _ world: MeshWorld) {
         phase = .joining
         ask(
-            .group(
-                .join(
-                    GroupRequest.Join(
-                        groupID: Self.group, memberID: memberID, groupInstanceID: instance,
-                        clientID: "c\(index)", clientHost: "h", sessionTimeoutMilliseconds: 6_000,
-                        rebalanceTimeoutMilliseconds: 3_000, protocolType: "consumer",
-                        protocols: [MemberProtocol(name: "range", metadata: ByteBuffer())],
-                        requiresKnownMemberID: true, supportsSkippingAssignment: false))),
-            target, world)
+            JoinGroupRequest(
+                groupID: Self.group, sessionTimeoutMilliseconds: 6_000,
+                rebalanceTimeoutMilliseconds: 3_000, memberID: memberID,
+                groupInstanceID: instance, protocolType: "consumer",
+                protocols: [.init(name: "range", metadata: ByteBuffer())]), target, world)
     }
 
     private func sync(_ target: MeshTarget, _ world: MeshWorld) {
         ask(
-            .group(
-                .sync(
-                    GroupRequest.Sync(
-                        groupID: Self.group, generation: generation, memberID: memberID,
-                        groupInstanceID: instance, protocolType: "consumer",
-                        protocolName: "range", assignments: assignments))), target, world)
+            SyncGroupRequest(
+                groupID: Self.group, generationID: generation, memberID: memberID,
+                groupInstanceID: instance, protocolType: "consumer", protocolName: "range",
+                assignments: assignments), target, world)
     }
 
     private func work(_ target: MeshTarget, _ world: MeshWorld) {
         if world.now >= heartbeatAt {
             heartbeatAt = world.now.advanced(byMilliseconds: Self.heartbeatMilliseconds)
             return ask(
-                .group(
-                    .heartbeat(
-                        GroupRequest.Heartbeat(
-                            groupID: Self.group, generation: generation, memberID: memberID,
-                            groupInstanceID: instance))), target, world)
+                HeartbeatRequest(
+                    groupID: Self.group, generationID: generation, memberID: memberID,
+                    groupInstanceID: instance), target, world)
         }
         let open = owned.filter { !verified.contains($0) }
         if let partition = open.first {
+            let topics = [
+                OffsetFetchRequest.Topic(name: BrokerLife.topic, partitionIndexes: [partition])
+            ]
             return ask(
-                .group(
-                    .fetchOffsets(
-                        GroupRequest.FetchOffsets(
-                            groupID: Self.group,
-                            topics: [
-                                Topic(
-                                    name: BrokerLife.topic, partitions: [PartitionIndex(partition)])
-                            ]))), target, world, partition, world.groupChecks.floor(of: partition))
+                OffsetFetchRequest(
+                    groupID: Self.group, topics: topics,
+                    groups: [OffsetFetchRequest.Group(groupID: Self.group, topics: topics)]),
+                target, world, partition, world.groupChecks.floor(of: partition))
         }
         guard !world.isHealed, !owned.isEmpty, world.chance(0.3) else { return }
         let partition = owned[Int(world.draw(0...Int64(owned.count - 1)))]
         let offset = world.groupChecks.nextOffset(of: partition)
-        ask(.group(commit(offset, of: partition)), target, world, partition, offset)
+        ask(commit(offset, of: partition), target, world, partition, offset)
     }
 
-    private func commit(_ offset: Int64, of partition: Int32) -> GroupRequest {
-        .commitOffsets(
-            GroupRequest.CommitOffsets(
-                groupID: Self.group, generation: generation, memberID: memberID,
-                groupInstanceID: instance,
-                topics: [
-                    Topic(
-                        name: BrokerLife.topic,
-                        partitions: [
-                            GroupRequest.CommitOffsets.Partition(
-                                index: PartitionIndex(partition), offset: Offset(offset),
-                                leaderEpoch: .unknown, metadata: "")
-                        ])
-                ]))
+    private func commit(_ offset: Int64, of partition: Int32) -> OffsetCommitRequest {
+        OffsetCommitRequest(
+            groupID: Self.group, generationIDOrMemberEpoch: generation, memberID: memberID,
+            groupInstanceID: instance,
+            topics: [
+                OffsetCommitRequest.Topic(
+                    name: BrokerLife.topic,
+                    partitions: [.init(index: partition, committedOffset: offset)])
+            ])
     }
 
-    private func ask(
-        _ what: ControlRequest, _ target: MeshTarget, _ world: MeshWorld,
-        _ partition: Int32 = -1, _ offset: Int64 = -1
+    private func ask<Request: KafkaRequest>(
+        _ what: Request, _ target: MeshTarget, _ world: MeshWorld, _ partition: Int32 = -1,
+        _ offset: Int64 = -1
     ) {
-        let token = world.token(for: index)
-        request = Request(
+        let version = max(
+            world.versions(of: index)[Request.apiKey], Self.firstVersions[Request.apiKey] ?? 0)
+        let token = world.send(what, version: version, from: index, to: target)
+        request = Asked(
             token: token, target: target, at: world.now, newest: world.groupChecks.newest,
             partition: partition, offset: offset)
-        world.send(.plane(.control(.request(token: token, what))), about: nil, to: target)
     }
 
     // MARK: Hearing
@@ -212,46 +198,62 @@ final class SimulatedGroupMember: MeshClient {
         request = nil
     }
 
-    func hear(_ token: UInt64, _ answer: MeshAnswer, in world: MeshWorld) {
-        guard let asked = request, asked.token == token, case .control(let reply) = answer else {
-            return
-        }
+    func hear(_ token: UInt64, _ response: any KafkaResponse, in world: MeshWorld) {
+        guard let asked = request, asked.token == token else { return }
         request = nil
-        switch reply {
-        case .coordinators(let found):
-            coordinator = (found.first ?? nil).flatMap { world.target(Int($0.rawValue) - 1) }
-        case .group(.join(let join)): hear(join, asked, in: world)
-        case .group(.sync(let sync)): hear(sync, in: world)
-        case .group(.heartbeat(let error)): if let error { hear(error, in: world) }
-        case .group(.commitOffsets(let topics)):
-            if let error = topics[0].partitions[0].error { return hear(error, in: world) }
+        switch response {
+        case let response as FindCoordinatorResponse:
+            coordinator = ClientCoordinator.target(response, in: world)
+        case let response as JoinGroupResponse: hear(response, asked, in: world)
+        case let response as SyncGroupResponse: hear(response, in: world)
+        case let response as HeartbeatResponse:
+            if response.errorCode != .none { hear(response.errorCode, in: world) }
+        case let response as OffsetCommitResponse:
+            let error = response.topics[0].partitions[0].errorCode
+            guard error == .none else { return hear(error, in: world) }
             judge(
                 world.groupChecks.noteCommitted(
-                    asked.offset, of: asked.partition, in: generation, sentAt: asked.newest), world)
+                    asked.offset, of: asked.partition, in: generation, sentAt: asked.newest),
+                breaks: .groupOffset, world)
+            world.tellGroup(Self.group) {
+                "offset \(asked.offset) of partition \(asked.partition) is committed in "
+                    + "generation \(self.generation)"
+            }
             world.counts.reached["members committed", default: 0] += 1
-        case .group(.fetchOffsets(let found)):
-            if let error = found.error { return hear(error, in: world) }
-            let told = found.topics.first?.partitions.first?.offset?.rawValue ?? -1
-            judge(
-                world.groupChecks.judge(told: told, of: asked.partition, floor: asked.offset), world
-            )
-            // What it was told before all was well says nothing of what is there in the end.
-            if sawHealing == world.isHealed { verified.insert(asked.partition) }
+        case let response as OffsetFetchResponse: hear(response, asked, in: world)
         default: coordinator = nil
         }
     }
 
-    private func hear(_ join: GroupResponse.Join, _ asked: Request, in world: MeshWorld) {
-        if let error = join.error {
-            if error == .memberIDRequired { memberID = join.memberID }
-            return hear(error, in: world)
+    private func hear(_ response: OffsetFetchResponse, _ asked: Asked, in world: MeshWorld) {
+        let group = response.groups.first
+        let answer = (group?.topics ?? response.topics).first?.partitions.first
+        let errors = [group?.errorCode ?? response.errorCode, answer?.errorCode ?? .none]
+        if let error = errors.first(where: { $0 != .none }) { return hear(error, in: world) }
+        let told = answer?.committedOffset ?? -1
+        world.tellGroup(Self.group) {
+            "\(self.name) is told offset \(told) of partition \(asked.partition)"
         }
-        judge(world.groupChecks.judge(join: join.generation, sentAt: asked.newest), world)
+        judge(
+            world.groupChecks.judge(told: told, of: asked.partition, floor: asked.offset),
+            breaks: .groupOffset, world)
+        // What it was told before all was well says nothing of what is there in the end.
+        if sawHealing == world.isHealed { verified.insert(asked.partition) }
+    }
+
+    private func hear(_ join: JoinGroupResponse, _ asked: Asked, in world: MeshWorld) {
+        guard join.errorCode == .none else {
+            if join.errorCode == .memberIDRequired { memberID = join.memberID }
+            return hear(join.errorCode, in: world)
+        }
+        judge(
+            world.groupChecks.judge(join: join.generationID, sentAt: asked.newest),
+            breaks: .oneOwner, world)
         memberID = join.memberID
-        generation = join.generation
+        generation = join.generationID
         phase = .syncing
         assignments = []
-        guard join.leaderID == memberID else { return }
+        guard join.leader == memberID, !join.skipAssignment else { return }
         var parts: [String: ByteBuffer] = [:]
         let members = join.members.sorted { $0.memberID < $1.memberID }
         let names = members.map { $0.groupInstanceID ?? $0.memberID }
@@ -260,15 +262,17 @@ final class SimulatedGroupMember: MeshClient {
             parts[names[Int(partition) % names.count]]?.writeInteger(partition)
         }
         assignments = zip(members, names).map { member, name in
-            MemberAssignment(memberID: member.memberID, assignment: parts[name] ?? ByteBuffer())
+            SyncGroupRequest.MemberAssignment(
+                memberID: member.memberID, assignment: parts[name] ?? ByteBuffer())
         }
         world.groupChecks.noteSent(parts, in: generation)
     }
 
-    private func hear(_ sync: GroupResponse.Sync, in world: MeshWorld) {
-        if let error = sync.error { return hear(error, in: world) }
+    private func hear(_ sync: SyncGroupResponse, in world: MeshWorld) {
+        guard sync.errorCode == .none else { return hear(sync.errorCode, in: world) }
         judge(
-            world.groupChecks.noteGiven(sync.assignment, to: name, in: generation), world)
+            world.groupChecks.noteGiven(sync.assignment, to: name, in: generation),
+            breaks: .oneOwner, world)
         world.counts.reached["parts given to members", default: 0] += 1
         world.note(
             UInt64(index) << 8 | 36, "\(memberID) has its part of generation \(generation)")
@@ -277,9 +281,14 @@ final class SimulatedGroupMember: MeshClient {
         var part = sync.assignment
         while let partition: Int32 = part.readInteger() { owned.append(partition) }
         verified = []
+        world.tellGroup(Self.group) {
+            "\(self.name) owns \(self.owned) in generation \(self.generation)"
+        }
+        world.checks.noteOwned(
+            owned.map { Int($0) }, by: name, generation, of: Self.group, in: world)
     }
 
-    private func hear(_ error: GroupError, in world: MeshWorld) {
+    private func hear(_ error: ErrorCode, in world: MeshWorld) {
         world.note(
             UInt64(index) << 8 | 38, "\(memberID), \(phase) in \(generation), hears \(error)")
         switch error {
@@ -289,7 +298,12 @@ final class SimulatedGroupMember: MeshClient {
         }
     }
 
-    private func judge(_ failure: String?, _ world: MeshWorld) {
-        if let failure { world.fail("group \(Self.group): \(failure)") }
+    private func judge(
+        _ failure: String?, breaks promise: MeshPromise, _ world: MeshWorld
+    ) {
+        guard let failure else { return }
+        world.fail(
+            "group \(Self.group): \(failure)", breaks: promise,
+            about: MeshSubject(group: Self.group))
     }
 }

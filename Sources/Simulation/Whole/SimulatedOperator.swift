@@ -1,4 +1,5 @@
 import Gossip
+import KafkaProtocol
 import Model
 import Node
 import Paxos
@@ -24,12 +25,12 @@ final class SimulatedOperator: MeshClient {
         world.meetNewPartitions()
     }
 
-    func ask(_ request: ControlRequest, _ what: String, in world: MeshWorld) {
+    func ask<Request: KafkaRequest>(_ request: Request, _ what: String, in world: MeshWorld) {
         guard let target = world.anyTarget() else { return }
-        let token = world.token(for: index)
+        let token = world.send(
+            request, version: world.versions(of: index)[Request.apiKey], from: index, to: target)
         asked[token] = what
         world.counts.reached["\(what) asked", default: 0] += 1
-        world.send(.plane(.control(.request(token: token, request))), about: nil, to: target)
     }
 
     /// Wishes of who votes go to a broker that votes.
@@ -66,18 +67,20 @@ final class SimulatedOperator: MeshClient {
         }
     }
 
-    func hear(_ token: UInt64, _ answer: MeshAnswer, in world: MeshWorld) {
-        guard let what = asked.removeValue(forKey: token), case .control(let reply) = answer else {
-            return
-        }
-        let failures: [String]
-        switch reply {
-        case .topics(let outcomes): failures = outcomes.compactMap { $0.error.map { "\($0)" } }
-        case .partitions(let outcomes): failures = outcomes.compactMap { $0.error.map { "\($0)" } }
-        default: failures = []
-        }
-        if failures.isEmpty { world.counts.reached["\(what) done", default: 0] += 1 }
-        world.note(UInt64(index) << 8 | 35, "\(what): \(failures.first ?? "done")")
+    func hear(_ token: UInt64, _ response: any KafkaResponse, in world: MeshWorld) {
+        guard let what = asked.removeValue(forKey: token) else { return }
+        let codes: [ErrorCode] =
+            switch response {
+            case let response as ElectLeadersResponse:
+                [response.errorCode] + response.topics.flatMap { $0.partitions.map(\.errorCode) }
+            case let response as AlterPartitionReassignmentsResponse:
+                [response.errorCode] + response.topics.flatMap { $0.partitions.map(\.errorCode) }
+            case let response as CreatePartitionsResponse: response.topics.map(\.errorCode)
+            default: []
+            }
+        let failure = codes.first { $0 != .none }
+        if failure == nil { world.counts.reached["\(what) done", default: 0] += 1 }
+        world.note(UInt64(index) << 8 | 35, "\(what): \(failure.map { "\($0)" } ?? "done")")
     }
 
     func lost(site: Int, life: Int, in world: MeshWorld) {}

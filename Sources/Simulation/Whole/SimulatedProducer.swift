@@ -1,7 +1,7 @@
+import KafkaProtocol
 import Model
 import NIOCore
 import Node
-import Replication
 import Storage
 
 /// An idempotent producer of one partition with `acks=all`, as librdkafka is one.
@@ -33,11 +33,13 @@ final class SimulatedProducer: MeshClient {
     private var batches: [Batch] = []
     private var sent = 0
     private var inFlight: [UInt64: (batch: Int, at: Instant)] = [:]
-    private var idToken: (token: UInt64, target: MeshTarget, at: Instant)?
-    private var target: (MeshTarget, TopicPartition)?
+    private var idAsked: PendingRequest?
+    private var metadataAsked: PendingRequest?
+    private var metadata = ClientMetadata()
+    private var target: MeshTarget?
     private var hasFailed = false
     private var bumpsEpoch = false
-    private var lastError: PartitionError?
+    private var lastError = ErrorCode.none
 
     init(index: Int, partition: Int32) {
         self.index = index
@@ -48,10 +50,20 @@ final class SimulatedProducer: MeshClient {
 
     var summary: String {
         "producer \(partition): \(acknowledged.count) of \(produced)"
-            + (lastError.map { ", last \($0)" } ?? "")
+            + (lastError == .none ? "" : ", last \(lastError)")
     }
 
     func value(_ number: Int) -> String { "p\(partition):\(number)" }
+
+    private func values(of batch: Batch) -> [String] {
+        (batch.first..<batch.first + Int(batch.count)).map { value($0) }
+    }
+
+    private func subject(_ number: Int, in world: MeshWorld) -> MeshSubject {
+        MeshSubject(
+            partition: world.topicPartition(partition), offset: acknowledged[number],
+            value: value(number))
+    }
 
     // MARK: Acting
 
@@ -63,28 +75,33 @@ final class SimulatedProducer: MeshClient {
             guard inFlight.isEmpty else { return }
             recover(in: world)
         }
-        guard let (target, partition) = target ?? find(in: world) else { return }
-        self.target = (target, partition)
+        guard let target = target ?? metadata.leader(of: partition, in: world), metadata.isKnown
+        else { return askMetadata(in: world) }
+        self.target = target
         for _ in 0..<Int(world.draw(1...3)) where inFlight.count < Self.inFlightMaximum {
             if sent == batches.count {
                 guard !world.isHealed else { return }
                 add(count: Int32(world.draw(1...4)))
             }
-            send(batches[sent], id, target, partition, in: world)
+            send(batches[sent], id, target, in: world)
             sent += 1
         }
     }
 
     private func askForID(in world: MeshWorld) {
-        guard idToken == nil, let target = world.anyTarget() else { return }
-        let token = world.token(for: index)
-        idToken = (token, target, world.now)
-        world.send(
-            .plane(.control(.request(token: token, .producerID))), about: nil, to: target)
+        guard idAsked == nil, let target = world.anyTarget() else { return }
+        let token = world.send(
+            InitProducerIDRequest(), version: world.versions(of: index)[.initProducerID],
+            from: index, to: target)
+        idAsked = PendingRequest(token: token, target: target, at: world.now)
     }
 
-    private func find(in world: MeshWorld) -> (MeshTarget, TopicPartition)? {
-        world.anyTarget().flatMap { world.leader(of: partition, by: $0) }
+    private func askMetadata(in world: MeshWorld) {
+        guard metadataAsked == nil, let target = world.anyTarget() else { return }
+        let token = world.send(
+            metadata.request, version: ClientMetadata.version(of: index, in: world),
+            from: index, to: target)
+        metadataAsked = PendingRequest(token: token, target: target, at: world.now)
     }
 
     private func add(count: Int32) {
@@ -94,28 +111,38 @@ final class SimulatedProducer: MeshClient {
     }
 
     private func send(
-        _ batch: Batch, _ id: ProducerID, _ target: MeshTarget, _ partition: TopicPartition,
-        in world: MeshWorld
+        _ batch: Batch, _ id: ProducerID, _ target: MeshTarget, in world: MeshWorld
     ) {
-        let token = world.token(for: index)
-        inFlight[token] = (batch.first, world.now)
         var builder = RecordBatchBuilder(
             producerID: id, producerEpoch: ProducerEpoch(epoch), baseSequence: batch.sequence)
         for number in batch.first..<batch.first + Int(batch.count) {
             builder.append(
                 key: nil, value: ByteBuffer(string: value(number)), timestamp: world.clock.wall)
         }
-        let work = ProduceWork(
-            token: token, acknowledgement: .all,
-            deadline: world.clock.instant.advanced(byMilliseconds: 2_000), origin: .client,
-            parts: [ProduceWork.Part(partition: partition, records: builder.finish())])
-        world.send(.shard(.produce(work)), about: partition, to: target)
+        let version = world.versions(of: index)[.produce]
+        let usesIDs = version >= ProduceRequest.firstVersionByID
+        let request = ProduceRequest(
+            acks: -1, timeoutMilliseconds: 2_000,
+            topics: [
+                ProduceRequest.Topic(
+                    name: usesIDs ? "" : BrokerLife.topic, topicID: usesIDs ? metadata.id : .zero,
+                    partitions: [
+                        ProduceRequest.Partition(index: partition, records: builder.finish())
+                    ])
+            ])
+        world.tellRecord(partition, values(of: batch)) {
+            "its producer sends it to broker \(target.site + 1), sequence \(batch.sequence), "
+                + "producer epoch \(self.epoch)"
+        }
+        let token = world.send(request, version: version, from: index, to: target)
+        inFlight[token] = (batch.first, world.now)
     }
 
     /// Everything that is not acknowledged is sent again, in order.
     private func recover(in world: MeshWorld) {
         hasFailed = false
         target = nil
+        metadata.forget()
         sent = 0
         world.counts.retries += 1
         guard bumpsEpoch else { return }
@@ -135,13 +162,17 @@ final class SimulatedProducer: MeshClient {
 
     /// A request that is not answered ends its connection, with all the others on it.
     private func expire(in world: MeshWorld) {
-        if let asked = idToken, world.now.milliseconds(since: asked.at) > Self.timeoutMilliseconds {
-            idToken = nil
+        for asked in [idAsked, metadataAsked].compactMap({ $0 })
+        where world.now.milliseconds(since: asked.at) > Self.timeoutMilliseconds {
+            world.disconnect(index, from: asked.target)
+            lost(site: asked.target.site, life: asked.target.life, in: world)
         }
         let isLate = inFlight.values.contains {
             world.now.milliseconds(since: $0.at) > Self.timeoutMilliseconds
         }
-        if isLate { disconnect() }
+        guard isLate else { return }
+        if let target { world.disconnect(index, from: target) }
+        disconnect()
     }
 
     private func disconnect() {
@@ -154,38 +185,53 @@ final class SimulatedProducer: MeshClient {
 
     func lost(site: Int, life: Int, in world: MeshWorld) {
         let gone = MeshTarget(site: site, life: life)
-        if idToken?.target == gone { idToken = nil }
-        if target?.0 == gone { disconnect() }
+        if idAsked?.target == gone { idAsked = nil }
+        if metadataAsked?.target == gone { metadataAsked = nil }
+        if target == gone { disconnect() }
     }
 
-    func hear(_ token: UInt64, _ answer: MeshAnswer, in world: MeshWorld) {
-        switch answer {
-        case .control(.producerID(let given)) where idToken?.token == token:
-            idToken = nil
-            id = given
-        case .produced(let results):
+    func hear(_ token: UInt64, _ response: any KafkaResponse, in world: MeshWorld) {
+        switch response {
+        case let response as InitProducerIDResponse where idAsked?.token == token:
+            idAsked = nil
+            if response.errorCode == .none { id = ProducerID(response.producerID) }
+        case let response as MetadataResponse where metadataAsked?.token == token:
+            metadataAsked = nil
+            metadata.take(response, in: world)
+        case let response as ProduceResponse:
             guard let request = inFlight.removeValue(forKey: token) else { return }
-            hear(results[0], of: request.batch, in: world)
+            hear(response.topics[0].partitions[0], of: request.batch, in: world)
         default: return
         }
     }
 
-    private func hear(_ result: ProduceResult, of first: Int, in world: MeshWorld) {
+    private func hear(_ result: ProduceResponse.Partition, of first: Int, in world: MeshWorld) {
         guard let place = batches.firstIndex(where: { $0.first == first }) else {
-            return world.fail("record \(value(first)) was acknowledged twice")
+            return world.fail(
+                "record \(value(first)) was acknowledged twice", breaks: .recordOnce,
+                about: subject(first, in: world))
         }
-        switch result.error {
-        case nil: acknowledge(place, at: result.base.rawValue, in: world)
-        case .duplicateSequence: acknowledge(place, at: nil, in: world)
-        case .outOfOrderSequence:
-            lastError = result.error
+        if result.errorCode != .none {
+            world.tellRecord(partition, values(of: batches[place])) {
+                "its producer hears \(result.errorCode)"
+            }
+        }
+        switch result.errorCode {
+        case .none: acknowledge(place, at: result.baseOffset, in: world)
+        case .duplicateSequenceNumber: acknowledge(place, at: nil, in: world)
+        case .outOfOrderSequenceNumber:
+            lastError = result.errorCode
             hasFailed = true
             guard place > 0 else {
-                return world.fail("producer \(partition): the first of its batches is out of order")
+                return world.fail(
+                    "producer \(partition): the first of its batches is out of order",
+                    breaks: .producerServed, about: subject(first, in: world))
             }
             bumpsEpoch = true
-        case .invalidProducerEpoch, .unknownProducer, .corruptMessage, .invalidRecord:
-            world.fail("producer \(partition) was refused: \(String(describing: result.error))")
+        case .invalidProducerEpoch, .unknownProducerID, .corruptMessage, .invalidRecord:
+            world.fail(
+                "producer \(partition) was refused: \(result.errorCode)",
+                breaks: .producerServed, about: subject(first, in: world))
         case let error:
             lastError = error
             batches[place].isUncertain = true
@@ -195,6 +241,10 @@ final class SimulatedProducer: MeshClient {
 
     private func acknowledge(_ place: Int, at base: Int64?, in world: MeshWorld) {
         let batch = batches.remove(at: place)
+        world.tellRecord(partition, values(of: batch)) {
+            "its producer hears that the batch is acknowledged"
+                + (base.map { ", from offset \($0) on" } ?? " already")
+        }
         if place < sent { sent -= 1 }
         world.counts.acknowledged += Int(batch.count)
         for step in 0..<Int(batch.count) {

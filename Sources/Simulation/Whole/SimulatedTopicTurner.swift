@@ -1,4 +1,4 @@
-import Coordination
+import KafkaProtocol
 import Model
 import NIOCore
 import Node
@@ -19,29 +19,29 @@ final class SimulatedTopicTurner: MeshClient {
 
     private enum Purpose {
         case administration
-        /// A broker answers that a topic is unknown only after it has asked the voters, as the
-        /// routes of a broker have it do.
-        case lookUp
+        case metadata
         case produce(Int)
         case fetch
         /// To a topic whose deletion was acknowledged.
         case late
     }
 
-    private struct Request {
+    private struct Asked {
         let purpose: Purpose
         let target: MeshTarget
         let at: Instant
 
         var isAdministration: Bool {
-            switch purpose {
-            case .administration, .lookUp: true
-            case .produce, .fetch, .late: false
-            }
+            if case .administration = purpose { true } else { false }
         }
     }
 
     static let name = "turned"
+    /// The first versions that speak of topics by their ids.
+    private static let firstVersions: [APIKey: Int16] = [
+        .metadata: 10, .produce: ProduceRequest.firstVersionByID,
+        .fetch: FetchRequest.firstVersionByID,
+    ]
     private static let timeoutMilliseconds: Int64 = 15_000
     private static let requestMilliseconds: Int64 = 3_000
 
@@ -54,13 +54,15 @@ final class SimulatedTopicTurner: MeshClient {
     private var values: [Int] = []
     private var produced = 0
     private(set) var deleted: Set<TopicID> = []
-    private var leaders: MeshTarget?
+    private var metadata = ClientMetadata(of: name)
+    /// Who led it last.
+    private var leader: MeshTarget?
     /// A deletion that was not answered may be done at any later time, also to a later topic.
     private var mayVanish = false
     /// When a record was read last, or the topic was found to be there.
     private var seenAt = Instant(nanoseconds: 0)
-    private var requests: [UInt64: Request] = [:]
-    private var lastError: String?
+    private var requests: [UInt64: Asked] = [:]
+    private var lastError = ErrorCode.none
 
     init(index: Int) { self.index = index }
 
@@ -71,7 +73,7 @@ final class SimulatedTopicTurner: MeshClient {
 
     var summary: String {
         "turner: \(phase) after \(deleted.count), \(values.count) of \(produced) read"
-            + (lastError.map { ", last \($0)" } ?? "")
+            + (lastError == .none ? "" : ", last \(lastError)")
     }
 
     // MARK: Acting
@@ -87,11 +89,19 @@ final class SimulatedTopicTurner: MeshClient {
         }
         switch phase {
         case .making:
-            let topic = NewTopic(
-                name: Self.name, partitions: 1, replicas: 3, overrides: ["segment.bytes": "16384"])
-            administer(.createTopics([topic], validateOnly: false), in: world)
+            administer(
+                CreateTopicsRequest(
+                    topics: [
+                        CreateTopicsRequest.Topic(
+                            name: Self.name, partitionCount: 1, replicationFactor: 3,
+                            configs: [.init(name: "segment.bytes", value: "16384")])
+                    ], timeoutMilliseconds: 10_000), in: world)
         case .working: work(in: world)
-        case .deleting: administer(.lookUp([Self.name]), .lookUp, in: world)
+        case .deleting:
+            administer(
+                DeleteTopicsRequest(
+                    topics: [DeleteTopicsRequest.Topic(name: Self.name)],
+                    topicNames: [Self.name], timeoutMilliseconds: 10_000), in: world)
         }
     }
 
@@ -109,34 +119,38 @@ final class SimulatedTopicTurner: MeshClient {
         }
     }
 
-    private func gone(_ request: Request) {
+    private func gone(_ request: Asked) {
         if request.isAdministration, phase == .deleting { mayVanish = true }
     }
 
-    private func administer(
-        _ request: ControlRequest, _ purpose: Purpose = .administration, in world: MeshWorld
-    ) {
+    private func administer(_ request: some KafkaRequest, in world: MeshWorld) {
         guard !requests.values.contains(where: \.isAdministration), let target = world.anyTarget()
         else { return }
-        let token = note(purpose, target, world)
-        world.send(.plane(.control(.request(token: token, request))), about: nil, to: target)
+        ask(request, .administration, target, world)
+    }
+
+    private func ask<Request: KafkaRequest>(
+        _ request: Request, _ purpose: Purpose, _ target: MeshTarget, _ world: MeshWorld
+    ) {
+        // Topics are asked for by their ids: the name alone says nothing of which one it is.
+        let version = max(
+            world.versions(of: index)[Request.apiKey], Self.firstVersions[Request.apiKey] ?? 0)
+        let token = world.send(request, version: version, from: index, to: target)
+        requests[token] = Asked(purpose: purpose, target: target, at: world.now)
     }
 
     private func work(in world: MeshWorld) {
-        guard let current, let asked = world.anyTarget(),
-            let view = world.sites[asked.site].life?.view,
-            let entry = view.topic(named: Self.name), entry.id == current.topic,
-            let state = entry.state(0), let leader = view.leader(of: state),
-            let target = world.target(Int(leader.id.rawValue) - 1)
-        else { return }
-        leaders = target
+        guard let current, metadata.id == current.topic,
+            let target = metadata.leader(of: 0, in: world)
+        else { return askMetadata(in: world) }
+        leader = target
         var isProducing = false
         var isFetching = false
         for request in requests.values {
             switch request.purpose {
             case .produce: isProducing = true
             case .fetch: isFetching = true
-            case .administration, .lookUp, .late: break
+            case .administration, .metadata, .late: break
             }
         }
         if !isProducing, !world.isHealed {
@@ -146,20 +160,32 @@ final class SimulatedTopicTurner: MeshClient {
         if !isFetching { fetch(current, target, world) }
     }
 
+    private func askMetadata(in world: MeshWorld) {
+        let isAsking = requests.values.contains {
+            if case .metadata = $0.purpose { true } else { false }
+        }
+        guard !isAsking, let target = world.anyTarget() else { return }
+        ask(metadata.request, .metadata, target, world)
+    }
+
     private func produce(
         _ purpose: Purpose, _ number: Int, _ partition: TopicPartition, _ target: MeshTarget,
         _ world: MeshWorld
     ) {
-        let token = note(purpose, target, world)
         var builder = RecordBatchBuilder()
         builder.append(
             key: nil, value: ByteBuffer(string: Self.value(number, of: partition)),
             timestamp: world.clock.wall)
-        let work = ProduceWork(
-            token: token, acknowledgement: .all,
-            deadline: world.clock.instant.advanced(byMilliseconds: 2_000), origin: .client,
-            parts: [ProduceWork.Part(partition: partition, records: builder.finish())])
-        world.send(.shard(.produce(work)), about: partition, to: target)
+        ask(
+            ProduceRequest(
+                acks: -1, timeoutMilliseconds: 2_000,
+                topics: [
+                    ProduceRequest.Topic(
+                        topicID: partition.topic,
+                        partitions: [
+                            ProduceRequest.Partition(index: 0, records: builder.finish())
+                        ])
+                ]), purpose, target, world)
     }
 
     private static func value(_ number: Int, of partition: TopicPartition) -> String {
@@ -168,23 +194,18 @@ final class SimulatedTopicTurner: MeshClient {
 
     private func fetch(_ partition: TopicPartition, _ target: MeshTarget, _ world: MeshWorld) {
         seenAt = world.now
-        let token = note(.fetch, target, world)
-        let part = FetchWork.Part(
-            partition: partition, offset: Offset(Int64(values.count)),
-            currentLeaderEpoch: .unknown, lastFetchedEpoch: .unknown, maxBytes: 8_192,
-            readsFollowers: false)
-        let work = FetchWork(
-            token: token, minBytes: 1, maxBytes: 8_192,
-            deadline: world.clock.instant.advanced(byMilliseconds: 50), parts: [part])
-        world.send(.shard(.fetch(work)), about: partition, to: target)
-    }
-
-    private func note(
-        _ purpose: Purpose, _ target: MeshTarget, _ world: MeshWorld
-    ) -> UInt64 {
-        let token = world.token(for: index)
-        requests[token] = Request(purpose: purpose, target: target, at: world.now)
-        return token
+        ask(
+            FetchRequest(
+                maxWaitMilliseconds: 50, minBytes: 1, maxBytes: 8_192,
+                topics: [
+                    FetchRequest.Topic(
+                        topicID: partition.topic,
+                        partitions: [
+                            FetchRequest.Partition(
+                                index: 0, fetchOffset: Int64(values.count),
+                                partitionMaxBytes: 8_192)
+                        ])
+                ]), .fetch, target, world)
     }
 
     // MARK: Hearing
@@ -195,62 +216,75 @@ final class SimulatedTopicTurner: MeshClient {
         requests = requests.filter { $0.value.target != target }
     }
 
-    func hear(_ token: UInt64, _ answer: MeshAnswer, in world: MeshWorld) {
-        guard let request = requests.removeValue(forKey: token) else { return }
-        switch (request.purpose, answer) {
-        case (.administration, .control(.topics(let outcomes))):
-            guard let outcome = outcomes.first else { return }
-            lastError = outcome.error.map { "\($0)" }
-            if phase == .making { made(outcome, in: world) }
-            if phase == .deleting { deleted(outcome, in: world) }
-        case (.lookUp, .control(.lookedUp(isComplete: true))):
-            let token = note(.administration, request.target, world)
-            world.send(
-                .plane(.control(.request(token: token, .deleteTopics([Self.name])))), about: nil,
-                to: request.target)
-        case (.produce(let number), .produced(let results)):
-            lastError = results[0].error.map { "\($0)" }
-            if results[0].error == nil { acknowledged[results[0].base.rawValue] = number }
-        case (.late, .produced(let results)):
-            guard results[0].error != nil else {
+    func hear(_ token: UInt64, _ response: any KafkaResponse, in world: MeshWorld) {
+        guard let asked = requests.removeValue(forKey: token) else { return }
+        switch (asked.purpose, response) {
+        case (.administration, let response as CreateTopicsResponse):
+            guard phase == .making, let topic = response.topics.first else { return }
+            lastError = topic.errorCode
+            made(topic, in: world)
+        case (.administration, let response as DeleteTopicsResponse):
+            guard phase == .deleting, let topic = response.topics.first else { return }
+            lastError = topic.errorCode
+            deleted(topic.errorCode, in: world)
+        case (.metadata, let response as MetadataResponse): metadata.take(response, in: world)
+        case (.produce(let number), let response as ProduceResponse):
+            let result = response.topics[0].partitions[0]
+            hear(result.errorCode)
+            if result.errorCode == .none { acknowledged[result.baseOffset] = number }
+        case (.late, let response as ProduceResponse):
+            guard response.topics[0].partitions[0].errorCode != .none else {
                 return world.fail(
-                    "topic \(Self.name): a record was acknowledged after the topic's deletion was")
+                    "topic \(Self.name): a record was acknowledged after the topic's deletion was",
+                    breaks: .deletedStays)
             }
             world.counts.reached["refused by deleted topics", default: 0] += 1
-        case (.fetch, .fetched(let results)): read(results[0], in: world)
+        case (.fetch, let response as FetchResponse): read(response, in: world)
         default: break
         }
     }
 
-    private func made(_ outcome: TopicOutcome, in world: MeshWorld) {
-        guard outcome.error == nil || outcome.error == .alreadyExists else { return }
-        let views = world.sites.compactMap { $0.life?.view?.topic(named: Self.name) }
-        guard let entry = outcome.entry ?? views.first(where: { !deleted.contains($0.id) }) else {
-            return
-        }
-        guard !deleted.contains(entry.id) else {
-            guard outcome.error != nil else {
-                return world.fail("topic \(Self.name) was made anew with the id of a deleted one")
+    /// An answer of who was to lead: where it is an error, somebody else may.
+    private func hear(_ error: ErrorCode) {
+        lastError = error
+        if error != .none { metadata.forget() }
+    }
+
+    private func made(_ topic: CreateTopicsResponse.Topic, in world: MeshWorld) {
+        let error = topic.errorCode
+        guard error == .none || error == .topicAlreadyExists else { return }
+        let known = world.sites.compactMap { $0.life?.view?.topic(named: Self.name)?.id }
+        let told = error == .none && topic.topicID != .zero ? topic.topicID : nil
+        guard let id = told ?? known.first(where: { !deleted.contains($0) }) else { return }
+        guard !deleted.contains(id) else {
+            guard error != .none else {
+                return world.fail(
+                    "topic \(Self.name) was made anew with the id of a deleted one",
+                    breaks: .deletedStays)
             }
             return
         }
         world.counts.reached[deleted.isEmpty ? "topics made" : "topics made again", default: 0] += 1
         phase = .working
-        guard entry.id != current?.topic else { return }
+        guard id != current?.topic else { return }
         guard current == nil || mayVanish else {
-            return world.fail("topic \(Self.name) became another one, and nobody deleted it")
+            return world.fail(
+                "topic \(Self.name) became another one, and nobody deleted it",
+                breaks: .deletedStays)
         }
-        current = entry.partition(0)
+        current = TopicPartition(topic: id, index: PartitionIndex(0))
+        metadata.forget()
         acknowledged = [:]
         values = []
         seenAt = world.now
         workUntil = world.now.advanced(byMilliseconds: world.draw(300...5_000))
     }
 
-    private func deleted(_ outcome: TopicOutcome, in world: MeshWorld) {
-        guard outcome.error == nil || outcome.error == .unknown else { return }
-        guard outcome.error == nil || mayVanish else {
-            return world.fail("topic \(Self.name) is unknown, and nobody deleted it")
+    private func deleted(_ error: ErrorCode, in world: MeshWorld) {
+        guard error == .none || error == .unknownTopicOrPartition else { return }
+        guard error == .none || mayVanish else {
+            return world.fail(
+                "topic \(Self.name) is unknown, and nobody deleted it", breaks: .deletedStays)
         }
         guard let current else { return }
         world.counts.reached["topics deleted", default: 0] += 1
@@ -259,15 +293,17 @@ final class SimulatedTopicTurner: MeshClient {
         self.current = nil
         requests = requests.filter { $0.value.isAdministration }
         phase = .making
-        if outcome.error == nil, let target = leaders {
-            produce(.late, 0, current, target, world)
-        }
+        if error == .none, let leader { produce(.late, 0, current, leader, world) }
     }
 
-    private func read(_ result: FetchResult, in world: MeshWorld) {
-        lastError = result.error.map { "\($0)" }
-        guard let current, phase != .making, result.error == nil,
-            let records = try? result.records.simulatedRecords()
+    private func read(_ response: FetchResponse, in world: MeshWorld) {
+        guard response.errorCode == .none,
+            let result = response.topics.first?.partitions.first
+        else { return }
+        hear(result.errorCode)
+        guard let current, phase != .making, result.errorCode == .none,
+            let bytes = result.records.buffer,
+            let records = try? LogRead.memory(bytes).simulatedRecords()
         else { return }
         for record in records where record.offset.rawValue >= Int64(values.count) {
             let text = record.value.map { String(buffer: $0) } ?? "null"
@@ -278,7 +314,8 @@ final class SimulatedTopicTurner: MeshClient {
             else {
                 return world.fail(
                     "topic \(Self.name) has '\(text)' at offset \(record.offset.rawValue), read "
-                        + "behind \(values.count) of topic \(current.topic)")
+                        + "behind \(values.count) of topic \(current.topic)",
+                    breaks: .deletedStays)
             }
             values.append(number)
         }
@@ -286,7 +323,7 @@ final class SimulatedTopicTurner: MeshClient {
             guard values[Int(offset)] == number else {
                 return world.fail(
                     "topic \(Self.name): record \(number) was acknowledged at \(offset), where "
-                        + "\(values[Int(offset)]) is")
+                        + "\(values[Int(offset)]) is", breaks: .recordKept)
             }
         }
     }

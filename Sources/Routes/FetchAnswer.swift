@@ -76,7 +76,7 @@ final class FetchAssembly {
     }
 }
 
-extension Reactor {
+extension RequestLoop {
     /// Answers with what every shard has brought.
     func finish(_ assembly: FetchAssembly) {
         assembly.trim()

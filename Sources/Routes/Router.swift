@@ -1,14 +1,14 @@
-import KafkaProtocol
+package import KafkaProtocol
 import Model
-import NIOCore
+package import NIOCore
 import Node
 
-extension Reactor {
+extension RequestLoop {
     /// Decodes one request and begins to answer it.
     ///
     /// - Throws: where the bytes are not the request that they claim to be; the connection is
     ///   closed, because its stream can't be trusted any more.
-    func route(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
+    package func route(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         guard let api = exchange.header.supported else {
             try routeUnsupported(exchange)
             return

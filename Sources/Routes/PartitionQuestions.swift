@@ -1,7 +1,7 @@
-import KafkaProtocol
+package import KafkaProtocol
 import Model
 import NIOCore
-import Node
+package import Node
 import Storage
 
 /// Answers to questions about partitions while shards are asked; owned by the connection's loop.
@@ -14,9 +14,9 @@ private final class QuestionAssembly {
     }
 }
 
-extension Reactor {
+extension RequestLoop {
     /// Asks each partition's shard and gives the answers in the order of the questions.
-    func ask(
+    package func ask(
         _ questions: [(PartitionPlace, PartitionQuestion)],
         then: @escaping ([PartitionAnswer]) -> Void
     ) throws(WireError) {
@@ -24,7 +24,7 @@ extension Reactor {
             throw .tooManyElements(questions.count)
         }
         let assembly = QuestionAssembly(places: questions.map(\.0))
-        var places = Array(repeating: [Int](), count: shared.mailboxes.count)
+        var places = Array(repeating: [Int](), count: loopCount)
         for (place, question) in questions.enumerated() {
             if let partition = question.0.own { places[shardIndex(of: partition)].append(place) }
         }
@@ -43,7 +43,7 @@ extension Reactor {
             let asked = share.compactMap { place in
                 questions[place].0.own.map { ($0, questions[place].1) }
             }
-            post(.shard(.ask(token: token, asked)), to: shard)
+            post(shard: .ask(token: token, asked), to: shard)
         }
     }
 
@@ -214,7 +214,7 @@ extension Reactor {
         }
         try ask(questions) { [unowned self] answers in
             var rest = answers[...]
-            var directory = DescribeLogDirsResponse.LogDirectory(path: shared.dataDirectory)
+            var directory = DescribeLogDirsResponse.LogDirectory(path: dataDirectory)
             for topic in wanted {
                 var sizes: [DescribeLogDirsResponse.Partition] = []
                 for index in topic.indexes {

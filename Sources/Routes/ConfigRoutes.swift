@@ -17,6 +17,13 @@ private enum AlterOperation: Int8 {
     case subtract = 3
 }
 
+/// A resource and what shall become of its overrides.
+private struct AlterWish {
+    let type: Int8
+    let name: String
+    let change: Result<ConfigurationChange, ConfigurationChange.Refusal>
+}
+
 /// The result for one resource of an alteration.
 private struct AlterOutcome {
     let type: Int8
@@ -25,7 +32,7 @@ private struct AlterOutcome {
     var message: String?
 }
 
-extension Reactor {
+extension RequestLoop {
     func describeConfigs(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try DescribeConfigsRequest.decode(body, version: exchange.version)
         var named: Set<String> = []
@@ -158,13 +165,6 @@ extension Reactor {
                             resourceName: $0.name)
                     }))
         }
-    }
-
-    /// A resource and what shall become of its overrides.
-    private struct AlterWish {
-        let type: Int8
-        let name: String
-        let change: Result<ConfigurationChange, ConfigurationChange.Refusal>
     }
 
     private static func change(

@@ -37,7 +37,13 @@ private final class ProduceAssembly {
     }
 }
 
-extension Reactor {
+/// What goes to one shard, and where its results belong in the response.
+private struct ProduceShare {
+    var parts: [ProduceWork.Part] = []
+    var places: [(topic: Int, partition: Int)] = []
+}
+
+extension RequestLoop {
     /// Appends a producer's batches; each shard that holds some of them is asked once.
     func produce(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try ProduceRequest.decode(body, version: exchange.version)
@@ -82,20 +88,14 @@ extension Reactor {
             let work = ProduceWork(
                 token: token, acknowledgement: acknowledgement, deadline: deadline,
                 origin: .client, parts: share.parts)
-            post(.shard(.produce(work)), to: target)
+            post(shard: .produce(work), to: target)
         }
-    }
-
-    /// What goes to one shard, and where its results belong in the response.
-    private struct Share {
-        var parts: [ProduceWork.Part] = []
-        var places: [(topic: Int, partition: Int)] = []
     }
 
     private func split(
         _ request: ProduceRequest, _ assembly: ProduceAssembly, _ exchange: Exchange
-    ) -> [Share] {
-        var shares = Array(repeating: Share(), count: shared.mailboxes.count)
+    ) -> [ProduceShare] {
+        var shares = Array(repeating: ProduceShare(), count: loopCount)
         for (t, topic) in request.topics.enumerated() {
             let isNamed = exchange.version < ProduceRequest.firstVersionByID
             let entry =

@@ -18,7 +18,7 @@ enum AuthorizedOperations {
     static let group = bits(3, 6, 8)
 }
 
-extension Reactor {
+extension RequestLoop {
     /// Answers from the newest view. Topics that it lacks are made where that is allowed, and else
     /// looked up in their registers first: nobody hears "unknown" of what exists elsewhere.
     func metadata(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {

@@ -2,7 +2,7 @@ import KafkaProtocol
 import Model
 import Node
 
-extension Reactor {
+extension RequestLoop {
     /// Calls back once the view has what exists of `names`; with false where that can't be settled.
     ///
     /// A miss is read from the topic's register before anybody hears of it, so that a topic that

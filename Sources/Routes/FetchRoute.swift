@@ -6,7 +6,7 @@ import OrderedCollections
 import Replication
 import Storage
 
-extension Reactor {
+extension RequestLoop {
     func fetch(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try FetchRequest.decode(body, version: exchange.version)
         let usesIDs = exchange.version >= FetchRequest.firstVersionByID
@@ -66,7 +66,7 @@ extension Reactor {
         }
         var entries: [FetchAssembly.Entry] = []
         entries.reserveCapacity(wishes.count)
-        var shares = Array(repeating: [Int](), count: shared.mailboxes.count)
+        var shares = Array(repeating: [Int](), count: loopCount)
         for (key, wish) in wishes {
             let place = view.place(key)
             let partition =
@@ -86,7 +86,7 @@ extension Reactor {
     }
 
     /// The first version whose clients follow the leader's word to read elsewhere.
-    private static let firstVersionOfFollowers: Int16 = 11
+    private static var firstVersionOfFollowers: Int16 { 11 }
 
     /// A partition that this broker copies, and may be read from here: by a consumer of this
     /// broker's rack, whom the leader sent (KIP-392). Any other came by metadata that is no longer
@@ -138,7 +138,7 @@ extension Reactor {
             let work = FetchWork(
                 token: token, minBytes: assembly.bytes[shard] + part, maxBytes: assembly.maxBytes,
                 deadline: isUrgent ? now.instant : assembly.deadline, parts: parts)
-            post(.shard(.fetch(work)), to: shard)
+            post(shard: .fetch(work), to: shard)
         }
     }
 
@@ -169,13 +169,13 @@ extension Reactor {
         }
         if isFirst, assembly.remaining > 0 {
             for (other, token) in assembly.tokens where other != shard {
-                post(.shard(.settle(token: token)), to: other)
+                post(shard: .settle(token: token), to: other)
             }
         }
         guard assembly.remaining == 0 else { return }
         let total = assembly.bytes.reduce(0, +)
         if total >= assembly.minBytes || assembly.hasNews
-            || assembly.deadline <= Clock.now().instant || assembly.tokens.count == 1
+            || assembly.deadline <= moment || assembly.tokens.count == 1
         {
             finish(assembly)
         } else {
@@ -187,8 +187,6 @@ extension Reactor {
         let wait = min(
             assembly.deadline.milliseconds(since: now.instant),
             RequestBounds.emptyFetchMilliseconds)
-        loop.assumeIsolated().scheduleTask(in: .milliseconds(wait)) { [weak self] in
-            self?.finish(assembly)
-        }
+        later(milliseconds: wait) { [weak self] in self?.finish(assembly) }
     }
 }

@@ -4,7 +4,7 @@ import Model
 import NIOCore
 import Node
 
-extension Reactor {
+extension RequestLoop {
     /// Asks the coordinator of one group.
     private func ask(_ request: GroupRequest, then: @escaping (GroupResponse) -> Void) {
         ask(.group(request)) { reply in

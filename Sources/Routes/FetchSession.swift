@@ -94,7 +94,7 @@ struct FetchSession {
 ///
 /// Bounded: the least recently used goes for a new one; its client is told that it is gone and
 /// begins again with a whole request. A client that comes back over another loop is told the same.
-struct FetchSessionCache {
+package struct FetchSessionCache {
     /// Per loop; a session of a large consumer holds some hundred KiB.
     static let sessionsMaximum = 1_000
     /// More partitions than this are fetched without a session.
@@ -107,7 +107,7 @@ struct FetchSessionCache {
     private let step: Int32
 
     /// Ids differ between loops, so that no loop takes another's session for its own.
-    init(loop: Int, loops: Int) {
+    package init(loop: Int, loops: Int) {
         nextID = Int32(loop) + 1
         step = Int32(loops)
     }

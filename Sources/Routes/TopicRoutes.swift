@@ -4,7 +4,7 @@ import NIOCore
 import Node
 import Replication
 
-extension Reactor {
+extension RequestLoop {
     func createTopics(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try CreateTopicsRequest.decode(body, version: exchange.version)
         var refused: [CreateTopicsResponse.Topic] = []

@@ -6,7 +6,7 @@ import OrderedCollections
 import Replication
 
 /// Who shall lead, and where copies shall be: requests of operators.
-extension Reactor {
+extension RequestLoop {
     func electLeaders(_ exchange: Exchange, _ body: ByteBuffer) throws(WireError) {
         let request = try ElectLeadersRequest.decode(body, version: exchange.version)
         guard (0...1).contains(request.electionType) else {
