@@ -358,7 +358,8 @@ public struct Control {
         switch request {
         case .createTopics(let wanted, let validateOnly):
             createTopics(wanted, validateOnly, token, into: &effects)
-        case .deleteTopics(let names): deleteTopics(names, token, now: now, into: &effects)
+        case .deleteTopics(let names, let ids):
+            deleteTopics(names, ids, token, now: now, into: &effects)
         case .createPartitions(let wanted, let validateOnly):
             createPartitions(wanted, validateOnly, token, into: &effects)
         case .alterTopics(let wanted, let validateOnly):

@@ -46,6 +46,50 @@ struct TopicStop {
 /// has stopped, its leader may serve on without the voters, and it is waited for until the broker
 /// is back, forgotten, or away for long.
 extension Control {
+    mutating func deleteTopics(
+        _ names: [String], _ ids: [String: TopicID], _ token: UInt64, now: Now,
+        into effects: inout [Effect]
+    ) {
+        var outcomes: [TopicOutcome] = []
+        var proposals: [RegisterProposal] = []
+        var named: Set<String> = []
+        // Whoever asks again waits for what the first request began.
+        var awaited: [(name: String, place: Int)] = []
+        for name in names {
+            let held = deletions[name]?.id ?? topics[name]?.id
+            if let id = ids[name], let held, held != id {
+                outcomes.append(
+                    TopicOutcome(name: name, error: .unknown, message: "no topic has this id"))
+                continue
+            }
+            if deletions[name] != nil, named.insert(name).inserted {
+                awaited.append((name, outcomes.count))
+                outcomes.append(TopicOutcome(name: name))
+                continue
+            }
+            guard let entry = topics[name], !reserved.contains(name),
+                named.insert(name).inserted
+            else {
+                outcomes.append(unknownOrBusy(name))
+                continue
+            }
+            outcomes.append(TopicOutcome(name: name, entry: entry))
+            proposals.append(
+                RegisterProposal(key: Self.key(name), operation: .deleteTopic(entry.id)))
+        }
+        guard !proposals.isEmpty || !awaited.isEmpty else {
+            reply(outcomes, to: token, into: &effects)
+            return
+        }
+        let number = propose(
+            proposals, token, outcomes, waiting: awaited.map(\.place), into: &effects)
+        for (name, place) in awaited {
+            awaitEnd(
+                of: name, TopicStop.Waiter(change: number, place: place), now: now,
+                into: &effects)
+        }
+    }
+
     /// Between two times that a broker is asked.
     private static let askMilliseconds: Int64 = 250
 

@@ -315,6 +315,12 @@ extension Control {
             // Somebody else's deletion was decided first, and the topic may be served yet.
             let waiter = TopicStop.Waiter(change: number, place: place)
             awaitEnd(of: outcome.name, waiter, now: now, into: &effects)
+        case .refused(.absent, _)
+        where topics[outcome.name].map { $0.id != outcome.entry?.id } == true:
+            // This broker's picture was old: another topic has the name by now.
+            changes[number]?.outcomes[place].error = .timedOut
+            changes[number]?.outcomes[place].message =
+                "'\(outcome.name)' was deleted and made anew meanwhile: ask again"
         case .refused(let refusal, _):
             let (error, message) = Self.explain(refusal, outcome.name)
             changes[number]?.outcomes[place].error = error

@@ -182,50 +182,13 @@ extension Control {
 
     /// A topic that can't be changed now: it is not there, or another request that is not over yet
     /// changes it, and whoever takes it for gone is wrong.
-    private func unknownOrBusy(_ name: String) -> TopicOutcome {
+    func unknownOrBusy(_ name: String) -> TopicOutcome {
         guard topics[name] != nil, reserved.contains(name) else {
             return TopicOutcome(name: name, error: .unknown, message: "no topic '\(name)'")
         }
         return TopicOutcome(
             name: name, error: .timedOut,
             message: "another request changes '\(name)': ask again when it is over")
-    }
-
-    mutating func deleteTopics(
-        _ names: [String], _ token: UInt64, now: Now, into effects: inout [Effect]
-    ) {
-        var outcomes: [TopicOutcome] = []
-        var proposals: [RegisterProposal] = []
-        var named: Set<String> = []
-        // Whoever asks again waits for what the first request began.
-        var awaited: [(name: String, place: Int)] = []
-        for name in names {
-            if deletions[name] != nil, named.insert(name).inserted {
-                awaited.append((name, outcomes.count))
-                outcomes.append(TopicOutcome(name: name))
-                continue
-            }
-            guard let entry = topics[name], !reserved.contains(name),
-                named.insert(name).inserted
-            else {
-                outcomes.append(unknownOrBusy(name))
-                continue
-            }
-            outcomes.append(TopicOutcome(name: name, entry: entry))
-            proposals.append(
-                RegisterProposal(key: Self.key(name), operation: .deleteTopic(entry.id)))
-        }
-        guard !proposals.isEmpty || !awaited.isEmpty else {
-            reply(outcomes, to: token, into: &effects)
-            return
-        }
-        let number = propose(
-            proposals, token, outcomes, waiting: awaited.map(\.place), into: &effects)
-        for (name, place) in awaited {
-            awaitEnd(
-                of: name, TopicStop.Waiter(change: number, place: place), now: now,
-                into: &effects)
-        }
     }
 
     mutating func createPartitions(
@@ -372,7 +335,7 @@ extension Control {
 
     /// - Parameter waiting: places of outcomes that no proposal is about.
     @discardableResult
-    private mutating func propose(
+    mutating func propose(
         _ proposals: [RegisterProposal], adding partitions: Int = 0, _ token: UInt64?,
         _ outcomes: [TopicOutcome], waiting: [Int] = [], into effects: inout [Effect]
     ) -> UInt64 {

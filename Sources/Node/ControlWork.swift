@@ -80,7 +80,8 @@ public struct TopicOutcome: Sendable {
 /// A request to the control machine.
 public enum ControlRequest: Sendable {
     case createTopics([NewTopic], validateOnly: Bool)
-    case deleteTopics([String])
+    /// Where an id is given, only if the name is still that topic's.
+    case deleteTopics([String], ids: [String: TopicID] = [:])
     case createPartitions([NewPartitions], validateOnly: Bool)
     case alterTopics([(name: String, change: ConfigurationChange)], validateOnly: Bool)
     /// Answered when the view holds those of these topics that exist.

@@ -84,12 +84,15 @@ extension RequestLoop {
         }
         lookUp(names) { [unowned self] isComplete in
             let found = names.map { ($0, ids[$0] ?? self.view.topic(named: $0)?.id ?? .zero) }
-            self.ask(.deleteTopics(names)) { reply in
+            self.ask(.deleteTopics(names, ids: ids)) { reply in
                 guard case .topics(let outcomes) = reply else { return }
                 let topics = zip(found, outcomes).map { asked, outcome in
-                    DeleteTopicsResponse.Topic(
+                    let code = outcome.code(isComplete: isComplete)
+                    let isByID = ids[asked.0] != nil
+                    return DeleteTopicsResponse.Topic(
                         name: asked.0, topicID: asked.1,
-                        errorCode: outcome.code(isComplete: isComplete),
+                        errorCode: isByID && code == .unknownTopicOrPartition
+                            ? .unknownTopicID : code,
                         errorMessage: outcome.message)
                 }
                 exchange.respond(DeleteTopicsResponse(topics: refused + topics))

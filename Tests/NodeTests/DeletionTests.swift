@@ -285,6 +285,27 @@ import Testing
         #expect(mesh.registers.value(of: key) == nil && record(mesh) == nil)
     }
 
+    /// Its picture is that of a topic which others deleted and made anew while it slept (seeds
+    /// 70011 and 71006 of whole meshes): by its name the topic is there.
+    @Test func whoeverSleptDoesNotTakeANewTopicForGone() throws {
+        var bench = ControlBench()
+        bench.create(["t"])
+        bench.settle()
+        _ = bench.errors()
+        let old = try #require(bench.view?.topic(named: "t")?.id)
+        let copies = [ControlMesh.copy(1), ControlMesh.copy(2)]
+        let record = TopicRecord(id: ControlMesh.id, placement: [copies], overrides: [:])
+        bench.registers.put("topic/t", record.encoded())
+        bench.request(2, .deleteTopics(["t"]))
+        bench.settle()
+        #expect(bench.errors() == [.timedOut])
+        #expect(bench.view?.topic(named: "t")?.id == ControlMesh.id)
+        bench.request(3, .deleteTopics(["t"], ids: ["t": old]))
+        #expect(bench.errors() == [.unknown], "whoever names the id means that one alone")
+        bench.request(4, .deleteTopics(["t"], ids: ["t": ControlMesh.id]))
+        #expect(!bench.writes.isEmpty)
+    }
+
     /// It hears of the topic's end before it hears of the topic.
     @Test func whoeverHasNotHeardOfATopicReadsBeforeItSpeaks() {
         var bench = ControlBench(node: 2)

@@ -164,7 +164,9 @@ public struct MeshExplanation {
             words.append(site.isPaused ? "paused" : life.isReady ? "runs" : "starts")
             let voters = mesh.proposer.roster?.voters.map { "\($0.node.rawValue)" } ?? []
             words.append("voters \(voters.joined(separator: ", "))")
-            if mesh.leaseHolder.isHeld(at: world.clock(of: site).instant) { words.append("has a lease") }
+            if mesh.leaseHolder.isHeld(at: world.clock(of: site).instant) {
+                words.append("has a lease")
+            }
             if mesh.isIsolated { words.append("isolated") }
         } else {
             words.append("is down")
