@@ -70,6 +70,9 @@ struct RefusedBatches {
         return distance > 0 && distance < 1 << 30
     }
 
+    /// Who made the first batch; nil where no idempotent producer did.
+    static func producer(of records: ByteBuffer) -> ProducerID? { place(of: records)?.0 }
+
     /// Whose the first batch is, and at which sequence; nil where no idempotent producer made it,
     /// or where the bytes are too few. Nothing is checked: the log does that.
     private static func place(

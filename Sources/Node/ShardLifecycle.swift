@@ -111,7 +111,11 @@ extension Shard {
             effects.append(.opened(order.partition, failure: reason))
         case .success(let opened):
             partitions[slot].opened = opened.log
-            if partitions[slot].refusedProducer { refuseLateStarts(slot) }
+            if partitions[slot].refusedProducer {
+                refuseLateStarts(slot)
+            } else if partitions[slot].log.endOffset == .zero {
+                beginAtZero(slot)
+            }
             // The topic may have been altered while its log was being opened.
             if partitions[slot].configuration != order.configuration {
                 partitions[slot].log.configure(logConfiguration(partitions[slot].configuration))

@@ -112,7 +112,7 @@ extension Shard {
             if partitions[slot].log.wantsSeal { flush(slot, into: &effects) }
             return (result, appended.lastOffset.advanced(by: 1))
         } catch {
-            if case .outOfOrderSequence = error, awaitsRetry(slot) {
+            if case .outOfOrderSequence = error, awaitsRetry(slot) || beginsLate(records, slot) {
                 return (ProduceResult(error: .notLeader), .zero)
             }
             if case .storage = error {
@@ -148,8 +148,24 @@ extension Shard {
         guard rules.node.pipelinedRefused else { return }
         partitions[slot].refusedAt = clock
         guard partitions[slot].log.startOffset == .zero else { return }
+        beginAtZero(slot)
+    }
+
+    /// In a log that never had a record every producer begins at sequence 0. A batch may have been
+    /// refused before it came to this shard, by a loop that had not heard of the topic.
+    mutating func beginAtZero(_ slot: Int) {
+        guard rules.node.pipelinedRefused else { return }
         partitions[slot].log.refuseLateStarts()
         partitions[slot].lateStartsRefused = clock
+    }
+
+    /// Whether its producer is unknown, and may have a batch before this one on its way again.
+    private func beginsLate(_ records: ByteBuffer, _ slot: Int) -> Bool {
+        guard let since = partitions[slot].lateStartsRefused,
+            clock.milliseconds(since: since) < RefusedBatches.retryMilliseconds,
+            let producer = RefusedBatches.producer(of: records)
+        else { return false }
+        return !partitions[slot].log.knows(producer)
     }
 
     /// Whether a batch is pipelined behind one that was refused and has not come again. Where the

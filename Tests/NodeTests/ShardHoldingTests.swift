@@ -129,7 +129,9 @@ import Testing
         #expect(bench.take().produced.map(\.results[0].error) == [.notLeader, .notLeader])
         for batch in batches { bench.produce(6, [(one, batch)]) }
         #expect(bench.take().produced.map(\.results[0].error) == [nil, nil, nil])
-        // One that nobody refused goes on where it was.
+        // One that nobody refused goes on where it was, once the log is not new any more.
+        bench.advance(milliseconds: Shard.lateStartMilliseconds)
+        bench.handle(.maintain)
         bench.produce(7, [(one, bench.batch(["x"], producer: 8, sequence: 7))])
         #expect(bench.take().produced.map(\.results[0].error) == [nil])
     }
@@ -145,6 +147,24 @@ import Testing
         #expect(bench.take().produced.map(\.results[0].error) == [.notLeader])
         for batch in batches { bench.produce(3, [(one, batch)]) }
         #expect(bench.take().produced.map(\.results[0].error) == [nil, nil])
+    }
+
+    /// The batch before it came to a loop that had not heard of the topic, and no shard saw it
+    /// (seed 71031 of whole meshes).
+    @Test func inANewLogEveryProducerBeginsAtZero() {
+        var bench = ShardBench()
+        bench.open(one)
+        let batches = (0..<2).map { bench.batch(["\($0)"], producer: 9, sequence: Int32($0)) }
+        bench.produce(1, [(one, batches[1])])
+        #expect(bench.take().produced.map(\.results[0].error) == [.notLeader], "it comes again")
+        for batch in batches { bench.produce(2, [(one, batch)]) }
+        #expect(bench.take().produced.map(\.results[0].error) == [nil, nil])
+        // A gap behind what the log knows is the producer's own.
+        bench.produce(3, [(one, bench.batch(["x"], producer: 9, sequence: 7))])
+        #expect(bench.take().produced.map(\.results[0].error) == [.outOfOrderSequence])
+        bench.advance(milliseconds: RefusedBatches.retryMilliseconds)
+        bench.produce(4, [(one, bench.batch(["x"], producer: 8, sequence: 7))])
+        #expect(bench.take().produced.map(\.results[0].error) == [.outOfOrderSequence])
     }
 
     /// It may have restarted and not know where what is committed ends: a client that reads to the
