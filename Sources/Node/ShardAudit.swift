@@ -12,6 +12,15 @@ extension Shard {
         package let highWatermark: Offset?
         /// Whether a client that asked at that moment would be served.
         package let isAllowed: Bool
+
+        package init(
+            partition: TopicPartition, epoch: LeaderEpoch, highWatermark: Offset?, isAllowed: Bool
+        ) {
+            self.partition = partition
+            self.epoch = epoch
+            self.highWatermark = highWatermark
+            self.isAllowed = isAllowed
+        }
     }
 
     /// What it leads, and whether it would serve that at a moment. Costs a look at each partition.
