@@ -38,10 +38,8 @@ import Testing
 
     @Test func aGapBetweenOffsetsIsFound() {
         var offsets = DenseOffsets()
-        #expect(offsets.take(0))
-        #expect(offsets.take(1))
-        #expect(!offsets.take(3))
-        #expect(!offsets.take(1))
+        let taken = [0, 1, 3, 1].map { offsets.take($0) }
+        #expect(taken == [true, true, false, false])
         #expect(offsets.position == 2)
     }
 
