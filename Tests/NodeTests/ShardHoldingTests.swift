@@ -1,9 +1,10 @@
 import Model
 import NIOCore
-import Node
 import Replication
 import Storage
 import Testing
+
+@testable import Node
 
 /// What clients hear while a partition is between two leaders.
 @Suite struct ShardHoldingTests {
