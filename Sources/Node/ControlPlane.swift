@@ -126,7 +126,7 @@ public struct ControlPlane {
     }
 }
 
-/// A step of a decision, as the control machine sees it: the history of a register is made of these.
+/// A step of a decision, as the control machine sees it: a register's history is made of these.
 package enum RegisterEvent: Sendable {
     case proposed(UInt64, [RegisterProposal])
     case read(UInt64, [String])

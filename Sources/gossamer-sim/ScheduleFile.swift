@@ -54,7 +54,10 @@ struct ScheduleFile: Codable {
 
     /// Reads what a file holds, and says in words what is wrong with it.
     init(_ bytes: Data) throws {
-        struct Head: Decodable { let format: String }
+        /// What says that it is a schedule at all, whatever else is in it.
+        struct Head: Decodable {
+            let format: String
+        }
         guard let head = try? JSONDecoder().decode(Head.self, from: bytes) else {
             throw Failure(
                 description: "no JSON object with a \"format\"; expected a schedule of gossamer-sim"

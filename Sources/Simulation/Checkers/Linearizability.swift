@@ -20,8 +20,8 @@ extension TimedCall {
 /// memory of Lowe 2017).
 ///
 /// Objects are independent, so each has its own history (P-compositionality, as in Porcupine).
-/// Values that differ end almost every branch at its first step; calls that nobody knows the
-/// outcome of double what is to be visited.
+/// Values that differ end almost every branch at its first step; each call that nobody knows the
+/// outcome of doubles what is to be visited.
 public enum Linearizability: Hashable, Sendable {
     case linearizable
     case violated
@@ -34,14 +34,17 @@ public enum Linearizability: Hashable, Sendable {
     private static let statesMaximum = 400_000
 
     private struct Node<State: Hashable>: Hashable {
-        /// All calls before it have taken effect, or never will.
-        let base: Int
+        /// All calls before it have taken effect, but for those in `open`.
+        var base = 0
         /// Those from `base` on that have.
-        let done: UInt128
-        let state: State
+        var done: UInt128 = 0
+        /// Calls before `base` that nobody knows the outcome of: each may take effect yet.
+        var open: [Int] = []
+        var state: State
 
         func isDone(_ place: Int) -> Bool {
-            place < base || (place - base < window && done & 1 << (place - base) != 0)
+            if place < base { return !open.contains(place) }
+            return place - base < window && done & 1 << (place - base) != 0
         }
     }
 
@@ -53,46 +56,66 @@ public enum Linearizability: Hashable, Sendable {
         var places = [Int](repeating: 0, count: order.count)
         for (place, index) in order.enumerated() { places[index] = place }
         var visited: Set<Node<Call.State>> = []
-        var open = [Node(base: 0, done: 0, state: initial)]
+        var waiting = [advanced(Node(state: initial), calls)]
         var isCut = false
-        while let node = open.popLast() {
+        while let node = waiting.popLast() {
             guard visited.insert(node).inserted else { continue }
             guard visited.count <= statesMaximum else { return .undecided }
-            var horizon = Int64.max
-            for place in node.base..<calls.count {
-                if calls[place].start > horizon { break }
-                let step = place - node.base
-                if step < window, node.done & 1 << step != 0 { continue }
-                if let end = calls[place].end { horizon = min(horizon, end) }
-            }
-            // Only calls without an end are left, or none: they may never have taken effect.
-            if horizon == .max { return .linearizable }
-            for place in node.base..<calls.count {
-                guard calls[place].start <= horizon else { break }
-                let step = place - node.base
-                guard step < window else {
-                    isCut = true
-                    break
-                }
-                guard node.done & 1 << step == 0,
-                    calls[place].predecessor.map({ node.isDone(places[$0]) }) ?? true,
-                    let next = calls[place].applied(to: node.state)
+            guard let candidates = candidates(node, calls, &isCut) else { return .linearizable }
+            // The oldest is tried first.
+            for place in candidates.reversed() {
+                guard calls[place].predecessor.map({ node.isDone(places[$0]) }) ?? true,
+                    let state = calls[place].applied(to: node.state)
                 else { continue }
-                open.append(advanced(node.base, node.done | 1 << step, next))
-            }
-            // The oldest call is one that nobody knows of: it may be given up.
-            if calls[node.base].end == nil {
-                open.insert(advanced(node.base, node.done | 1, node.state), at: 0)
+                var next = node
+                next.state = state
+                if place < node.base {
+                    next.open.removeAll { $0 == place }
+                } else {
+                    next.done |= 1 << (place - node.base)
+                }
+                waiting.append(advanced(next, calls))
             }
         }
         return isCut ? .undecided : .violated
     }
 
-    private static func advanced<State>(
-        _ base: Int, _ done: UInt128, _ state: State
-    ) -> Node<State> {
-        let steps = (~done).trailingZeroBitCount
-        return Node(
-            base: base + steps, done: steps >= window ? 0 : done >> steps, state: state)
+    /// What may take effect next: whatever began before the first answer that is still to come.
+    /// Nil where no answer is left to explain.
+    private static func candidates<Call: TimedCall>(
+        _ node: Node<Call.State>, _ calls: [Call], _ isCut: inout Bool
+    ) -> [Int]? {
+        var horizon = Int64.max
+        for place in node.base..<calls.count {
+            if calls[place].start > horizon { break }
+            if node.isDone(place) { continue }
+            if let end = calls[place].end { horizon = min(horizon, end) }
+        }
+        guard horizon < .max else { return nil }
+        var places: [Int] = []
+        for place in node.base..<calls.count {
+            guard calls[place].start <= horizon else { break }
+            guard place - node.base < window else {
+                isCut = true
+                break
+            }
+            if !node.isDone(place) { places.append(place) }
+        }
+        return places + node.open
+    }
+
+    /// Moves the base to the first call that has an answer and has not taken effect.
+    private static func advanced<Call: TimedCall>(
+        _ node: Node<Call.State>, _ calls: [Call]
+    ) -> Node<Call.State> {
+        var node = node
+        while node.base < calls.count {
+            let isDone = node.done & 1 != 0
+            guard isDone || calls[node.base].end == nil else { break }
+            if !isDone { node.open.append(node.base) }
+            node.base += 1
+            node.done >>= 1
+        }
+        return node
     }
 }

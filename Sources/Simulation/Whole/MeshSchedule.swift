@@ -31,6 +31,7 @@ public struct MeshSchedule: Codable, Hashable, Sendable {
     /// More than any seed draws: the bounds of a file that somebody wrote.
     public static let brokersMaximum = 16
     public static let partitionsMaximum: Int32 = 64
+    public static let membersMaximum = 64
     public static let faultsMaximum = 100_000
     public static let millisecondsMaximum: Int64 = 3_600_000
 
@@ -47,6 +48,20 @@ public struct MeshSchedule: Codable, Hashable, Sendable {
             return "options.faultsMilliseconds is \(options.faultsMilliseconds); expected 0 to "
                 + "\(Self.millisecondsMaximum)"
         }
+        if !(0...options.brokers - 3).contains(options.lateBrokers) {
+            return "options.lateBrokers is \(options.lateBrokers); expected 0 to "
+                + "\(options.brokers - 3)"
+        }
+        if !(0...Self.membersMaximum).contains(options.groupMembers)
+            || !(0...Self.membersMaximum).contains(options.staticMembers)
+        {
+            return "options.groupMembers, options.staticMembers: expected 0 to "
+                + "\(Self.membersMaximum)"
+        }
+        return networkObjection ?? faultsObjection
+    }
+
+    private var networkObjection: String? {
         let network = options.network
         if network.delayMicroseconds.lowerBound < 0
             || network.delayMicroseconds.upperBound > 10_000_000
@@ -55,9 +70,14 @@ public struct MeshSchedule: Codable, Hashable, Sendable {
         }
         if !(0...1).contains(network.datagramLoss)
             || !(0...1).contains(network.datagramDuplication)
+            || !(0...1).contains(network.datagramReordering)
         {
             return "options.network: expected parts from 0 to 1"
         }
+        return nil
+    }
+
+    private var faultsObjection: String? {
         if faults.count > Self.faultsMaximum {
             return "\(faults.count) faults; expected at most \(Self.faultsMaximum)"
         }
