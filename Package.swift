@@ -100,9 +100,8 @@ let package = Package(
             "Broker",
             [
                 "Routes", "Node", "Gossip", "Paxos", "Transport", "Sodium", "KafkaProtocol",
-                "Coordination",
-                "Replication", "Storage", "Compression",
-                "Model", nioCore, nioPosix, deque, ordered, logging,
+                "Coordination", "Replication", "Storage", "Compression", "Model", nioCore,
+                nioPosix, deque, ordered, logging,
             ]),
         module("Client", ["KafkaProtocol", "Model", "Compression", nioCore, nioPosix]),
         .executableTarget(

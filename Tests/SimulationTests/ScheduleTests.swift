@@ -10,6 +10,7 @@ import Testing
     static func small(_ seed: UInt64, faults: [ScheduledFault]? = nil) -> MeshSchedule {
         var options = MeshOptions(seed: seed)
         options.brokers = 3
+        options.lateBrokers = 0
         options.partitions = 1
         options.isSynced = true
         options.faultsMilliseconds = 1_000
