@@ -26,7 +26,7 @@ public struct MeshOptions: Codable, Hashable, Sendable {
     /// Faults after which a mesh is not known to become whole, and that are drawn once it is: a
     /// damaged bit of a segment that was closed is found by no recovery, and after a broker has
     /// left for good some copies are not made anew.
-    static let unsettled: Set<MeshFault.Kind> = [.damagedLog, .brokerLeaves]
+    static let unsettled: Set<MeshFault.Kind> = [.damagedLog]
 
     /// How long a mesh may take to be whole again once nothing is wrong any more.
     public static let convergenceMilliseconds: Int64 = 120_000

@@ -44,7 +44,8 @@ final class SimulatedConnection: ClientConnection {
 /// A loop of a process as its clients' requests see it: the routes are those that brokers run.
 final class SimulatedLoop: RequestLoop {
     let index: Int
-    private let site: BrokerSite
+    /// Its process holds this loop.
+    private unowned let site: BrokerSite
     private unowned let world: MeshWorld
     private var known: ClusterView?
     private var waiting: [UInt64: (Answer) -> Void] = [:]
