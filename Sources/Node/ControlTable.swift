@@ -67,6 +67,12 @@ extension Control {
             }
         } else {
             slotOpened(partition, now: now, into: &effects)
+            // It may have been made by a broker that knew fewer others than this one does.
+            if let entry = topics.name(of: partition.topic).flatMap({ topics[$0] }),
+                let state = entry.state(partition.index.rawValue)
+            {
+                noteUntended(partition, state, now: now)
+            }
         }
         if startsWith { return finishStart(into: &effects) }
         guard var opening = openings[partition.topic] else { return }

@@ -257,6 +257,14 @@ import Testing
         #expect(entry.configuration.minInSync == (replicas == 1 ? 1 : 2), "a majority of them")
     }
 
+    /// A broker made it before it had heard of the third (seed 269 of whole meshes).
+    @Test func aTopicThatWasMadeForTooFewGetsItsCopiesWhenNobodyComes() {
+        var mesh = ControlMesh(1...3)
+        mesh.create([[2, 1]], copies: -1)
+        mesh.run(milliseconds: 2_000)
+        #expect(nodes(mesh.state()) == [2, 1, 3])
+    }
+
     // MARK: Words
 
     private func election(
