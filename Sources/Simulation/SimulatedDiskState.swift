@@ -52,6 +52,8 @@ struct SimulatedDiskState {
     var failsNextSync = false
     var failsReads = false
     var failsWrites = false
+    /// The bit that the next read of a file gets wrong; looked up only.
+    private var misreads: [Int: (byte: Int, bit: Int)] = [:]
 
     var isPowerOff: Bool { operations >= powerOffAt }
 
@@ -170,11 +172,21 @@ struct SimulatedDiskState {
     ) throws(DiskError) -> [UInt8] {
         try begin(.read, length)
         guard !failsReads else { throw .inputOutput }
-        return try file(inode, generation) { file in
+        var bytes: [UInt8] = try file(inode, generation) { file in
             guard position < file.current.count else { return [] }
             let start = Int(position)
             return Array(file.current[start..<min(file.current.count, start + length)])
         }
+        if let (byte, bit) = misreads[inode], bytes.indices.contains(byte - Int(position)) {
+            misreads[inode] = nil
+            bytes[byte - Int(position)] ^= 1 << UInt8(bit & 7)
+        }
+        return bytes
+    }
+
+    mutating func misread(_ path: String, byte: Int, bit: Int) {
+        guard case .file(let inode)? = names[path] else { return }
+        misreads[inode] = (byte, bit)
     }
 
     mutating func write(
