@@ -268,7 +268,7 @@ extension Control {
     mutating func announceWake(into effects: inout [Effect]) {
         let others = [
             campaignWake, boundWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt,
-            handover?.lookAt,
+            handover?.lookAt, takeoversDue, burialsDue,
             tendAt, electionsWake, stopsWake,
             reassignments.map(\.dueAt).min(),
         ].compactMap { $0 }
