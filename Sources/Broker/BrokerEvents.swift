@@ -4,6 +4,7 @@ import Model
 import Node
 import Replication
 import Storage
+import Synchronization
 import Transport
 
 /// Turns what happens in a broker into log lines: the only file that words them.
@@ -12,13 +13,21 @@ import Transport
 /// logged. Callable from any thread.
 struct BrokerEvents: Sendable {
     let logger: Logger
+    private let troubles = Troubles()
 
     init(logger: Logger) { self.logger = logger }
 
-    func report(_ notice: ShardNotice) {
+    /// - Parameter topic: the name of the topic that the notice is about, where it is known.
+    func report(_ notice: ShardNotice, topic: String?) {
+        let partition = notice.partition
+        var metadata = facts(partition)
+        if let topic { metadata["topic"] = "\(topic)" }
+        func fail(_ message: Logger.Message, _ partition: TopicPartition, _ reason: String) {
+            metadata["error"] = "\(reason)"
+            logger.error(message, metadata: metadata)
+        }
         switch notice {
-        case .recovered(let partition, let report):
-            var metadata = facts(partition)
+        case .recovered(_, let report):
             metadata["log.scannedBytes"] = "\(report.scannedBytes)"
             metadata["log.truncatedBytes"] = "\(report.truncatedBytes)"
             metadata["log.droppedSegments"] = "\(report.droppedSegments)"
@@ -37,7 +46,14 @@ struct BrokerEvents: Sendable {
         case .openFailed(let partition, let reason):
             fail("log of a partition can't be opened", partition, reason)
         case .writeFailed(let partition, let reason):
-            fail("write to a log failed", partition, reason)
+            fail("a log can't be written", partition, reason)
+        case .writesAgain: logger.notice("a log can be written again", metadata: metadata)
+        case .unreadable(_, let segment, let position):
+            metadata["log.segment"] = "\(segment.rawValue)"
+            metadata["log.position"] = "\(position)"
+            logger.error(
+                "a batch of a log is damaged: who reads it gets CORRUPT_MESSAGE (`gossamer log "
+                    + "verify` shows it)", metadata: metadata)
         case .syncFailed(let partition, let reason):
             fail("sync of a log failed: it takes no writes until a restart", partition, reason)
         case .maintenanceFailed(let partition, let reason):
@@ -143,10 +159,25 @@ struct BrokerEvents: Sendable {
             ])
     }
 
-    func tableFailed(_ reason: String) {
+    /// What a broker writes beside logs and its promises as a voter.
+    enum Records: String {
+        case chosen = "the table of chosen values"
+        case own = "this broker's own records"
+        case copies = "copies of committed offsets"
+    }
+
+    /// Said once where it fails, and once where it goes well again: a full disk fails thousands.
+    func written(_ records: Records, _ failure: String?) {
+        guard let failure else {
+            if troubles.ends(records.rawValue) {
+                logger.notice("\(records.rawValue) can be written again")
+            }
+            return
+        }
+        guard troubles.begins(records.rawValue) else { return }
         logger.error(
-            "the table of chosen values was not written: it is fetched again after a restart",
-            metadata: ["error": "\(reason)"])
+            "\(records.rawValue) can't be written: after a restart the mesh has to tell of the rest",
+            metadata: ["error": "\(failure)"])
     }
 
     func slowDisk(_ milliseconds: Int64) {
@@ -157,8 +188,16 @@ struct BrokerEvents: Sendable {
             ])
     }
 
+    private static let promises = "promises"
+
     func registersWait() {
+        guard troubles.begins(Self.promises) else { return }
         logger.warning("the disk is full: this voter's answers wait until there is room")
+    }
+
+    func registersWritten() {
+        guard troubles.ends(Self.promises) else { return }
+        logger.notice("there is room on the disk again: this voter answers")
     }
 
     /// - Parameter bytes: what the table holds already.
@@ -228,4 +267,15 @@ struct BrokerEvents: Sendable {
             logger.error("broker stopped; not every log could be closed")
         }
     }
+}
+
+/// Which troubles an operator was told of, so that each is told once, and its end once. Locked,
+/// because writers of tables have threads of their own.
+private final class Troubles: Sendable {
+    private let told = Mutex<Set<String>>([])
+
+    /// Whether nobody was told of it yet.
+    func begins(_ what: String) -> Bool { told.withLock { $0.insert(what).inserted } }
+
+    func ends(_ what: String) -> Bool { told.withLock { $0.remove(what) != nil } }
 }

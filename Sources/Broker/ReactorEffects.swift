@@ -24,7 +24,8 @@ extension Reactor {
         case .opened(let partition, let failure):
             post(.control(.opened(partition, failure: failure)), to: 0)
         case .scanned(let load, let piece): read(load, piece)
-        case .notice(let notice): events.report(notice)
+        case .notice(let notice):
+            events.report(notice, topic: view.name(of: notice.partition.topic))
         case .broken(let partition, let reason):
             let directory = PartitionOrder.directory(of: partition)
             shared.progress.fenced(
@@ -124,7 +125,7 @@ extension Reactor {
         let shared = shared
         let index = index
         shared.tables.write(changes, to: shared.store.table) { failure in
-            let reason = failure.map { "the table was not written: \($0)" }
+            let reason = failure.map { "the table was not written: \($0.words)" }
             shared.mailboxes[index].post(.control(.persisted(number, failure: reason)))
         }
     }
@@ -142,13 +143,15 @@ extension Reactor {
         shared.registers.write(changes, to: shared.store.registers) { failure in
             switch failure {
             case .disk(.noSpace)?: break
+            case nil:
+                shared.events.registersWritten()
+                return mailbox.post(.mesh(.registersPersisted(serial: serial, isDurable: true)))
             case .tooLarge(let bytes)?:
                 shared.events.registersFull(bytes)
                 return mailbox.post(.mesh(.registersRefused(serial: serial)))
-            case let other:
-                if let other { shared.events.registersFailed("\(other)") }
-                return mailbox.post(
-                    .mesh(.registersPersisted(serial: serial, isDurable: other == nil)))
+            case let other?:
+                shared.events.registersFailed(other.words)
+                return mailbox.post(.mesh(.registersPersisted(serial: serial, isDurable: false)))
             }
             shared.events.registersWait()
             mailbox.eventLoop.scheduleTask(
@@ -165,19 +168,20 @@ extension Reactor {
             persistRegisters(serial, changes)
         case .persistChosen(let changes):
             shared.tables.write(changes, to: shared.store.chosen) { failure in
-                if let failure { shared.events.tableFailed("\(failure)") }
+                shared.events.written(.chosen, failure?.words)
             }
         case .persistOwn(let changes):
             shared.tables.write(changes, to: shared.store.table) { failure in
-                if let failure { shared.events.tableFailed("\(failure)") }
+                shared.events.written(.own, failure?.words)
             }
         case .persistFeeds(let files):
             shared.maintenanceThread.submit { state in
                 guard case .active = state else { return }
                 do throws(DiskError) {
                     try FeedFiles.write(files, on: shared.disk)
+                    shared.events.written(.copies, nil)
                 } catch {
-                    shared.events.tableFailed("copies of committed offsets: \(error)")
+                    shared.events.written(.copies, error.words)
                 }
             }
         case .removeFeed(let name):

@@ -107,6 +107,11 @@ package struct GossipRules: Hashable, Sendable {
     package var contactsDead = true
     package var contactsSeeds = true
     package var selfIsolation = true
+    /// What a member suspected while it heard nobody begins anew when it hears somebody again.
+    package var restartsSuspicions = true
+    /// Another's word for a death is a suspicion where this member knew of none, or has heard from
+    /// the dead since.
+    package var doubtsDeaths = true
     package var capsSuspicions = true
     /// A timer that fires late tells of a pause of this member, and proves nothing about others.
     package var distrustsLateTimers = true

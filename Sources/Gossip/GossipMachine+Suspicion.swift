@@ -69,6 +69,8 @@ extension GossipMachine {
                     Accusation(
                         kind: .suspect, subject: subject, life: accusation.life, accuser: node,
                         signer: signer))
+            } else if case .rumour = source, status.isPresent, contradicts(accusation) {
+                doubt(accusation)
             } else {
                 die(subject, accusation)
             }
@@ -135,11 +137,31 @@ extension GossipMachine {
         }
     }
 
+    /// Whether what this member knows itself speaks against another's verdict: it has heard of no
+    /// suspicion, or it has heard from the suspect since. Whoever was cut off, and did not notice
+    /// early enough, would else have the whole mesh take its healthy members for dead.
+    private func contradicts(_ verdict: Accusation) -> Bool {
+        guard rules.doubtsDeaths, let member = members[verdict.subject] else { return false }
+        guard let suspicion = member.suspicion else { return true }
+        return member.lastHeard.map { $0 > suspicion.start } ?? false
+    }
+
+    /// The one that is said to be dead is asked, is told of what it is accused, and has the shortest
+    /// suspicion to answer. The verdict is not passed on: at the end of it this member says its own.
+    private mutating func doubt(_ verdict: Accusation) {
+        guard members[verdict.subject]?.status == .alive else { return }
+        counters.deathsDoubted += 1
+        beginSuspicion(verdict)
+        ask(verdict.subject)
+    }
+
     private mutating func beginSuspicion(_ accusation: Accusation) {
         let subject = accusation.subject
+        let isVerdict = accusation.kind == .dead
         let count = presentCount + 1
         let minimum = profile.suspicionMinimum(members: count)
-        let wanted = rules.dynamicSuspicion ? profile.confirmations(members: count) : 0
+        let wanted =
+            rules.dynamicSuspicion && !isVerdict ? profile.confirmations(members: count) : 0
         var suspicion = Suspicion(
             life: accusation.life, start: now, accusations: [accusation], wanted: wanted,
             minimum: minimum, maximum: minimum * profile.suspicionMaximumMultiplier, deadline: now)
@@ -147,7 +169,7 @@ extension GossipMachine {
         members[subject]?.suspicion = suspicion
         timers.set(.suspicion(subject), at: suspicion.deadline)
         counters.suspicions += 1
-        pass(on: accusation)
+        if !isVerdict { pass(on: accusation) }
         note(
             .suspected(
                 subject, accusation.life, by: accusation.accuser, deadline: suspicion.deadline))
@@ -179,6 +201,8 @@ extension GossipMachine {
             let life = members[subject]?.life
         else { return }
         weighIsolation()
+        // This member may have found out just now that it is not cut off any more.
+        guard members[subject]?.suspicion?.deadline == suspicion.deadline else { return }
         let late = now.milliseconds(since: suspicion.deadline)
         let wasPaused = rules.distrustsLateTimers && late > profile.probeTimeoutMilliseconds
         if isIsolated || wasPaused {
@@ -283,8 +307,43 @@ extension GossipMachine {
         }
         guard isSick != isIsolated else { return }
         isIsolated = isSick
-        if isSick { changeHealth(by: 2) }
+        if isSick { changeHealth(by: 2) } else { restartSuspicions() }
         note(.isolated(isSick))
         out.append(.selfIsolated(isSick))
+    }
+
+    /// Somebody is heard again. What this member suspected meanwhile says nothing of the others: each
+    /// suspect is asked, told of what it is accused, and has all the time of a fresh suspicion,
+    /// because its answers and its links come back one after the other. Nobody else is told of what
+    /// was not told yet.
+    private mutating func restartSuspicions() {
+        guard rules.restartsSuspicions else { return }
+        let suspects = members.values.filter { $0.status == .suspect }.map(\.node)
+        for (place, subject) in suspects.enumerated() {
+            guard let old = members[subject]?.suspicion else { continue }
+            memberRumours.remove(.accusation(subject: subject, accuser: node))
+            var next = Suspicion(
+                life: old.life, start: now, accusations: Array(old.accusations.prefix(1)),
+                wanted: old.wanted, minimum: old.minimum, maximum: old.maximum, deadline: now)
+            next.deadline = next.deadline(confirmations: 0)
+            members[subject]?.suspicion = next
+            timers.set(.suspicion(subject), at: next.deadline)
+            announce(subject)
+            if place < GossipLimits.suspectsAskedAtOnce { ask(subject) }
+        }
+    }
+
+    /// A ping beside those of the rounds, with the accusation in it, by both ways: nothing is
+    /// concluded from its silence. No link is opened where one may be well: it would take the place
+    /// of that one, and all that is copied over it begin anew.
+    private mutating func ask(_ subject: NodeID) {
+        guard let member = members[subject] else { return }
+        guard member.keyedBoot == member.life.boot else { return connect(subject) }
+        let id = generator.next()
+        sendDatagram(pack(.ping(id), lead: buddyParts(about: subject)), to: subject)
+        if rules.linkFallback {
+            let bytes = pack(.ping(id), lead: buddyParts(about: subject))
+            sendMessage(LinkMessage.wrap(bytes), to: subject)
+        }
     }
 }

@@ -16,6 +16,8 @@ public struct GossipCounters: Hashable, Sendable {
     public var selfAccusations: UInt64 = 0
     public var refutations: UInt64 = 0
     public var deaths: UInt64 = 0
+    /// Others' words for a death that what this member knew itself spoke against.
+    public var deathsDoubted: UInt64 = 0
     public var datagramsSent: UInt64 = 0
     public var datagramBytesSent: UInt64 = 0
     public var datagramsReceived: UInt64 = 0

@@ -188,6 +188,9 @@ public struct Control {
     /// Those of them whose election is being decided.
     var electing: Set<TopicPartition> = []
     var campaignWake: Instant?
+    /// How many leaderships were taken over from whom and not told of yet, and when they are.
+    var takeovers: OrderedDictionary<NodeID, Int> = [:]
+    var takeoversDue: Instant?
     /// What this broker promised to leaders, by partition.
     var promises: [TopicPartition: CampaignPromise] = [:]
     var promisesLookedAt: Instant?
@@ -228,6 +231,9 @@ public struct Control {
     var reassignments: [ReassignmentRound] = []
     /// Topics that went of late, oldest first.
     var lately: OrderedSet<TopicID> = []
+    /// Registers of such topics that this broker buries, unless another one has by then.
+    var unburied: OrderedDictionary<TopicPartition, Instant> = [:]
+    var burialsDue: Instant?
     /// When deletions are looked at that nobody brought to their end.
     var orphansAt: Instant?
     /// Requests that wait for a read of registers.
@@ -340,6 +346,8 @@ public struct Control {
             tend(now: now, into: &effects)
             wakeElections(now: now, into: &effects)
             lookAtStops(now: now, into: &effects)
+            tellTakeovers(now: now, into: &effects)
+            buryOverdue(now: now, into: &effects)
             reassignAgain(now: now, into: &effects)
             eraseAgain(now: now, into: &effects)
         }

@@ -213,12 +213,37 @@ extension Control {
                     continue
                 }
                 confirmed[partition] = state.leaderEpoch
+                noteTakeover(from: state.deposed?.node, now: now)
                 takeOn(partition, now: now, into: &effects)
             case .held(let milliseconds):
                 electionMissed(partition, .held(milliseconds: milliseconds), now: now)
             case .refused, .notChosen, .unknown: electionMissed(partition, .failed, now: now)
             }
         }
+    }
+
+    /// How long the leaderships of a broker that died are gathered for one line of the log: nearly
+    /// all of them move within it.
+    private static let takeoverMilliseconds: Int64 = 1_000
+
+    private mutating func noteTakeover(from former: NodeID?, now: Now) {
+        guard let former else { return }
+        takeovers[former, default: 0] += 1
+        takeoversDue =
+            takeoversDue ?? now.instant.advanced(byMilliseconds: Self.takeoverMilliseconds)
+    }
+
+    mutating func tellTakeovers(now: Now, into effects: inout [Effect]) {
+        guard let due = takeoversDue, due <= now.instant else { return }
+        takeoversDue = nil
+        for (former, count) in takeovers {
+            let partitions = count == 1 ? "a partition" : "\(count) partitions"
+            effects.append(
+                .notice(
+                    "leads \(partitions) in place of broker \(former.rawValue), which does not answer"
+                ))
+        }
+        takeovers = [:]
     }
 
     /// This proposal was not chosen; an earlier one, which voters held back when some had accepted

@@ -268,8 +268,8 @@ extension Control {
     mutating func announceWake(into effects: inout [Effect]) {
         let others = [
             campaignWake, boundWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt,
-            handover?.lookAt,
-            tendAt, electionsWake, stopsWake, unerased?.at,
+            handover?.lookAt, takeoversDue, burialsDue, tendAt, electionsWake, stopsWake,
+            unerased?.at,
             reassignments.map(\.dueAt).min(),
         ].compactMap { $0 }
         let moments = slots.compactMap(\.wakeAt) + others

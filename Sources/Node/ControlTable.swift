@@ -106,7 +106,7 @@ extension Control {
             if let partition = PartitionRegister.partition(of: value.key) {
                 if let failure = note(partition: value) { effects.append(.notice(failure)) }
                 guard let name = topics.name(of: partition.topic) else {
-                    buryLate(partition, value, into: &effects)
+                    buryLate(partition, value, now: now, into: &effects)
                     continue
                 }
                 touched[name, default: []].append(partition.index.rawValue)
@@ -117,7 +117,7 @@ extension Control {
             guard let bytes = value.value else {
                 let ended = deletions.removeValue(forKey: name)
                 if let old = take(name) { gone.append(old) }
-                if let ended { buryLeft(of: ended, into: &effects) }
+                if let ended { buryLeft(of: ended, now: now, into: &effects) }
                 continue
             }
             do throws(TopicRecord.DecodeError) {

@@ -80,6 +80,8 @@ struct ShardPartition {
     var lateStartsRefused: Instant?
     /// The last append failed on the disk, and that was reported.
     var writesFail = false
+    /// The damage that was reported last.
+    var unreadable: (segment: Offset, position: Int64)?
     /// Fetches that wait for this partition, by serial; answered ones are dropped when met.
     var watchers: [UInt64] = []
     /// Bytes appended that waiting consumers were not told of.

@@ -310,8 +310,21 @@ public enum ShardNotice: Sendable {
     case recovered(TopicPartition, RecoveryReport)
     case openFailed(TopicPartition, String)
     case writeFailed(TopicPartition, String)
+    /// It was written after such a failure.
+    case writesAgain(TopicPartition)
+    /// A batch that was whole once is not any more.
+    case unreadable(TopicPartition, segment: Offset, position: Int64)
     case syncFailed(TopicPartition, String)
     case maintenanceFailed(TopicPartition, String)
     /// A follower had to drop what it knew to be committed.
     case committedCut(TopicPartition, ReplicationAlarm)
+
+    public var partition: TopicPartition {
+        switch self {
+        case .recovered(let id, _), .openFailed(let id, _), .writeFailed(let id, _),
+            .writesAgain(let id), .unreadable(let id, _, _), .syncFailed(let id, _),
+            .maintenanceFailed(let id, _), .committedCut(let id, _):
+            id
+        }
+    }
 }

@@ -19,7 +19,8 @@ extension Shard {
         var bytes = 0
         var hasError = false
         let mayWait = work.deadline > now.instant
-        let results = read(work, bytes: &bytes, hasError: &hasError, mayWait: mayWait)
+        let results = read(
+            work, bytes: &bytes, hasError: &hasError, mayWait: mayWait, into: &effects)
         if bytes >= work.minBytes || hasError || !mayWait {
             effects.append(.fetched(token: work.token, results))
             return
@@ -34,13 +35,15 @@ extension Shard {
     /// Reads each part within the bounds of the whole: at least one batch, so that a batch larger
     /// than `maxBytes` can't stop a consumer for ever (KIP-74).
     private mutating func read(
-        _ work: FetchWork, bytes: inout Int, hasError: inout Bool, mayWait: Bool
+        _ work: FetchWork, bytes: inout Int, hasError: inout Bool, mayWait: Bool,
+        into effects: inout [Effect]
     ) -> [FetchResult] {
         var results: [FetchResult] = []
         results.reserveCapacity(work.parts.count)
         for part in work.parts {
             let result = read(
-                part, budget: work.maxBytes - bytes, first: bytes == 0, mayWait: mayWait)
+                part, budget: work.maxBytes - bytes, first: bytes == 0, mayWait: mayWait,
+                into: &effects)
             bytes += result.records.byteCount
             if result.error != nil || result.diverging != nil { hasError = true }
             results.append(result)
@@ -49,7 +52,8 @@ extension Shard {
     }
 
     private mutating func read(
-        _ part: FetchWork.Part, budget: Int, first: Bool, mayWait: Bool
+        _ part: FetchWork.Part, budget: Int, first: Bool, mayWait: Bool,
+        into effects: inout [Effect]
     ) -> FetchResult {
         guard let slot = partitions.index(of: part.partition) else {
             return FetchResult(error: .unknownTopicOrPartition)
@@ -92,6 +96,7 @@ extension Shard {
                 maxBytes: min(part.maxBytes, max(budget, 0)), atLeastOne: first)
         } catch {
             result.error = PartitionError(error)
+            noteUnreadable(slot, error, into: &effects)
         }
         return result
     }
@@ -163,7 +168,8 @@ extension Shard {
         }
         var bytes = 0
         var hasError = false
-        let results = read(pending.work, bytes: &bytes, hasError: &hasError, mayWait: false)
+        let results = read(
+            pending.work, bytes: &bytes, hasError: &hasError, mayWait: false, into: &effects)
         effects.append(.fetched(token: pending.work.token, results))
     }
 

@@ -121,7 +121,7 @@ extension Shard {
         do throws(Storage.AppendError) {
             _ = try partitions[slot].log.append(
                 message.records, leaderEpoch: message.leaderEpoch, origin: .replica, now: now)
-            partitions[slot].writesFail = false
+            noteWritten(slot, into: &effects)
             partitions[slot].unannouncedBytes += message.records.readableBytes
             let end = partitions[slot].log.endOffset
             let epoch = partitions[slot].log.lastRecordEpoch
@@ -131,7 +131,10 @@ extension Shard {
             if case .storage = error { reportBroken(slot, into: &effects) }
             if !partitions[slot].writesFail {
                 partitions[slot].writesFail = true
-                effects.append(.notice(.writeFailed(partitions[slot].id, "copying: \(error)")))
+                effects.append(
+                    .notice(
+                        .writeFailed(
+                            partitions[slot].id, "what its leader sent is not here: \(error.words)")))
             }
             driveFollower(slot, .appendFailed, into: &effects)
         }

@@ -99,7 +99,7 @@ extension Shard {
             case .duplicate(let original): appended = original
             case .appended(let new):
                 appended = new
-                partitions[slot].writesFail = false
+                noteWritten(slot, into: &effects)
                 partitions[slot].unannouncedBytes += records.readableBytes
                 drive(slot, .appended(end: partitions[slot].log.endOffset), into: &effects)
                 if !partitions[slot].streams.isEmpty { streaming.append(slot) }
@@ -123,10 +123,17 @@ extension Shard {
             // Said once, not for every retry of every producer while the disk is full.
             if case .storage(let reason) = error, !partitions[slot].writesFail {
                 partitions[slot].writesFail = true
-                effects.append(.notice(.writeFailed(partitions[slot].id, "\(reason)")))
+                effects.append(.notice(.writeFailed(partitions[slot].id, reason.words)))
             }
             return (ProduceResult(error: PartitionError(error)), .zero)
         }
+    }
+
+    /// Said once, where it was said that it failed.
+    mutating func noteWritten(_ slot: Int, into effects: inout [Effect]) {
+        guard partitions[slot].writesFail else { return }
+        partitions[slot].writesFail = false
+        effects.append(.notice(.writesAgain(partitions[slot].id)))
     }
 
     /// Partitions that are remembered as asked for too early: clients may ask for any number that

@@ -168,8 +168,7 @@ extension Shard {
                     atLeastOne: true)
             } catch {
                 partitions[slot].streams[place].readFailed()
-                effects.append(
-                    .notice(.maintenanceFailed(partitions[slot].id, "copying: \(error)")))
+                noteUnreadable(slot, error, into: &effects)
                 return
             }
             switch piece {
@@ -231,7 +230,25 @@ extension Shard {
             streaming.append(slot)
         case .failure(let error):
             partitions[slot].streams[place].readFailed()
-            effects.append(.notice(.maintenanceFailed(read.partition, "copying: \(error)")))
+            noteUnreadable(slot, error, into: &effects)
+        }
+    }
+
+    /// A consumer, or a copy, could not be given what it asked for. They ask again and again, so
+    /// each damaged place is told of once.
+    mutating func noteUnreadable(_ slot: Int, _ error: ReadError, into effects: inout [Effect]) {
+        switch error {
+        case .outOfRange: return
+        case .storage(let failure):
+            effects.append(
+                .notice(.maintenanceFailed(partitions[slot].id, "reading: \(failure.words)")))
+        case .corrupt(let segment, let position):
+            guard partitions[slot].unreadable?.segment != segment
+                || partitions[slot].unreadable?.position != position
+            else { return }
+            partitions[slot].unreadable = (segment, position)
+            effects.append(
+                .notice(.unreadable(partitions[slot].id, segment: segment, position: position)))
         }
     }
 

@@ -107,11 +107,14 @@ public struct CompleteSetLease: Sendable {
 public struct CampaignPromise: Hashable, Sendable {
     public private(set) var epoch = LeaderEpoch.unknown
     private var until: Instant
+    /// What a process before this one may have promised binds until then, whoever consents.
+    private let inherited: Instant
 
     /// - Parameter startedAt: of the process.
     public init(startedAt: Instant) {
-        until = startedAt.advanced(
+        inherited = startedAt.advanced(
             byMilliseconds: ReplicationLimits.leaseHonouredMilliseconds)
+        until = inherited
     }
 
     /// The leader of `epoch` asks; false where a newer epoch is known, and nothing is promised.
@@ -130,7 +133,7 @@ public struct CampaignPromise: Hashable, Sendable {
     /// epochs, and of what an earlier process promised, its consent says nothing.
     public mutating func release(_ epoch: LeaderEpoch) {
         guard epoch == self.epoch, epoch > .unknown else { return }
-        until = Instant(nanoseconds: 0)
+        until = inherited
     }
 
     /// How long it has to wait before it serves by what elected it.

@@ -90,6 +90,12 @@ public final class SimulatedDisk: Disk {
         state.withLock { $0.flip(path, byte: byte, bit: bit) }
     }
 
+    /// Has the next read of a file that covers this byte give it with one bit flipped, once: what a
+    /// controller or a cable does, while what is stored is well.
+    public func misreadOnce(_ path: String, byte: Int, bit: Int) {
+        state.withLock { $0.misread(path, byte: byte, bit: bit) }
+    }
+
     /// Cuts or extends a file without anybody having asked, as a damaged file system does.
     public func overwrite(_ path: String, with bytes: [UInt8]) {
         state.withLock { $0.overwrite(path, with: bytes) }

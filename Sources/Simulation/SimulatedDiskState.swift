@@ -61,6 +61,8 @@ struct SimulatedDiskState {
     /// Writes that a loss of power took back, and those of which it left a part.
     var lostWrites = 0
     var tornWrites = 0
+    /// The bit that the next read of a file gets wrong; looked up only.
+    private var wrongBits: [Int: (byte: Int, bit: Int)] = [:]
 
     var isPowerOff: Bool { operations >= powerOffAt }
 
@@ -179,16 +181,25 @@ struct SimulatedDiskState {
     ) throws(DiskError) -> [UInt8] {
         try begin(.read, length)
         guard !failsReads else { throw .inputOutput }
-        let (bytes, directory) = try file(inode, generation) { file in
+        var (bytes, directory) = try file(inode, generation) { file in
             guard position < file.current.count else { return ([UInt8](), file.directory) }
             let start = Int(position)
             let end = min(file.current.count, start + length)
             return (Array(file.current[start..<end]), file.directory)
         }
+        if let (byte, bit) = wrongBits[inode], bytes.indices.contains(byte - Int(position)) {
+            wrongBits[inode] = nil
+            bytes[byte - Int(position)] ^= 1 << UInt8(bit & 7)
+        }
         guard let misreads, misreads.directory == directory, !bytes.isEmpty,
             Double.random(in: 0..<1, using: &random) < misreads.part
         else { return bytes }
         return misread(bytes)
+    }
+
+    mutating func misread(_ path: String, byte: Int, bit: Int) {
+        guard case .file(let inode)? = names[path] else { return }
+        wrongBits[inode] = (byte, bit)
     }
 
     mutating func write(

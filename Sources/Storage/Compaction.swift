@@ -105,7 +105,7 @@ public struct CompactionTask: Sendable {
     private func collect(_ source: Source, into keys: inout KeyMap) throws(CompactionError)
         -> Offset?
     {
-        var walk = SegmentWalk(source.file, from: 0, to: source.segment.size)
+        var walk = SegmentWalk(source.file, in: source.segment)
         while let (header, position) = try next(&walk, source) {
             guard header.lastOffset >= firstDirtyOffset, !header.isControl else { continue }
             let bytes = try read(source, header, position)
@@ -141,7 +141,7 @@ public struct CompactionTask: Sendable {
             throw .disk(error)
         }
         for source in group {
-            var walk = SegmentWalk(source.file, from: 0, to: source.segment.size)
+            var walk = SegmentWalk(source.file, in: source.segment)
             while let (header, position) = try next(&walk, source) {
                 let isLast = header.lastOffset.rawValue == lastOffset
                 let bytes = try read(source, header, position)
@@ -257,7 +257,7 @@ enum SwapCompletion {
         _ base: Offset, among bases: [Offset], directory: String, disk: any Disk
     ) throws(DiskError) -> [Offset] {
         let file = try disk.open(LogFile.swap(base).path(in: directory), .read)
-        var walk = SegmentWalk(file, from: 0, to: try file.size())
+        var walk = SegmentWalk(file, size: try file.size(), expecting: base)
         var next = base
         do throws(WalkError) {
             while let (header, _) = try walk.next() { next = header.lastOffset.advanced(by: 1) }

@@ -11,6 +11,20 @@ public enum DiskError: Error, Hashable, Sendable {
     case other(code: Int32, call: DiskCall)
 }
 
+extension DiskError {
+    /// For a sentence that an operator reads.
+    public var words: String {
+        switch self {
+        case .noSpace: "the disk is full"
+        case .inputOutput: "the device failed"
+        case .notFound: "a file is missing"
+        case .alreadyExists: "a file is there already"
+        case .tooManyOpenFiles: "too many files are open: raise the limit (ulimit -n)"
+        case .other(let code, let call): "\(call.rawValue) failed with errno \(code)"
+        }
+    }
+}
+
 /// The operation that a `DiskError.other` came from.
 public enum DiskCall: String, Hashable, Sendable {
     case open, read, write, truncate, synchronize, list, remove, rename, makeDirectory, stat, lock

@@ -69,6 +69,19 @@ public enum AppendError: Error, Hashable, Sendable {
         case offsetGap(expected: Offset, actual: Offset)
     }
 
+    /// For a sentence that an operator reads.
+    public var words: String {
+        switch self {
+        case .storage(let error): error.words
+        case .writesRefused(.flushFailed(let error)), .writesRefused(.writeFailed(let error)):
+            "it takes no writes until it is opened anew: \(error.words)"
+        case .writesRefused(.corrupt): "it is damaged, and takes no writes"
+        case .writesRefused(.closed): "it is closed"
+        case .corrupt, .invalidRecord: "the batch is damaged"
+        default: "\(self)"
+        }
+    }
+
     init(_ error: RecordBatchError) {
         switch error {
         case .truncated, .badLength, .checksumMismatch: self = .corrupt(error)

@@ -70,12 +70,14 @@ public struct LogInspection: Sendable {
             }
         }
         startOffset = try LogStartFile.read(in: directory, disk)
-        for base in bases.sorted() {
+        bases.sort()
+        for (place, base) in bases.enumerated() {
+            let bound = place + 1 < bases.count ? bases[place + 1] : Offset(.max)
             if let previous = segments.last, previous.nextOffset != base {
                 note(.offsetGap(expected: previous.nextOffset), base)
             }
             do throws(DiskError) {
-                try inspect(base, readsRecords: readsRecords, onBatch: onBatch)
+                try inspect(base, below: bound, readsRecords: readsRecords, onBatch: onBatch)
             } catch {
                 note(.unreadableFile(error), base)
             }
@@ -99,13 +101,14 @@ public struct LogInspection: Sendable {
     }
 
     private mutating func inspect(
-        _ base: Offset, readsRecords: Bool,
+        _ base: Offset, below bound: Offset, readsRecords: Bool,
         onBatch: (RecordBatchHeader, Offset, Int64) -> Void
     ) throws(DiskError) {
         let file = try disk.open(LogFile.log(base).path(in: directory), .read)
         let size = try file.size()
         var report = SegmentReport(baseOffset: base, bytes: size, nextOffset: base)
-        var scan = SegmentScan(file, size: size, from: 0, expecting: base, isDense: false)
+        var scan = SegmentScan(
+            file, size: size, from: 0, expecting: base, below: bound, isDense: false)
         var chunk = ByteBuffer()
         var boundaries: Set<Int64> = []
         while true {

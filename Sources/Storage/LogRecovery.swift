@@ -112,7 +112,7 @@ struct LogRecovery {
     private func findFirstTimestamp(_ log: inout PartitionLog) throws(DiskError) {
         guard log.active.size > 0, log.active.firstTimestamp == nil else { return }
         var walk = SegmentWalk(
-            try log.file(of: log.active.baseOffset, .readWrite), from: 0, to: log.active.size)
+            try log.file(of: log.active.baseOffset, .readWrite), in: log.active)
         log.active.firstTimestamp = (try? walk.next())?.header.maxTimestamp
     }
 
@@ -176,7 +176,8 @@ struct LogRecovery {
             }
             if !log.segments.isEmpty { Self.seal(&log, state) }
             expectsDense = isLast && !log.configuration.isCompacted && !log.isSparse
-            let (segment, end) = try open(log, base, &state)
+            let bound = isLast ? Offset(.max) : bases[index + 1]
+            let (segment, end) = try open(log, base, below: bound, &state)
             log.segments.append(segment)
             log.active.lastAppend = now.wall
             guard let end else { continue }
@@ -224,7 +225,7 @@ struct LogRecovery {
     }
 
     private mutating func open(
-        _ log: PartitionLog, _ base: Offset, _ state: inout LogSnapshot
+        _ log: PartitionLog, _ base: Offset, below bound: Offset, _ state: inout LogSnapshot
     ) throws(DiskError) -> (Segment, BadEnd?) {
         let file = try log.file(of: base, .readWrite)
         let size = try file.size()
@@ -234,36 +235,40 @@ struct LogRecovery {
         if let bytes = try log.disk.readWhole(path, limit: SegmentSummary.maximumFileSize),
             let summary = SegmentSummary(decoding: bytes, baseOffset: base)
         {
-            if summary.covered > size {
-                // Bytes are gone that an fsync had vouched for.
-                let end = try scan(file, size: size, into: &segment, &state, from: .zero)
+            let isWhole = summary.covered <= size
+            let trusted = Segment(baseOffset: base, summary: summary)
+            if isWhole, try replay(file, trusted, into: &state) {
+                segment = trusted
+            } else {
+                // Bytes are gone, or others, that an fsync had vouched for.
+                let end = try scan(file, size: size, below: bound, into: &segment, &state)
+                guard let kind = end?.kind ?? (isWhole ? nil : .missingBytes) else {
+                    return (segment, nil)
+                }
                 return (
                     segment,
-                    BadEnd(
-                        kind: end?.kind ?? .missingBytes, isTorn: false, isLostSuffix: false,
-                        fileSize: size)
+                    BadEnd(kind: kind, isTorn: false, isLostSuffix: false, fileSize: size)
                 )
             }
-            segment = Segment(baseOffset: base, summary: summary)
-            try replay(file, segment, into: &state)
         }
-        let end = try scan(
-            file, size: size, into: &segment, &state, from: segment.nextOffset)
+        let end = try scan(file, size: size, below: bound, into: &segment, &state)
         return (segment, end)
     }
 
-    /// Takes producers and epochs from the headers of a trusted range that no snapshot covers.
+    /// Takes producers and epochs from the headers of a trusted range that no snapshot covers; false
+    /// where one of them can't be as it was written.
     private func replay(
         _ file: any DiskFile, _ segment: Segment, into state: inout LogSnapshot
-    ) throws(DiskError) {
-        guard state.offset < segment.nextOffset else { return }
-        var walk = SegmentWalk(file, from: 0, to: segment.size)
+    ) throws(DiskError) -> Bool {
+        guard state.offset < segment.nextOffset else { return true }
+        var walk = SegmentWalk(file, in: segment)
         do throws(WalkError) {
             while let (header, _) = try walk.next() { take(header, into: &state) }
+            return true
         } catch {
             switch error {
             case .disk(let failure): throw failure
-            case .batch: return  // The reader that reaches the damage reports it.
+            case .batch: return false
             }
         }
     }
@@ -276,12 +281,12 @@ struct LogRecovery {
     }
 
     private mutating func scan(
-        _ file: any DiskFile, size: Int64, into segment: inout Segment,
-        _ state: inout LogSnapshot, from expected: Offset
+        _ file: any DiskFile, size: Int64, below bound: Offset, into segment: inout Segment,
+        _ state: inout LogSnapshot
     ) throws(DiskError) -> BadEnd? {
         guard segment.size < size else { return nil }
         var scan = SegmentScan(
-            file, size: size, from: segment.size, expecting: max(expected, segment.baseOffset),
+            file, size: size, from: segment.size, expecting: segment.nextOffset, below: bound,
             isDense: expectsDense)
         report.scannedBytes += size - segment.size
         while let result = try scan.next(chunk: &chunk) {

@@ -84,7 +84,7 @@ extension PartitionLog {
         let file = try openForReading(segment)
         let relative = offset.rawValue - segment.baseOffset.rawValue
         var walk = SegmentWalk(
-            file, from: index.position(forRelativeOffset: relative), to: segment.size)
+            file, in: segment, from: index.entry(forRelativeOffset: relative))
         var first: (header: RecordBatchHeader, position: Int64)?
         while let found = try Self.next(&walk, in: segment) {
             if found.header.lastOffset >= offset {
@@ -106,8 +106,28 @@ extension PartitionLog {
                 end, from: first.position, minimum: first.position + Int64(firstBytes),
                 index: index)
         }
+        end = try Self.soundEnd(&walk, file, upTo: end)
         return .file(
             LogSlice(file: file, position: first.position, length: Int(end - first.position)))
+    }
+
+    /// Up to where the batches behind the first are in order: whoever gets a range of the file gets
+    /// what is in it, and a batch that says a wrong offset is not to be among that. The next read
+    /// begins at such a one, and fails. Costs a look at each header, of bytes that are sent anyway.
+    private static func soundEnd(
+        _ walk: inout SegmentWalk, _ file: any DiskFile, upTo end: Int64
+    ) throws(ReadError) -> Int64 {
+        guard walk.position < end else { return end }
+        file.readAhead(at: walk.position, length: end - walk.position)
+        do throws(WalkError) {
+            while walk.position < end { guard try walk.next() != nil else { break } }
+            return end
+        } catch {
+            switch error {
+            case .disk(let failure): throw .storage(failure)
+            case .batch(_, let position): return min(end, position)
+            }
+        }
     }
 
     /// The end of the last batch that lies wholly below `limit`.
@@ -116,7 +136,7 @@ extension PartitionLog {
     ) throws(ReadError) -> Int64 {
         let relative = limit.rawValue - segment.baseOffset.rawValue
         var walk = SegmentWalk(
-            file, from: index.position(forRelativeOffset: relative), to: segment.size)
+            file, in: segment, from: index.entry(forRelativeOffset: relative))
         while let found = try Self.next(&walk, in: segment) {
             if found.header.lastOffset >= limit { return found.position }
         }
@@ -181,7 +201,7 @@ extension PartitionLog {
     private func rebuiltIndex(of segment: Segment) throws(ReadError) -> SparseIndex {
         var rebuilt = Segment(
             baseOffset: segment.baseOffset, indexInterval: configuration.indexIntervalBytes)
-        var walk = SegmentWalk(try openForReading(segment), from: 0, to: segment.size)
+        var walk = SegmentWalk(try openForReading(segment), in: segment)
         while let found = try Self.next(&walk, in: segment) { rebuilt.note(found.header) }
         return rebuilt.index ?? SparseIndex(interval: configuration.indexIntervalBytes)
     }

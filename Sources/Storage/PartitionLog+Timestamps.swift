@@ -29,8 +29,7 @@ extension PartitionLog {
             else { continue }
             let index = try index(of: segment)
             let file = try openForReading(segment)
-            var walk = SegmentWalk(
-                file, from: index.position(forTimestamp: time), to: segment.size)
+            var walk = SegmentWalk(file, in: segment, from: index.entry(forTimestamp: time))
             while let found = try Self.next(&walk, in: segment) {
                 guard found.header.maxTimestamp >= time, found.header.lastOffset >= startOffset
                 else { continue }
@@ -54,7 +53,7 @@ extension PartitionLog {
         let file = try openForReading(best)
         let relative = best.maxTimestampOffset.rawValue - best.baseOffset.rawValue
         var walk = SegmentWalk(
-            file, from: index.position(forRelativeOffset: relative), to: best.size)
+            file, in: best, from: index.entry(forRelativeOffset: relative))
         while let found = try Self.next(&walk, in: best) {
             guard found.header.lastOffset >= best.maxTimestampOffset else { continue }
             return try record(in: found, of: best, file: file) { $0 >= best.maxTimestamp }

@@ -117,8 +117,8 @@ extension PartitionLog {
         let index = try index(of: segment)
         let relative = offset.rawValue - segment.baseOffset.rawValue
         var walk = SegmentWalk(
-            try openForReading(segment), from: index.position(forRelativeOffset: relative),
-            to: segment.size)
+            try openForReading(segment), in: segment,
+            from: index.entry(forRelativeOffset: relative))
         while let found = try Self.next(&walk, in: segment) {
             if found.header.lastOffset >= offset { return found.position }
         }

@@ -25,15 +25,19 @@ struct SegmentScan {
     private(set) var position: Int64
     private var chunkStart: Int64
     private var expected: Offset
+    private let bound: Offset
     private let isDense: Bool
 
     /// Scans `file`, whose size is `size`, from the batch at `position`, which must not have an
     /// offset below `expected`, and with `isDense` none above either: base offsets are outside of
     /// the checksum, so only their order tells that one was damaged.
+    ///
+    /// - Parameter bound: where the next segment begins; nothing here reaches so far.
     init(
         _ file: any DiskFile, size: Int64, from position: Int64, expecting expected: Offset,
-        isDense: Bool
+        below bound: Offset, isDense: Bool
     ) {
+        self.bound = bound
         self.isDense = isDense
         self.file = file
         self.size = size
@@ -63,12 +67,26 @@ struct SegmentScan {
             return .failure(
                 .checksumMismatch(stored: header.checksum, computed: computed))
         }
-        guard header.baseOffset == expected || !isDense && header.baseOffset > expected else {
+        guard try isInOrder(header, chunk: &chunk) else {
             return .failure(.inconsistent(.baseOffset))
         }
         position += Int64(header.totalBytes)
         expected = header.lastOffset.advanced(by: 1)
         return .success(header)
+    }
+
+    /// As in `SegmentWalk`: behind a gap the next batch has to agree.
+    private mutating func isInOrder(
+        _ header: RecordBatchHeader, chunk: inout ByteBuffer
+    ) throws(DiskError) -> Bool {
+        guard header.lastOffset < bound, header.baseOffset >= expected else { return false }
+        guard header.baseOffset > expected else { return true }
+        guard !isDense else { return false }
+        let next = position + Int64(header.totalBytes)
+        guard next + Int64(RecordBatchHeader.size) <= size else { return true }
+        try fill(&chunk, at: next, wanting: RecordBatchHeader.size)
+        let following = try? RecordBatchCursor.checkHeader(chunk, at: Int(next - chunkStart))
+        return following.map { $0.baseOffset > header.lastOffset } ?? true
     }
 
     /// What an error at `position` means: torn if nothing valid follows.
@@ -101,12 +119,12 @@ struct SegmentScan {
         return .torn(error)
     }
 
-    /// Whether the batch at `position` lies within the file and has the right checksum.
+    /// Whether the batch at `position` lies within the file and has the right checksum, whatever
+    /// offset it says: that is not covered.
     private mutating func isWhole(chunk: inout ByteBuffer) throws(DiskError) -> Bool {
         try fill(&chunk, at: position, wanting: RecordBatchHeader.size)
-        guard
-            let header = try? RecordBatchCursor.checkHeader(
-                chunk, at: Int(position - chunkStart)),
+        guard let header = RecordBatchHeader(chunk, at: Int(position - chunkStart)),
+            header.magic == 2, header.totalBytes >= RecordBatchHeader.size,
             Int64(header.totalBytes) <= size - position
         else { return false }
         return try checksum(of: header, at: position, chunk: &chunk) == header.checksum

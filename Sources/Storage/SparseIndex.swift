@@ -50,16 +50,17 @@ struct SparseIndex: Equatable, Sendable {
         interval = min(interval, LogConfiguration.maximumSegmentBytes) * 2
     }
 
-    /// Position of the last noted batch that begins at or before `relativeOffset`, else 0.
-    func position(forRelativeOffset relativeOffset: Int64) -> Int64 {
+    /// The last noted batch that begins at or before `relativeOffset`; nil for the segment's first.
+    func entry(forRelativeOffset relativeOffset: Int64) -> Entry? {
         let index = partition { Int64($0.relativeOffset) <= relativeOffset }
-        return index == 0 ? 0 : Int64(entries[index - 1].position)
+        return index == 0 ? nil : entries[index - 1]
     }
 
-    /// Position before which no batch has a timestamp of `timestamp` or later.
-    func position(forTimestamp timestamp: Timestamp) -> Int64 {
+    /// A noted batch before which none has a timestamp of `timestamp` or later; nil for the
+    /// segment's first.
+    func entry(forTimestamp timestamp: Timestamp) -> Entry? {
         let index = partition { $0.timestampBefore < timestamp.milliseconds }
-        return index == 0 ? 0 : Int64(entries[index - 1].position)
+        return index == 0 ? nil : entries[index - 1]
     }
 
     /// The last noted batch that begins at or before `position`.

@@ -14,6 +14,19 @@ public enum TableError: Error, Hashable, Sendable {
     case failed(DiskError)
 }
 
+extension TableError {
+    /// For a sentence that an operator reads.
+    public var words: String {
+        switch self {
+        case .disk(let error): error.words
+        case .corrupt(let position): "it is damaged at byte \(position)"
+        case .unsupportedVersion(let version): "it is of version \(version): upgrade"
+        case .tooLarge(let bytes): "it holds \(bytes) bytes, and may not hold more"
+        case .failed(let error): "an earlier write left it in doubt: \(error.words)"
+        }
+    }
+}
+
 /// A small durable map from keys to versioned values, in one append-only file.
 ///
 /// ```
@@ -99,14 +112,11 @@ public final class TableFile: Sendable {
         } catch {
             throw .disk(error)
         }
-        let (opened, content) = try Self.read(path, from: disk)
-        var loaded = State(file: opened)
-        let end = try TableFormat.decode(content) { change in
-            Self.apply(change, to: &loaded.entries, &loaded.liveBytes)
-        }
-        loaded.size = Int64(end)
+        var (loaded, size) = try Self.loadTwice(path, from: disk)
+        let opened = loaded.file
+        let end = loaded.size
         do throws(DiskError) {
-            if end < content.readableBytes { try opened.truncate(to: Int64(end)) }
+            if end < size { try opened.truncate(to: end) }
             if end == 0 {
                 try opened.write(at: 0, head: TableFormat.header, body: ByteBuffer())
                 loaded.size = Int64(TableFormat.header.readableBytes)
@@ -120,6 +130,33 @@ public final class TableFile: Sendable {
         state = Mutex(loaded)
     }
 
+    /// Once more where the file is not whole: what a device misread once is neither damage nor torn,
+    /// and others count on it.
+    private static func loadTwice(
+        _ path: String, from disk: any Disk
+    ) throws(TableError) -> (State, fileSize: Int64) {
+        do throws(TableError) {
+            let (loaded, size) = try load(path, from: disk)
+            if loaded.size == size { return (loaded, size) }
+        } catch {
+            guard case .corrupt = error else { throw error }
+        }
+        return try load(path, from: disk)
+    }
+
+    /// The whole frames, and how large the file is.
+    private static func load(
+        _ path: String, from disk: any Disk
+    ) throws(TableError) -> (State, fileSize: Int64) {
+        let (file, content) = try Self.read(path, from: disk)
+        var loaded = State(file: file)
+        let end = try TableFormat.decode(content) { change in
+            Self.apply(change, to: &loaded.entries, &loaded.liveBytes)
+        }
+        loaded.size = Int64(end)
+        return (loaded, Int64(content.readableBytes))
+    }
+
     private static func read(
         _ path: String, from disk: any Disk
     ) throws(TableError) -> (any DiskFile, ByteBuffer) {
@@ -130,7 +167,9 @@ public final class TableFile: Sendable {
             file = try disk.open(path, .readWrite)
             size = try file.size()
             if size <= maximumBytes {
-                _ = try file.read(at: 0, length: Int(size), into: &content)
+                let read = try file.read(at: 0, length: Int(size), into: &content)
+                // What is not read is not to be cut off.
+                guard Int64(read) == size else { throw DiskError.inputOutput }
             }
         } catch {
             throw .disk(error)

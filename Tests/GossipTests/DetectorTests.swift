@@ -221,6 +221,80 @@ import Testing
         }
     }
 
+    @Test("Whoever hears somebody again begins its suspicions anew, and asks whom it suspects")
+    func isolationProvesNothing() throws {
+        for isOn in [true, false] {
+            var fixture = try Fixture(members: 4, rules: .with(\.restartsSuspicions, isOn))
+            fixture.give(.voterAnswers(at: fixture.now))
+            while !fixture.machine.isSelfIsolated { fixture.pass(50) }
+            fixture.pass(5_000)
+            let suspects = (2...4).filter { fixture.status($0) == .suspect }.map { NodeID($0) }
+            #expect(suspects.count >= 2)
+            let effects = fixture.give(.voterAnswers(at: fixture.now))
+            #expect(!fixture.machine.isSelfIsolated)
+            #expect(isOn ? pings(effects) == suspects : pings(effects).isEmpty)
+            let told = effects.packets.filter { sent in
+                sent.packet.parts.contains {
+                    if case .accusation(let word) = $0 { return word.subject == sent.to }
+                    return false
+                }
+            }
+            #expect(told.map(\.to) == (isOn ? suspects : []))
+            // The one that is heard last answers after some seconds, when its link is back.
+            for _ in 0..<34 {
+                fixture.pass(100)
+                fixture.give(.voterAnswers(at: fixture.now))
+            }
+            #expect(suspects.allSatisfy { fixture.machine.status(of: $0) != .dead } == isOn)
+            for suspect in suspects {
+                fixture.hear(
+                    .record(Fixture.record(suspect.rawValue, incarnation: 9)),
+                    from: suspect.rawValue)
+            }
+            #expect(suspects.allSatisfy { fixture.machine.status(of: $0) == .alive })
+        }
+    }
+
+    @Test("A verdict about whom this member heard is a suspicion, the shortest, and a question")
+    func verdictsAreDoubted() throws {
+        for isOn in [true, false] {
+            var fixture = try Fixture(members: 5, rules: .with(\.doubtsDeaths, isOn))
+            let verdict = Fixture.accusation(.dead, of: 3, by: 2)
+            let effects = fixture.hear(.accusation(verdict), from: 2)
+            #expect(fixture.status(3) == (isOn ? .suspect : .dead))
+            #expect(pings(effects) == (isOn ? [NodeID(3)] : []))
+            guard isOn else { continue }
+            let deadline = try #require(fixture.machine.member(NodeID(3))?.deadline)
+            #expect(deadline.milliseconds(since: fixture.now) == 900)
+            let passedOn = fixture.pass(200).packets.filter { sent in
+                sent.to != NodeID(3)
+                    && sent.packet.parts.contains { $0 == .accusation(verdict) }
+            }
+            #expect(passedOn.isEmpty)
+            // The healthy one answers; another one that says the same is no news then.
+            fixture.hear(.record(Fixture.record(3, incarnation: 1)), from: 3)
+            fixture.hear(.accusation(Fixture.accusation(.dead, of: 3, by: 4)), from: 4)
+            #expect(fixture.status(3) == .alive)
+            // One that is dead answers nothing.
+            fixture.hear(.accusation(Fixture.accusation(.dead, of: 4, by: 2)), from: 2)
+            fixture.pass(950)
+            #expect(fixture.status(4) == .dead)
+        }
+    }
+
+    @Test("A verdict on a suspect that was not heard since counts at once")
+    func verdictsOnSuspects() throws {
+        for isHeard in [true, false] {
+            var fixture = try Fixture(members: 5)
+            fixture.pass(10)
+            fixture.hear(.accusation(Fixture.accusation(of: 3, by: 2)), from: 2)
+            fixture.pass(10)
+            if isHeard { fixture.give(.datagram(from: NodeID(3), Fixture.packet(.gossip))) }
+            fixture.hear(.accusation(Fixture.accusation(.dead, of: 3, by: 2)), from: 2)
+            #expect(fixture.status(3) == (isHeard ? .suspect : .dead))
+        }
+    }
+
     @Test("consul#5567: one member's fresh suspicions are capped")
     func suspicionsAreCapped() throws {
         for isOn in [true, false] {

@@ -93,6 +93,14 @@ struct Fixture {
         give(.datagram(from: NodeID(peer), Self.packet(.gossip, parts)))
     }
 
+    /// What a member says of one that it suspected for long enough: first the one, then the other.
+    mutating func hearOfDeath(of subject: Int32, incarnation: UInt32 = 0, by accuser: Int32) {
+        for kind in [Accusation.Kind.suspect, .dead] {
+            let word = Self.accusation(kind, of: subject, incarnation: incarnation, by: accuser)
+            hear(.accusation(word), from: accuser)
+        }
+    }
+
     @discardableResult
     mutating func message(_ message: LinkMessage, from peer: Int32) -> [GossipEffect] {
         give(.message(from: NodeID(peer), message.encoded()))

@@ -74,7 +74,7 @@ import Testing
     func bootsOrder() throws {
         for isOn in [true, false] {
             var fixture = try Fixture(members: 4, rules: .with(\.ordersBoots, isOn))
-            fixture.hear(.accusation(Fixture.accusation(.dead, of: 3, by: 2)), from: 2)
+            fixture.hearOfDeath(of: 3, by: 2)
             #expect(fixture.status(3) == .dead)
             fixture.hear(.record(Fixture.record(3, boot: 2, host: "new")), from: 3)
             #expect(fixture.status(3) == .alive)
@@ -94,8 +94,7 @@ import Testing
         #expect(fixture.status(3) == .alive)
         fixture.hear(.accusation(Fixture.accusation(.dead, of: 3, by: 2)), from: 2)
         #expect(fixture.status(3) == .alive)
-        fixture.hear(
-            .accusation(Fixture.accusation(.dead, of: 3, incarnation: 1, by: 2)), from: 2)
+        fixture.hearOfDeath(of: 3, incarnation: 1, by: 2)
         #expect(fixture.status(3) == .dead)
         fixture.hear(.record(Fixture.record(3, incarnation: 1)), from: 4)
         #expect(fixture.status(3) == .dead)
@@ -219,7 +218,7 @@ import Testing
 
     @Test func whatIsPersistedHoldsTheDeadToo() throws {
         var fixture = try Fixture(members: 4)
-        fixture.hear(.accusation(Fixture.accusation(.dead, of: 3, by: 2)), from: 2)
+        fixture.hearOfDeath(of: 3, by: 2)
         let persisted = fixture.machine.persistedMembers
         #expect(persisted.map(\.status) == [.alive, .dead, .alive])
     }

@@ -51,6 +51,20 @@ import Testing
         #expect(copy == copies[0])
     }
 
+    @Test func operatorsAreToldOnceHowMuchIsLedInPlaceOfWhom() {
+        var bench = doubting()
+        bench.settle()
+        func notices() -> [String] {
+            bench.take().compactMap { if case .notice(let text) = $0 { text } else { nil } }
+        }
+        #expect(notices().isEmpty, "more may follow")
+        bench.pass(milliseconds: 1_000)
+        #expect(
+            notices() == ["leads a partition in place of broker 2, which does not answer"])
+        bench.pass(milliseconds: 5_000)
+        #expect(notices().isEmpty)
+    }
+
     @Test func operatorsAreToldWhatACopyIsNow() throws {
         var bench = doubting()
         let state = try #require(bench.view?.topic(named: "t")?.state(0))

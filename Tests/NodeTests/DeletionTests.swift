@@ -257,6 +257,33 @@ import Testing
         #expect(bench.writes.isEmpty)
     }
 
+    /// The one with the lowest id may have started since, and know of no such topic.
+    @Test(arguments: [false, true]) func whoeverComesNextBuriesWhatTheFirstForgot(
+        firstDoesIt: Bool
+    ) throws {
+        var bench = ControlBench(node: 2)
+        bench.handle(
+            .members(
+                (1...2).map {
+                    BrokerMember(entry: ControlBench.broker($0), epoch: LeaderEpoch(0))
+                }))
+        bench.create(["t"])
+        bench.settle()
+        let id = try #require(bench.view?.topic(named: "t")?.id)
+        bench.handle(.learned([bench.registers.put("topic/t", nil)]))
+        bench.settle()
+        let key = PartitionRegister.key(TopicPartition(topic: id, index: PartitionIndex(0)))
+        let state = PartitionState.initial(placement: [ControlMesh.copy(1), ControlMesh.copy(2)])
+        bench.handle(.learned([bench.registers.put(key, state.encoded())]))
+        #expect(bench.writes.isEmpty, "it is the first one's turn")
+        bench.pass(milliseconds: 4_000)
+        if firstDoesIt { bench.handle(.learned([bench.registers.put(key, nil)])) }
+        bench.pass(milliseconds: 2_000)
+        #expect(bench.writes.isEmpty == firstDoesIt)
+        bench.settle()
+        #expect(bench.registers.value(of: key) == nil)
+    }
+
     /// The others have been buried, and its name is not free yet.
     @Test func whatIsWrittenMeanwhileIsBuriedAtTheEnd() throws {
         var bench = ControlBench()

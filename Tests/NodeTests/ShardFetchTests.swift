@@ -2,6 +2,7 @@ import Model
 import NIOCore
 import Node
 import Replication
+import Simulation
 import Storage
 import Testing
 
@@ -32,6 +33,36 @@ import Testing
         bench.advance(milliseconds: 500)
         bench.handle(.wake)
         #expect(bench.take().fetched.isEmpty, "a fetch is answered once")
+    }
+
+    /// Its base offset is outside of its checksum, so no client would notice.
+    @Test func aBatchWithAWrongOffsetIsGivenToNobodyAndToldOfOnce() throws {
+        var before = bench(["a", "b", "c"])
+        before.handle(.stop)
+        before.runJobs()
+        var bench = ShardBench(disk: before.disk)
+        bench.open(one)
+        let size = bench.batch(["a"]).readableBytes
+        let path = PartitionOrder.directory(of: one) + "/00000000000000000000.log"
+        bench.disk.flipBit(of: path, byte: size + 4, bit: 7)
+        for token: UInt64 in 1...2 {
+            bench.fetch(token, [bench.part(one)])
+            let result = try #require(bench.take().fetched.last?.results.first)
+            #expect(try result.records.values() == ["a"])
+        }
+        var notices: [ShardNotice] = []
+        for token: UInt64 in 3...5 {
+            bench.fetch(token, [bench.part(one, from: 1)])
+            let effects = bench.take()
+            #expect(effects.fetched.last?.results.first?.error == .corruptMessage)
+            notices += effects.notices
+        }
+        guard notices.count == 1,
+            case .unreadable(one, .zero, position: Int64(size))? = notices.first
+        else {
+            Issue.record("\(notices)")
+            return
+        }
     }
 
     @Test func itIsHeldBackUntilThereAreEnoughBytes() throws {

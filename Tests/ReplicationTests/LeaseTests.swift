@@ -262,6 +262,18 @@ private struct Leased {
         #expect(released == promise, "nobody knows whom it promised what")
     }
 
+    /// The process before may have promised to the successor of the one that consents now, whose
+    /// question came late.
+    @Test func aConsentDoesNotFreeFromWhatAnEarlierProcessPromised() {
+        var promise = CampaignPromise(startedAt: F.time(0))
+        let epoch = LeaderEpoch(3)
+        let isGiven = promise.promise(epoch, known: epoch, now: F.time(500))
+        #expect(isGiven)
+        promise.release(epoch)
+        #expect(promise.remainingMilliseconds(now: F.time(500)) == 1_035)
+        #expect(promise.remainingMilliseconds(now: F.time(1_535)) == 0)
+    }
+
     @Test func whoServedAndStoppedFreesItsSuccessorOfAllThatWasPromisedBefore() throws {
         var promise = CampaignPromise(startedAt: F.time(0))
         func given(_ consent: Consent) throws -> PartitionState {

@@ -65,6 +65,21 @@ struct TableFileTests {
         }
     }
 
+    @Test("What the device misreads once is neither cut off nor refused")
+    func misread() throws {
+        let disk = SimulatedDisk(seed: 1)
+        let table = try TableFile(disk: disk, directory: "", name: "t")
+        try table.put([change("a", 1, "one")])
+        try table.put([change("b", 1, "two")])
+        let whole = try #require(disk.contents(of: "t"))
+        for byte in 8..<whole.count {
+            disk.misreadOnce("t", byte: byte, bit: byte % 8)
+            let opened = try TableFile(disk: disk, directory: "", name: "t")
+            #expect(contents(opened) == ["a": "one", "b": "two"], "byte \(byte)")
+            #expect(disk.contents(of: "t") == whole)
+        }
+    }
+
     @Test("A full disk fails the put and leaves the table whole")
     func noSpace() throws {
         let disk = SimulatedDisk(seed: 1)

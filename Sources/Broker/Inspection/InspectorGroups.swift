@@ -167,11 +167,15 @@ struct LagFigures: Sendable {
             guard let value = entry.value,
                 case .offset(let key, let position?)? =
                     try? SlotRecord(key: entry.key, value: value).content(),
-                name == nil || name == key.groupID
+                position.offset >= .zero, name == nil || name == key.groupID
             else { continue }
             let row = row(key, position, entry.version)
-            found[key.groupID, default: blank(key.groupID, slot, copy)].partitions.append(row)
-            found[key.groupID]?.lag += row.lag ?? 0
+            var group = found[key.groupID] ?? blank(key.groupID, slot, copy)
+            group.partitions.append(row)
+            // Figures of other brokers, which may say anything.
+            let (sum, isTooLarge) = group.lag.addingReportingOverflow(row.lag ?? 0)
+            group.lag = isTooLarge ? .max : sum
+            found[key.groupID] = group
         }
         return found.values.map { group in
             var sorted = group
@@ -205,6 +209,6 @@ struct LagFigures: Sendable {
 
     /// Clocks of brokers differ: nothing is younger than now.
     private func age(_ moment: Timestamp) -> Int64? {
-        moment == .none ? nil : max(0, now.milliseconds - moment.milliseconds)
+        moment.milliseconds < 0 ? nil : max(0, now.milliseconds - moment.milliseconds)
     }
 }

@@ -49,7 +49,7 @@ extension Inspector {
             "suspicionsWithheld": counts.suspicionsWithheld,
             "accusationsOverLimit": counts.accusationsOverLimit,
             "selfAccusations": counts.selfAccusations, "refutations": counts.refutations,
-            "deaths": counts.deaths, "datagramsSent": counts.datagramsSent,
+            "deaths": counts.deaths, "deathsDoubted": counts.deathsDoubted, "datagramsSent": counts.datagramsSent,
             "datagramBytesSent": counts.datagramBytesSent,
             "datagramsReceived": counts.datagramsReceived, "messagesSent": counts.messagesSent,
             "messageBytesSent": counts.messageBytesSent,

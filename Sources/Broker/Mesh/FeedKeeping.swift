@@ -156,7 +156,7 @@ struct PartitionEnd: Hashable {
             topic: TopicID(high: high, low: low), index: PartitionIndex(index))
         guard var value = entry.value else { return (partition, nil) }
         guard let epoch: Int32 = value.readInteger(), let end: Int64 = value.readInteger(),
-            value.readableBytes == 0
+            end >= 0, value.readableBytes == 0
         else { return nil }
         return (partition, PartitionEnd(epoch: LeaderEpoch(epoch), end: Offset(end)))
     }

@@ -50,9 +50,12 @@ extension BrokerEvents {
             tell("a member is suspected", node, ["by": "\(by.rawValue)"])
         case .refuted(let node, _): tell("a suspicion was refuted", node)
         case .declaredDead(let node, _, let by, let accusers):
-            tell(
-                "a member is dead", node,
-                ["by": "\(by.rawValue)", "accusers": "\(accusers.map(\.rawValue))"])
+            var facts: Logger.Metadata = ["by": "\(by.rawValue)"]
+            if !accusers.isEmpty {
+                let nodes = accusers.map { String($0.rawValue) }.joined(separator: ", ")
+                facts["accusers"] = "\(nodes)"
+            }
+            tell("a member is dead", node, facts)
         case .restarted(let node, let boot):
             tell("a member restarted", node, ["boot": "\(boot.rawValue)"])
         case .rejoined(let node, _): tell("a member is back", node)

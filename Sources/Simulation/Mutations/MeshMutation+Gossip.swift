@@ -45,6 +45,13 @@ extension MeshMutation {
             "gossip.selfIsolation", "a broker that hears nobody doubts the others",
             \.gossip.selfIsolation, .networks),
         MeshMutation(
+            "gossip.restartsSuspicions",
+            "a broker that hears the others again concludes from when it did not",
+            \.gossip.restartsSuspicions, .networks),
+        MeshMutation(
+            "gossip.doubtsDeaths", "a verdict that speaks against what a member heard itself counts",
+            \.gossip.doubtsDeaths, .networks),
+        MeshMutation(
             "gossip.distrustsLateTimers", "a process that was paused doubts the others",
             \.gossip.distrustsLateTimers, .networks),
     ]
