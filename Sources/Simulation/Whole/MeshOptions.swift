@@ -23,11 +23,6 @@ public struct MeshOptions: Codable, Hashable, Sendable {
     /// Faults that may be drawn, each as often as it is in here.
     public var faults: [MeshFault.Kind]
 
-    /// Faults after which a mesh is not known to become whole, and that are drawn once it is: a
-    /// damaged bit of a segment that was closed is found by no recovery, and after a broker has
-    /// left for good some copies are not made anew.
-    static let unsettled: Set<MeshFault.Kind> = [.damagedLog]
-
     /// How long a mesh may take to be whole again once nothing is wrong any more.
     public static let convergenceMilliseconds: Int64 = 120_000
 
@@ -50,8 +45,8 @@ public struct MeshOptions: Codable, Hashable, Sendable {
         // A run has some kinds only, so that each is met without the others too, and few of them
         // often or many of them rarely.
         let share = [2, 3, 4, 5][Int.random(in: 0..<4, using: &dice)]
-        faults = MeshFault.Kind.allCases.filter { kind in
-            Int.random(in: 0..<6, using: &dice) < share && !Self.unsettled.contains(kind)
+        faults = MeshFault.Kind.allCases.filter { _ in
+            Int.random(in: 0..<6, using: &dice) < share
         }
         if faults.isEmpty { faults = [.kill] }
     }

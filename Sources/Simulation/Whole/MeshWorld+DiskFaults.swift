@@ -39,7 +39,9 @@ extension MeshWorld {
         let site = sites[fault.victim]
         switch fault.kind {
         case .misreads: site.disk.setMisreads(nil, below: "logs")
-        case .damagedLog: break
+        // Readers were told that it is corrupt, or nobody read it: whoever looks after the broker
+        // gives it an empty disk.
+        case .damagedLog: replaceDisk(of: site)
         case .damagedTable:
             guard site.isDamaged else { return }
             replaceDisk(of: site)
@@ -56,7 +58,8 @@ extension MeshWorld {
 
     // MARK: Damage
 
-    /// A bit of a log is another one, for good.
+    /// A bit of a log is another one, for good: a start cuts it off where it was being written, and
+    /// elsewhere no reader may be given it.
     private func damageLog(of site: BrokerSite) {
         let logs = site.disk.paths.filter { path in
             path.hasSuffix(".log") && site.disk.contents(of: path)?.isEmpty == false
