@@ -51,9 +51,10 @@ struct BrokerEvents: Sendable {
         case .unreadable(_, let segment, let position):
             metadata["log.segment"] = "\(segment.rawValue)"
             metadata["log.position"] = "\(position)"
+            // `gossamer log verify` shows it.
             logger.error(
-                "a batch of a log is damaged: who reads it gets CORRUPT_MESSAGE (`gossamer log "
-                    + "verify` shows it)", metadata: metadata)
+                "a batch of a log is damaged: who reads it gets CORRUPT_MESSAGE",
+                metadata: metadata)
         case .syncFailed(let partition, let reason):
             fail("sync of a log failed: it takes no writes until a restart", partition, reason)
         case .maintenanceFailed(let partition, let reason):
@@ -176,7 +177,7 @@ struct BrokerEvents: Sendable {
         }
         guard troubles.begins(records.rawValue) else { return }
         logger.error(
-            "\(records.rawValue) can't be written: after a restart the mesh has to tell of the rest",
+            "\(records.rawValue) can't be written: the mesh tells of the rest after a restart",
             metadata: ["error": "\(failure)"])
     }
 

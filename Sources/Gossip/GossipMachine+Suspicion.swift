@@ -146,8 +146,9 @@ extension GossipMachine {
         return member.lastHeard.map { $0 > suspicion.start } ?? false
     }
 
-    /// The one that is said to be dead is asked, is told of what it is accused, and has the shortest
-    /// suspicion to answer. The verdict is not passed on: at the end of it this member says its own.
+    /// The one that is said to be dead is asked, is told of what it is accused, and has the
+    /// shortest suspicion to answer. The verdict is not passed on: at the end this member says its
+    /// own.
     private mutating func doubt(_ verdict: Accusation) {
         guard members[verdict.subject]?.status == .alive else { return }
         counters.deathsDoubted += 1
@@ -312,8 +313,8 @@ extension GossipMachine {
         out.append(.selfIsolated(isSick))
     }
 
-    /// Somebody is heard again. What this member suspected meanwhile says nothing of the others: each
-    /// suspect is asked, told of what it is accused, and has all the time of a fresh suspicion,
+    /// Somebody is heard again. What this member suspected meanwhile says nothing of the others:
+    /// each suspect is asked, told of what it is accused, and has all of a fresh suspicion,
     /// because its answers and its links come back one after the other. Nobody else is told of what
     /// was not told yet.
     private mutating func restartSuspicions() {

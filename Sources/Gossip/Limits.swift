@@ -108,8 +108,8 @@ public enum GossipLimits {
     /// few (consul#5567), and a real crash of a rack is found by everybody else too.
     static let suspicionBurst = 4
     static let suspicionsPerSecond = 2
-    /// Suspects that a member asks in one moment when it is not cut off any more: the rounds ask the
-    /// others, and no link is flooded just when it is back.
+    /// Suspects that a member asks in one moment when it is not cut off any more: the rounds ask
+    /// the others, and no link is flooded just when it is back.
     static let suspectsAskedAtOnce = 32
     /// Accusations taken from one accuser: its own cap, with room for dead and repeated ones.
     static let accusationBurst = 24

@@ -240,7 +240,7 @@ extension Control {
             let partitions = count == 1 ? "a partition" : "\(count) partitions"
             effects.append(
                 .notice(
-                    "leads \(partitions) in place of broker \(former.rawValue), which does not answer"
+                    "leads \(partitions) in place of broker \(former.rawValue), which is silent"
                 ))
         }
         takeovers = [:]

@@ -134,7 +134,8 @@ extension Shard {
                 effects.append(
                     .notice(
                         .writeFailed(
-                            partitions[slot].id, "what its leader sent is not here: \(error.words)")))
+                            partitions[slot].id, "what its leader sent is lacking: \(error.words)"))
+                )
             }
             driveFollower(slot, .appendFailed, into: &effects)
         }

@@ -243,8 +243,9 @@ extension Shard {
             effects.append(
                 .notice(.maintenanceFailed(partitions[slot].id, "reading: \(failure.words)")))
         case .corrupt(let segment, let position):
-            guard partitions[slot].unreadable?.segment != segment
-                || partitions[slot].unreadable?.position != position
+            guard
+                partitions[slot].unreadable?.segment != segment
+                    || partitions[slot].unreadable?.position != position
             else { return }
             partitions[slot].unreadable = (segment, position)
             effects.append(

@@ -255,8 +255,8 @@ struct LogRecovery {
         return (segment, end)
     }
 
-    /// Takes producers and epochs from the headers of a trusted range that no snapshot covers; false
-    /// where one of them can't be as it was written.
+    /// Takes producers and epochs from the headers of a trusted range that no snapshot covers;
+    /// false where one of them can't be as it was written.
     private func replay(
         _ file: any DiskFile, _ segment: Segment, into state: inout LogSnapshot
     ) throws(DiskError) -> Bool {

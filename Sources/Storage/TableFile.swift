@@ -130,8 +130,8 @@ public final class TableFile: Sendable {
         state = Mutex(loaded)
     }
 
-    /// Once more where the file is not whole: what a device misread once is neither damage nor torn,
-    /// and others count on it.
+    /// Once more where the file is not whole: what a device misread once is neither damage nor
+    /// torn, and others count on it.
     private static func loadTwice(
         _ path: String, from disk: any Disk
     ) throws(TableError) -> (State, fileSize: Int64) {

@@ -60,7 +60,7 @@ import Testing
         #expect(notices().isEmpty, "more may follow")
         bench.pass(milliseconds: 1_000)
         #expect(
-            notices() == ["leads a partition in place of broker 2, which does not answer"])
+            notices() == ["leads a partition in place of broker 2, which is silent"])
         bench.pass(milliseconds: 5_000)
         #expect(notices().isEmpty)
     }

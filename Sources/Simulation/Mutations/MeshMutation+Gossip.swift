@@ -49,7 +49,7 @@ extension MeshMutation {
             "a broker that hears the others again concludes from when it did not",
             \.gossip.restartsSuspicions, .networks),
         MeshMutation(
-            "gossip.doubtsDeaths", "a verdict that speaks against what a member heard itself counts",
+            "gossip.doubtsDeaths", "a verdict counts that speaks against what a member heard",
             \.gossip.doubtsDeaths, .networks),
         MeshMutation(
             "gossip.distrustsLateTimers", "a process that was paused doubts the others",
