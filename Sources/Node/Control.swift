@@ -48,8 +48,8 @@ public struct Control {
         case handOver
         /// Operators want these partitions of this broker to be led by others.
         case giveWay([LeaderWish])
-        /// The mesh has shut a broker out for good.
-        case forgotten(NodeID)
+        /// The mesh has shut a broker out for good, or let one in under its id.
+        case forgotten(NodeID), letIn(NodeID)
         /// So many voters have left or are dead that nothing can be decided.
         case votersGone
         /// A leader asks, under that number, that this broker does not campaign against these.
@@ -323,6 +323,7 @@ public struct Control {
         case .handOver: beginHandover(now: now, into: &effects)
         case .giveWay(let wishes): giveWay(wishes, now: now, into: &effects)
         case .forgotten(let node): forget(node, now: now)
+        case .letIn(let node): letIn(node, now: now)
         case .votersGone: abandonHandover(now: now, into: &effects)
         case .leased(let until):
             leaseUntil = until ?? Instant(nanoseconds: 0)

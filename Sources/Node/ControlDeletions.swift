@@ -232,35 +232,6 @@ extension Control {
         }
     }
 
-    /// The brokers that may serve the topic still: those that are there, because any of them may
-    /// hold what this one has not heard of, and those that held it.
-    private func missing(in stop: TopicStop) -> [NodeID] {
-        let there = holders.map(\.entry.id)
-        let nodes = Set(there).union(stop.entry.brokers).subtracting(stop.confirmed)
-        return nodes.filter { !forgotten.contains($0) }.sorted()
-    }
-
-    /// Whether a partition's leader and all who could refuse it a promise are out of reach
-    /// together: no lapse at the voters ends what they serve.
-    private func mayServeAlone(_ stop: TopicStop, without missing: [NodeID], now: Now) -> Bool {
-        stop.entry.partitions.contains { state in
-            let nodes = state.electable.map(\.node).filter { !forgotten.contains($0) }
-            return !nodes.isEmpty && nodes.allSatisfy { missing.contains($0) }
-                && !nodes.allSatisfy { isGone($0, now: now) }
-        }
-    }
-
-    /// What those brokers hold of a topic, by the registers and by what they are now.
-    private func copies(of entry: TopicEntry, at nodes: [NodeID]) -> [ReplicaID] {
-        var found: Set<ReplicaID> = []
-        for state in entry.partitions {
-            found.formUnion(state.electable.filter { nodes.contains($0.node) })
-            let bare = state.replicas.filter { nodes.contains($0) }
-            found.formUnion(bare.compactMap { copies[$0] })
-        }
-        return found.sorted()
-    }
-
     private mutating func decide(
         _ operation: RegisterOperation, of stop: TopicStop, into effects: inout [Effect]
     ) {

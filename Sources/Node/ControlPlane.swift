@@ -109,9 +109,9 @@ public struct ControlPlane {
                 drive(control: .decided(number, decisions), now: now, into: &effects)
             case .admitted(let record):
                 effects.append(.mesh(effect))
-                if record.isRevoked {
-                    drive(control: .forgotten(record.node), now: now, into: &effects)
-                }
+                drive(
+                    control: record.isRevoked
+                        ? .forgotten(record.node) : .letIn(record.node), now: now, into: &effects)
             case .leased(let until): drive(control: .leased(until: until), now: now, into: &effects)
             case .confirmLeaderships(let serial):
                 drive(control: .confirmLeaderships(serial), now: now, into: &effects)

@@ -233,6 +233,12 @@ extension Control {
         noteAllUntended(now: now)
     }
 
+    /// Another broker has the id of one that was shut out, or it is back on a new disk.
+    mutating func letIn(_ node: NodeID, now: Now) {
+        guard forgotten.remove(node) != nil else { return }
+        noteAllUntended(now: now)
+    }
+
     /// An operator wants a partition of this broker to be led by another replica.
     mutating func giveWay(
         _ wishes: [LeaderWish], now: Now, into effects: inout [Effect]

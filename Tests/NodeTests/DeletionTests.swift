@@ -219,6 +219,21 @@ import Testing
         #expect(mesh.outlived == [ControlMesh.copy(1)])
     }
 
+    /// Its lease goes on and on: who was let in under that id is asked like any other (seed 1061 of
+    /// whole meshes).
+    @Test func aBrokerUnderAForgottenIDIsAsked() throws {
+        var mesh = mesh()
+        mesh.leasesUntil = mesh.now.advanced(byMilliseconds: 3_600_000)
+        for node: Int32 in 1...3 {
+            mesh.tell(node, .forgotten(NodeID(1)))
+            mesh.tell(node, .letIn(NodeID(1)))
+        }
+        delete(&mesh, at: 2, token: 1)
+        mesh.run(milliseconds: 1_000)
+        #expect(try #require(outcome(mesh, 1)).error == nil)
+        #expect(mesh.outlived.isEmpty)
+    }
+
     /// It missed the deletion: nothing tells it but the registers.
     @Test func aBrokerThatRegainsItsLeaseReadsWhatItHolds() {
         var mesh = mesh()

@@ -226,6 +226,9 @@ final class SimulatedTopicTurner: MeshClient {
         case (.administration, let response as DeleteTopicsResponse):
             guard phase == .deleting, let topic = response.topics.first else { return }
             lastError = topic.errorCode
+            world.note(
+                UInt64(index) << 8 | 45,
+                "deletion of \(Self.name): \(topic.errorCode) \(topic.errorMessage ?? "")")
             deleted(topic.errorCode, in: world)
         case (.metadata, let response as MetadataResponse): metadata.take(response, in: world)
         case (.produce(let number), let response as ProduceResponse):
