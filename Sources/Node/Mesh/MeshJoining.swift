@@ -9,6 +9,9 @@ extension Mesh {
     /// Admissions are for ever, and whoever has the secret can ask for any number.
     private static let admissionsMaximum = 10_000
 
+    /// How long the id of a broker that left in order is kept for it: longer than a restart takes.
+    private static let comeBackMilliseconds: Int64 = 10_000
+
     /// How often a newcomer without a node id is tried under the next one.
     private static let joinAttemptsMaximum = 16
 
@@ -70,13 +73,23 @@ extension Mesh {
     private mutating func admit(
         _ token: UInt64, _ claim: JoinClaim, as node: NodeID, attempt: Int
     ) {
-        // Whoever is held for dead may be replaced under its id; nobody else: one that left in
-        // order may be back in a moment. A voter's promises are in the store that it had: the new
-        // one does not vote until the roster says so, and the others have to decide that.
-        let isGone = peers[node]?.status == .dead && hasQuorum(without: node)
+        // A voter's promises are in the store that it had: the new one does not vote until the
+        // roster says so, and the others have to decide that.
+        let isGone = mayBeReplaced(node) && hasQuorum(without: node)
         propose(
             .joining(token, claim, node, attempt: attempt),
             [Self.admission(of: claim, as: node, mayReplace: isGone && claim.node == node)])
+    }
+
+    /// Whoever is held for dead may be replaced under its id, and who left in order once it did not
+    /// come back as what it was: a disk is often exchanged while its broker is stopped.
+    private func mayBeReplaced(_ node: NodeID) -> Bool {
+        guard let peer = peers[node] else { return false }
+        return peer.status == .dead || (peer.status == .left && !mayComeBack(peer))
+    }
+
+    private func mayComeBack(_ peer: MemberSnapshot) -> Bool {
+        now.milliseconds(since: peer.since) < Self.comeBackMilliseconds
     }
 
     mutating func conclude(
@@ -97,6 +110,14 @@ extension Mesh {
                 peers[node].map { "\($0.status)" }
                 ?? "\(node == identity.node ? "this broker" : "not heard of")"
             let number = current.flatMap(record)?.number.rawValue ?? 0
+            if let peer = peers[node], peer.status == .left, mayComeBack(peer) {
+                return refuse(
+                    token,
+                    "node id \(node.rawValue) belongs to a broker that was stopped a moment ago "
+                        + "(admission \(number)): unless that one comes back within "
+                        + "\(Self.comeBackMilliseconds / 1_000) s of its end, this one may have "
+                        + "the id", canRetry: true)
+            }
             refuse(
                 token,
                 "node id \(node.rawValue) belongs to another broker (admission \(number), "
