@@ -74,6 +74,18 @@ struct MeshBench {
 
     static func store(_ node: Int32) -> StoreID { StoreID(high: 7, low: UInt64(node)) }
 
+    /// A founder with brokers that it admitted, a moment later.
+    static func formed(of count: Int32) throws -> MeshBench {
+        var bench = MeshBench()
+        try bench.start(1, isFounder: true)
+        bench.run(milliseconds: 100)
+        for node in 2...max(2, count) where node <= count {
+            _ = try bench.join(node, at: 1, seeds: [1])
+        }
+        bench.run(milliseconds: 2_000)
+        return bench
+    }
+
     /// Starts a broker with what it remembers.
     mutating func start(
         _ node: Int32, boot: UInt64 = 1, isFounder: Bool = false, seeds: [Int32] = [],
