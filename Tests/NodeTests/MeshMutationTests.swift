@@ -14,7 +14,7 @@ import Testing
     }
 
     static let known = [
-        Known(rule: "groups.commitsAwaitLog", from: 6),
+        Known(rule: "groups.commitsAwaitLog", from: 1),
         Known(rule: "storage.duplicatesAnswered", from: 1),
         Known(rule: "storage.producersRecovered", from: 1),
     ]
