@@ -114,6 +114,7 @@ extension RosterDriver {
     ) {
         progress.total = progress.repaired + repair.registersLeft
         repair.merge()
+        newcomersEnd = now.advanced(byMilliseconds: configuration.newcomerMilliseconds)
         begin(.install, next, now: now, into: &effects)
     }
 
@@ -177,6 +178,12 @@ extension RosterDriver {
     mutating func resend(now: Instant, into effects: inout [Effect]) {
         if step == .probe, let probeEnds, probeEnds <= now {
             return finish(.unreachable, into: &effects)
+        }
+        if step == .install, let newcomersEnd, newcomersEnd <= now {
+            // A majority of the new voters may be there, and one of them would never vote.
+            goal = .rollBack
+            self.newcomersEnd = nil
+            return read(now: now, into: &effects)
         }
         if step == .none {
             read(now: now, into: &effects)
@@ -247,10 +254,17 @@ extension RosterDriver {
         func isMajority(of voters: [Voter]) -> Bool {
             Roster.isMajority(answered, of: voters, rules: rules)
         }
+        /// A majority of them, and everybody among them who did not vote before.
+        func areIn(_ next: [Voter]) -> Bool {
+            isMajority(of: next)
+                && next.allSatisfy { !isNew($0) || hasAnswered($0) }
+        }
+        func isNew(_ voter: Voter) -> Bool { !roster.voters.contains { $0.id == voter.id } }
+        func hasAnswered(_ voter: Voter) -> Bool { answered.contains(voter.id) }
         switch step {
         case .none: return
         case .probe:
-            guard case .change(let target, _)? = goal, isMajority(of: target) else { return }
+            guard case .change(let target, _)? = goal, areIn(target) else { return }
             propose(roster.joint(to: target), after: roster, .joining, into: &effects)
         case .seal:
             if isMajority(of: roster.voters) { scan(now: now, into: &effects) }
@@ -258,7 +272,8 @@ extension RosterDriver {
             guard let next = roster.next, isMajority(of: roster.voters) else { return }
             install(next, now: now, into: &effects)
         case .install:
-            guard let next = roster.next, isMajority(of: next) else { return }
+            guard let next = roster.next, areIn(next) else { return }
+            newcomersEnd = nil
             progress.repaired += repair.entries.count
             guard let upTo = repair.upTo else { return settle(into: &effects) }
             repair.after = upTo

@@ -13,11 +13,14 @@ import NIOCore
 /// - what is copied was read at old voters that had adopted the joint roster, and so refuse every
 ///   older ballot's accept for ever;
 /// - the settled roster is proposed only after every register that a majority of the old voters
-///   knows lies with a majority of the new ones, with its promise, and the floor with it.
+///   knows lies with a majority of the new ones, with its promise, and the floor with it;
+/// - nobody is brought in who did not take part: a store that hears of a settled roster only, with
+///   itself in it, can't tell whether it has voted and forgotten, and would never vote.
 ///
 /// Every step may be done twice and by several brokers: whoever is interrupted can be followed by
-/// another. It waits for as long as it takes; `stop` leaves everything as it is. Costs one scan and
-/// one fsync of a majority for each 256 registers.
+/// another. It waits for old voters for as long as it takes, and takes the change back where a new
+/// one stays away; `stop` leaves everything as it is. Costs one scan and one fsync of a majority for
+/// each 256 registers.
 public struct RosterDriver: Sendable {
     /// What is wanted.
     public enum Goal: Hashable, Sendable {
@@ -64,9 +67,12 @@ public struct RosterDriver: Sendable {
     public struct Configuration: Hashable, Sendable {
         /// Whoever has not answered is asked again; several fsyncs of a slow disk.
         public var resendMilliseconds: Int64 = 500
-        /// A majority of the voters to be answers within this time, or nothing is begun: under a
-        /// joint roster without them nothing can be decided, not even its end.
+        /// A majority of the voters to be, and every new one, answers within this time, or nothing
+        /// is begun: under a joint roster without them nothing can be decided, not even its end.
         public var probeMilliseconds: Int64 = 5_000
+        /// How long the others wait for a new voter before they take the change back: longer than
+        /// a restart takes.
+        public var newcomerMilliseconds: Int64 = 10_000
         /// Registers that are read at a time; searches make do with fewer.
         package var registersPerPage = Limits.scanMaximum
 
@@ -110,6 +116,8 @@ public struct RosterDriver: Sendable {
     /// When whoever has not answered is asked again, or a decision.
     var resendAt: Instant?
     var probeEnds: Instant?
+    /// When new voters that did not answer are given up.
+    var newcomersEnd: Instant?
     private var scheduledWake: Instant?
     var nextRequest: UInt64
     var nextOperation: UInt64
@@ -179,6 +187,7 @@ public struct RosterDriver: Sendable {
         asked = []
         repair = RosterRepair()
         resendAt = nil
+        newcomersEnd = nil
         token &+= 1  // wraps: only equality counts
         progress = RosterProgress()
     }

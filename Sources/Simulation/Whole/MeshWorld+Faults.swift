@@ -40,9 +40,10 @@ extension MeshWorld {
     func mayHappen(_ fault: MeshFault) -> Bool {
         let site = sites[fault.victim]
         // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
-        if isDiskLost, [.kill, .powerLoss, .tornPower, .allKilled, .fullDisk].contains(fault.kind) {
-            return false
-        }
+        let fewer: [MeshFault.Kind] = [
+            .kill, .powerLoss, .tornPower, .allKilled, .fullDisk, .voterRemoved,
+        ]
+        if isDiskLost, fewer.contains(fault.kind) { return false }
         switch fault.kind {
         case .kill, .stop: return site.life != nil
         case .powerLoss, .tornPower: return site.life != nil && (options.isSynced || isQuiet)
