@@ -30,7 +30,7 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
     static let all: [VoterMutation] = [
         VoterMutation("registersRepaired", \.registersRepaired, .growth),
         VoterMutation("generationChecked", \.generationChecked, .growth),
-        VoterMutation("oldVotersSealed", \.oldVotersSealed, .growth, from: 200),
+        VoterMutation("oldVotersSealed", \.oldVotersSealed, .growth, from: 650),
         VoterMutation("jointInBothPhases", \.jointInBothPhases, .growth, from: 330),
         VoterMutation("storesCounted", \.storesCounted, .wipes, from: 150),
         VoterMutation("rejoinersForget", \.rejoinersForget, .deletions),
