@@ -123,14 +123,10 @@ final class Mailbox: Sendable {
     }
 
     /// Takes everything out; called by the reactor.
-    func drain(into inbox: inout Deque<Message>) {
+    func drain(into inbox: inout Inbox) {
         box.withLock { box in
-            if inbox.isEmpty {
-                swap(&inbox, &box)
-            } else {
-                inbox.append(contentsOf: box)
-                box.removeAll(keepingCapacity: true)
-            }
+            inbox.append(contentsOf: box)
+            box.removeAll(keepingCapacity: true)
         }
     }
 }

@@ -1,5 +1,4 @@
 import Coordination
-import DequeModule
 import KafkaProtocol
 import Model
 import NIOCore
@@ -30,7 +29,7 @@ final class Reactor {
     var mesh: MeshShell?
     var sessions: FetchSessionCache
 
-    private var inbox = Deque<Message>()
+    private var inbox = Inbox()
     private var isTurning = false
     private var batchDepth = 0
     private var waiting: [UInt64: (Answer) -> Void] = [:]

@@ -167,9 +167,10 @@ public struct Control {
     /// Partitions that this broker leads and may have to do something about, and when it looks.
     var untended: OrderedSet<TopicPartition> = []
     var tendAt: Instant?
+    /// When the first broker that is away counts as gone for partitions that wait for nothing else.
+    var goneAt: Instant?
     /// Since when each broker is there, and not doubted; and since when it is not there.
-    var presentSince: [NodeID: Instant] = [:]
-    var absentSince: [NodeID: Instant] = [:]
+    var presentSince: [NodeID: Instant] = [:], absentSince: [NodeID: Instant] = [:]
     /// Brokers that the mesh has shut out.
     var forgotten: Set<NodeID> = []
     /// What operators asked for and is not elected yet.

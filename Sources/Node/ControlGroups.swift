@@ -268,7 +268,7 @@ extension Control {
     mutating func announceWake(into effects: inout [Effect]) {
         let others = [
             campaignWake, boundWake, confirmAgainAt, inquireAt, wishesDue, movesAgainAt,
-            handover?.lookAt, takeoversDue, burialsDue, tendAt, electionsWake, stopsWake,
+            handover?.lookAt, takeoversDue, burialsDue, tendAt, goneAt, electionsWake, stopsWake,
             unerased?.at,
             reassignments.map(\.dueAt).min(),
         ].compactMap { $0 }

@@ -18,6 +18,8 @@ public struct HandoverReport: Hashable, Sendable {
 struct Handover: Hashable {
     let startedAt: Instant
     let deadline: Instant
+    /// Leaderships that are given up together.
+    let together: Int
     var moved = 0
     var left = 0
     /// In-sync sets whose leaving is being decided.
@@ -46,7 +48,8 @@ extension Control {
         guard handover == nil else { return }
         handover = Handover(
             startedAt: now.instant,
-            deadline: now.instant.advanced(byMilliseconds: Self.handoverMilliseconds))
+            deadline: now.instant.advanced(byMilliseconds: Self.handoverMilliseconds),
+            together: Self.movesTogether(of: topics.leads(of: identity.broker.id)))
         campaigns.removeAll()
         unconfirmed = []
         continueHandover(now: now, into: &effects)
@@ -78,16 +81,33 @@ extension Control {
         continueHandover(now: now, into: &effects)
     }
 
+    /// How many leaderships of so many are given up together: each is without a leader for as long
+    /// as its batch takes, so small batches make short pauses, and each costs a few writes of the
+    /// voters, so there are not many.
+    static func movesTogether(of leaderships: Int) -> Int {
+        min(movesPerBatch, max(movesPerBatchMinimum, leaderships / handoverBatches))
+    }
+
+    private static let handoverBatches = 16
+    private static let movesPerBatchMinimum = 32
+
     /// Every partition that this broker holds beside others.
     private func sharedPartitions() -> [(partition: TopicPartition, entry: TopicEntry)] {
+        sharedPartitions(atMost: .max) { _ in true }
+    }
+
+    /// The first of them that are so.
+    private func sharedPartitions(
+        atMost count: Int, where isWanted: (PartitionState) -> Bool
+    ) -> [(partition: TopicPartition, entry: TopicEntry)] {
         var result: [(partition: TopicPartition, entry: TopicEntry)] = []
         for name in (placed[identity.broker.id] ?? []).sorted() {
             guard let entry = topics[name] else { continue }
-            for index in entry.partitions.indices {
-                let state = entry.partitions[index]
-                guard state.replicas.count > 1, state.replicas.contains(identity.broker.id) else {
-                    continue
-                }
+            for (index, state) in entry.partitions.enumerated() {
+                guard state.replicas.count > 1, state.replicas.contains(identity.broker.id),
+                    isWanted(state)
+                else { continue }
+                guard result.count < count else { return result }
                 result.append((entry.partition(Int32(index)), entry))
             }
         }
@@ -100,16 +120,14 @@ extension Control {
 
     /// One batch of leaderships; false where there is none that somebody could take.
     private mutating func giveAway(into effects: inout [Effect]) -> Bool {
-        var count = 0
-        for shared in sharedPartitions() where count < Self.movesPerBatch {
-            let state = state(shared)
-            guard state.leader == identity.broker.id,
-                let successor = heirs(of: state).first
-            else { continue }
-            move(shared.partition, shared.entry, to: successor, leaves: true, into: &effects)
-            count += 1
+        let batch = sharedPartitions(atMost: handover?.together ?? Self.movesPerBatch) { state in
+            state.leader == identity.broker.id && !heirs(of: state).isEmpty
         }
-        return count > 0
+        for shared in batch {
+            guard let successor = heirs(of: state(shared)).first else { continue }
+            move(shared.partition, shared.entry, to: successor, leaves: true, into: &effects)
+        }
+        return !batch.isEmpty
     }
 
     /// Leaves every in-sync set of others in one batch; false where there is none to leave. The

@@ -60,6 +60,10 @@ extension Control {
 
     /// Looks at what is to be done, as far as this broker is sure to lead.
     mutating func tend(now: Now, into effects: inout [Effect]) {
+        if let due = goneAt, due <= now.instant {
+            goneAt = nil
+            noteAllUntended(now: now)
+        }
         guard let due = tendAt, due <= now.instant else { return }
         tendAt = nil
         guard handover == nil else { return untended.removeAll() }
@@ -71,6 +75,11 @@ extension Control {
                 let state = entry.state(partition.index.rawValue),
                 state.leader == identity.broker.id, wantsTending(partition, state)
             else { continue }
+            // Nothing to look at until then: after a broker's death all partitions wait for it.
+            if let due = waitsForBrokersUntil(state, partition, now: now) {
+                goneAt = min(goneAt ?? due, due)
+                continue
+            }
             waiting.append(partition)
             // Not found out yet, or in the middle of something: later.
             switch roles[partition] {
@@ -89,6 +98,26 @@ extension Control {
             effects.append(.propose(number, tasks.proposals))
         }
         if !untended.isEmpty { tendSoon(now: now, isIdle: isIdle) }
+    }
+
+    /// When copies that are away count as gone, where that alone is waited for. A broker that comes
+    /// back, or is forgotten, and any change of the partition have it looked at before.
+    private func waitsForBrokersUntil(
+        _ state: PartitionState, _ partition: TopicPartition, now: Now
+    ) -> Instant? {
+        guard state.adding.isEmpty, state.removing.isEmpty,
+            state.replicas[0] == state.leader || !isPresent(state.replicas[0])
+                || !replicaConfiguration.balancesLeaders,
+            copiesWanted(partition, state) <= state.replicas.count
+        else { return nil }
+        var first: Instant?
+        for node in state.replicas where !isPresent(node) {
+            guard !isGone(node, now: now), let since = absentSince[node] else { return nil }
+            let due = since.advanced(
+                byMilliseconds: replicaConfiguration.rebuildAfterMilliseconds)
+            first = min(first ?? due, due)
+        }
+        return first
     }
 
     /// What one look does.

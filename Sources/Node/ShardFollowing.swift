@@ -38,6 +38,7 @@ extension Shard {
         }
         said.removeAll(keepingCapacity: true)
         swap(&said, &followerEffects)
+        noteFollowing(slot)
         return isToAppend
     }
 

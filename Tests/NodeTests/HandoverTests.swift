@@ -30,6 +30,24 @@ import Testing
         #expect(report.milliseconds < 20, "nobody waits for a lease")
     }
 
+    /// A partition is without a leader while its own batch is decided, and not while all others are.
+    @Test func manyLeadershipsAreGivenUpAFewAtATime() throws {
+        var mesh = mesh((0..<200).map { _ in [1, 2, 3] })
+        let before = mesh.batches.count
+        mesh.tell(1, .handOver)
+        mesh.run(milliseconds: 500)
+        #expect((0..<200).allSatisfy { mesh.serving($0) == [2] })
+        let report = try #require(mesh.reports[1])
+        #expect(report.moved == 200)
+        // The others confirm what they were given, and the in-sync sets that are left are none.
+        #expect(mesh.batches[before...].allSatisfy { $0 <= 32 })
+    }
+
+    @Test(arguments: [(1, 32), (600, 37), (1_000, 62), (10_000, 256)])
+    func aBatchIsASixteenthOfAllWithinBounds(leaderships: Int, together: Int) {
+        #expect(Control.movesTogether(of: leaderships) == together)
+    }
+
     @Test func nothingIsGivenAwayBeforeTheShardStoodDown() {
         var bench = ControlBench()
         let copies = (1...3).map(ControlMesh.copy)

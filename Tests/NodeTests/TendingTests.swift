@@ -201,6 +201,14 @@ import Testing
 
     // MARK: Repair
 
+    /// After a broker's death every partition waits for it: none is looked at until then.
+    @Test func whatWaitsForABrokerIsNotLookedAtAgainAndAgain() {
+        var mesh = mesh([[1, 2, 3], [2, 3, 1]])
+        mesh.kill(3)
+        mesh.run(milliseconds: 5_000)
+        for node: Int32 in 1...2 { #expect(mesh.controls[node]?.untended.isEmpty == true) }
+    }
+
     @Test func copiesOfABrokerThatIsDeadForLongAreMadeElsewhere() {
         var mesh = mesh([[1, 2, 3]], 1...4)
         mesh.kill(3)

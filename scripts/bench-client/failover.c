@@ -1,9 +1,9 @@
 /* How long partitions cannot be written to when a broker goes: an idempotent producer over librdkafka
  * with its stock settings and acks=all, on every partition of a topic.
  *
- *   failover BOOTSTRAP TOPIC PARTITIONS INTERVAL_MS
+ *   failover BOOTSTRAP TOPIC PARTITIONS INTERVAL_MS [NAME=VALUE ..]
  *
- * Prints "running" once every partition has acknowledged a record. Then every line on standard input
+ * Further arguments are settings of librdkafka in place of its stock ones. Prints "running" once every partition has acknowledged a record. Then every line on standard input
  * is a mark: a record goes to every partition at once, and when each has acknowledged one that was
  * sent after the mark, one line of JSON is printed:
  *
@@ -82,7 +82,7 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
         die(name, reason);
 }
 
-static rd_kafka_t *open_producer(const char *bootstrap)
+static rd_kafka_t *open_producer(const char *bootstrap, char **settings)
 {
     char reason[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -91,6 +91,13 @@ static rd_kafka_t *open_producer(const char *bootstrap)
     set(conf, "acks", "all");
     set(conf, "log_level", "0");
     set(conf, "queue.buffering.max.messages", "2000000");
+    for (; *settings; settings++) {
+        char *value = strchr(*settings, '=');
+        if (!value)
+            die(*settings, "expected NAME=VALUE");
+        *value = 0;
+        set(conf, *settings, value + 1);
+    }
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
     if (!rk)
@@ -146,8 +153,8 @@ static int line_waits(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fputs("usage: failover BOOTSTRAP TOPIC PARTITIONS INTERVAL_MS\n", stderr);
+    if (argc < 5) {
+        fputs("usage: failover BOOTSTRAP TOPIC PARTITIONS INTERVAL_MS [NAME=VALUE ..]\n", stderr);
         return 2;
     }
     count = atoi(argv[3]);
@@ -155,7 +162,7 @@ int main(int argc, char **argv)
     if (count < 1 || interval <= 0)
         die("arguments", "expected a number of partitions and milliseconds above 0");
     partitions = calloc((size_t)count, sizeof *partitions);
-    rd_kafka_t *rk = open_producer(argv[1]);
+    rd_kafka_t *rk = open_producer(argv[1], argv + 5);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, argv[2], NULL);
     long sent = 0;
     int runs = 0, input = 0;
