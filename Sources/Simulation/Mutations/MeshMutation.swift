@@ -24,6 +24,26 @@ package struct MeshMutation: Sendable {
         case wipes
         /// Brokers that are stopped in order.
         case stops
+        /// Loops that stall while leaderships move on purpose.
+        case moves
+        /// Power that goes everywhere right after processes ended.
+        case blackouts
+        /// Coordinators that are cut off while others succeed them.
+        case coordinators
+    }
+
+    /// Another rule that prevents the same: only without both is a promise broken.
+    package struct Cover: Sendable {
+        package let name: String
+        package let rule: any Rule
+        /// How it does so, in a few words, for the table.
+        package let why: String
+
+        init(_ name: String, _ rule: any Rule, _ why: String) {
+            self.name = name
+            self.rule = rule
+            self.why = why
+        }
     }
 
     /// The group of the rule and its name, as in `registers.storeChecked`.
@@ -32,22 +52,27 @@ package struct MeshMutation: Sendable {
     package let bug: String
     package let rule: any Rule
     package let plan: Plan
+    package let cover: Cover?
 
-    init(_ name: String, _ bug: String, _ rule: any Rule, _ plan: Plan = .any) {
+    init(
+        _ name: String, _ bug: String, _ rule: any Rule, _ plan: Plan = .any, cover: Cover? = nil
+    ) {
         self.name = name
         self.bug = bug
         self.rule = rule
         self.plan = plan
+        self.cover = cover
     }
 
     package static let all = registers + replication + groups + storage + node + gossip
 
-    /// One run of a mesh whose brokers lack the rule.
+    /// One run of a mesh whose brokers lack the rule; where it is `uncovered`, the other one too.
     package func run(
-        seed: UInt64, plan: Plan? = nil, traced: Bool = false
+        seed: UInt64, plan: Plan? = nil, uncovered: Bool = false, traced: Bool = false
     ) -> (verdict: MeshVerdict, trace: [String]) {
         var rules = SafetyRules()
         rules[keyPath: rule] = false
+        if uncovered, let cover { rules[keyPath: cover.rule] = false }
         let world = MeshWorld(
             seed: seed, options: Self.options(plan ?? self.plan, seed: seed), traced: traced,
             rules: rules)
@@ -66,6 +91,7 @@ package struct MeshMutation: Sendable {
         options.brokers = min(options.brokers, 4)
         options.partitions = min(options.partitions, 2)
         options.faultsMilliseconds = 15_000
+        options.watchesOffsets = false
         options.faultPauseMilliseconds = min(options.faultPauseMilliseconds, 1_000)
         switch plan {
         case .any: break
@@ -84,6 +110,17 @@ package struct MeshMutation: Sendable {
             options.faultsMilliseconds = 30_000
             options.faults = [.wipe, .wipe, .pause, .oneWayCut]
         case .stops: options.faults = [.stop, .pause, .oneWayCut]
+        case .moves:
+            options.faults = [
+                .stalledLoop, .stalledLoop, .stop, .leaderElection, .reassignment, .rollingRestart,
+                .oneWayCut, .slowLink,
+            ]
+        case .blackouts:
+            options.isSynced = true
+            options.faults = [.allKilled, .allKilled, .allPowerLost, .kill]
+        case .coordinators:
+            options.watchesOffsets = true
+            options.faults = [.cut, .oneWayCut, .pause, .slowLink]
         }
         return options
     }
