@@ -145,8 +145,9 @@ let package = Package(
         tests(
             "BrokerTests",
             [
-                "Broker", "Routes", "Transport", "Client", "KafkaProtocol", "Model", nioCore,
-                nioPosix,
+                "Broker", "Routes", "Transport", "Client", "KafkaProtocol", "Model", "Node",
+                nioCore,
+                nioPosix, deque,
             ]),
         tests(
             "CommandTests",

@@ -1,4 +1,6 @@
+import DequeModule
 import Model
+import Node
 import Testing
 
 @testable import Broker
