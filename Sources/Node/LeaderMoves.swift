@@ -25,8 +25,8 @@ extension Control {
     /// How long after a round that decided nothing the next one is made: several rounds of Paxos.
     private static let moveAgainMilliseconds: Int64 = 50
 
-    /// The most leaderships in one batch: one message and one write of the voters (`Paxos`), so that
-    /// each partition is without a leader for as long as that takes, however many there are.
+    /// The most leaderships in one batch: one message and one write of the voters (`Paxos`), so
+    /// that each partition is without a leader for as long as that takes, however many there are.
     static let movesPerBatch = 256
 
     /// In-sync replicas other than this broker that seem well, in placement order.

@@ -19,8 +19,8 @@ import NIOCore
 ///
 /// Every step may be done twice and by several brokers: whoever is interrupted can be followed by
 /// another. It waits for old voters for as long as it takes, and takes the change back where a new
-/// one stays away; `stop` leaves everything as it is. Costs one scan and one fsync of a majority for
-/// each 256 registers.
+/// one stays away; `stop` leaves everything as it is. Costs one scan and one fsync of a majority
+/// for each 256 registers.
 public struct RosterDriver: Sendable {
     /// What is wanted.
     public enum Goal: Hashable, Sendable {

@@ -90,8 +90,6 @@ public struct FollowerMachine: Sendable {
     private var isUnclean = false
     private var isLinked = false
     private var attempts = 0
-    /// Attaches in a row that were not answered.
-    private var unanswered = 0
     /// Sessions of this partition that this process has begun: none may come twice.
     public private(set) var sessions: UInt32
     private var acknowledged: Offset?
@@ -174,11 +172,9 @@ public struct FollowerMachine: Sendable {
             if phase != .idle, phase != .truncating { phase = .unlinked }
         case .attached(let session, let agreement, let progress, let ownEnd):
             guard session == self.session, isAttaching else { return }
-            unanswered = 0
             answered(agreement, progress, ownEnd: ownEnd, now: now, into: &effects)
         case .refused(let session, _):
             guard session == self.session, phase != .idle, phase != .truncating else { return }
-            unanswered = 0
             pause(now: now, into: &effects)
         case .truncated(let end, let lastEpoch):
             truncated(end, lastEpoch, now: now, into: &effects)
@@ -205,7 +201,6 @@ public struct FollowerMachine: Sendable {
         leader = node
         self.isUnclean = isUnclean
         attempts = 0
-        unanswered = 0
         // A cut that is under way ends first: the log can't be looked into before.
         guard phase != .truncating else { return }
         if !rules.truncationByEpoch, position.highWatermark < position.end {
@@ -225,12 +220,7 @@ public struct FollowerMachine: Sendable {
         session = AttachSession(boot: boot, count: sessions)
         // The request says it; what is synced until the answer comes is acknowledged after that.
         acknowledged = vouchedEnd
-        // Twice as long each time: a leader that ten thousand ask at once answers all of them, and
-        // would never get to the end of those that ask again meanwhile.
-        let patience = min(
-            ReplicationLimits.attachTimeoutMilliseconds << Int64(min(unanswered, 10)),
-            ReplicationLimits.attachTimeoutMillisecondsMaximum)
-        let deadline = now.advanced(byMilliseconds: patience)
+        let deadline = now.advanced(byMilliseconds: ReplicationLimits.attachTimeoutMilliseconds)
         phase = .attaching(until: deadline)
         let request = AttachRequest(
             session: session, leaderEpoch: leaderEpoch, replica: id,
@@ -345,9 +335,7 @@ public struct FollowerMachine: Sendable {
     private mutating func wake(now: Instant, into effects: inout [Effect]) {
         switch phase {
         case .waiting(let until) where until <= now: attach(now: now, into: &effects)
-        case .attaching(let until) where until <= now:
-            unanswered += 1
-            pause(now: now, into: &effects)
+        case .attaching(let until) where until <= now: pause(now: now, into: &effects)
         case .idle, .unlinked, .waiting, .attaching, .truncating, .following: return
         }
     }

@@ -30,11 +30,8 @@ public enum ReplicationLimits {
     /// The first and the longest pause before a follower attaches again.
     public static let attachMillisecondsMinimum: Int64 = 20
     public static let attachMillisecondsMaximum: Int64 = 1_000
-    /// How long an unanswered attach is waited for at first: several round trips on a slow link.
+    /// How long an unanswered attach is waited for: several round trips on a slow link.
     public static let attachTimeoutMilliseconds: Int64 = 500
-    /// And at last. A link that breaks ends the wait, so that an answer is lost only where a queue
-    /// ran over; a leader with ten thousand partitions on a busy machine needs seconds for all.
-    public static let attachTimeoutMillisecondsMaximum: Int64 = 8_000
     /// How long a lease lasts on the holder's clock (reference, section 12).
     public static let leaseMilliseconds: Int64 = 1_500
     /// How often it is renewed: four may be lost in a row.

@@ -52,7 +52,8 @@ struct GossipPlan: Sendable {
 
 /// Members under virtual time, what goes wrong among them, and whether they keep to what gossip
 /// promises: nobody who runs and can be reached is doubted, or held for dead, but by one that hears
-/// nobody, and then few; news never goes back; nobody shortens a suspicion alone; and once all is well everybody knows the same.
+/// nobody, and then few; news never goes back; nobody shortens a suspicion alone; and once all is
+/// well everybody knows the same.
 struct SearchMesh {
     private static let stepMilliseconds: Int64 = 100
     private static let faultsMilliseconds: Int64 = 40_000
@@ -245,7 +246,7 @@ final class GossipWatch {
         case .declaredDead(let node, _, let judge, let accusers):
             if index(judge) == viewer, time < returned[viewer] + Self.freshMilliseconds {
                 fail(
-                    "\(viewer + 1) concludes that \(node.rawValue) is dead from when it heard nobody"
+                    "\(viewer + 1) concludes that \(node.rawValue) is dead, of when it heard none"
                 )
             }
             if time < cutOff[viewer] {

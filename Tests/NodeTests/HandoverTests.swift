@@ -30,7 +30,7 @@ import Testing
         #expect(report.milliseconds < 20, "nobody waits for a lease")
     }
 
-    /// A partition is without a leader while its own batch is decided, and not while all others are.
+    /// A partition is without a leader while its own batch is decided, not while all others are.
     @Test func manyLeadershipsAreGivenUpAFewAtATime() throws {
         var mesh = mesh((0..<200).map { _ in [1, 2, 3] })
         let before = mesh.batches.count

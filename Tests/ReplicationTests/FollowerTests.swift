@@ -166,34 +166,6 @@ private struct Copier {
         #expect(copier.handle(.linkUp(NodeID(1))).count == 2)
     }
 
-    /// A leader that ten thousand partitions ask at once answers late: what is asked again before
-    /// it got there is work for nothing, and an answer to the request before counts for nothing.
-    @Test func anAnswerIsWaitedForTwiceAsLongEachTime() {
-        var copier = Copier()
-        var asked: [Int64] = []
-        func note(_ effects: [FollowerMachine.Effect]) {
-            for case .attach in effects { asked.append(copier.now) }
-        }
-        note(copier.follow(1))
-        while copier.now < 60_000 {
-            copier.now += 10
-            note(copier.handle(.wake))
-        }
-        #expect(asked.count <= 12, "\(asked)")
-        #expect(asked[1] - asked[0] == 520)
-        #expect(asked[2] - asked[1] == 1_040)
-        #expect(zip(asked, asked.dropFirst()).allSatisfy { $1 - $0 <= 9_000 }, "\(asked)")
-        _ = copier.answer(.agreed(from: .zero))
-        #expect(copier.machine.isFollowing)
-        asked = []
-        note(copier.follow(2))
-        copier.now += 520
-        note(copier.handle(.wake))
-        copier.now += 20
-        note(copier.handle(.wake))
-        #expect(asked.count == 2, "a new leader is asked again soon")
-    }
-
     @Test func aNewEpochIsRecordedAndAttachedTo() {
         var copier = Copier.following()
         let effects = copier.follow(5, leader: 3)

@@ -80,9 +80,13 @@ import Testing
         ] + (0..<3).map { ScheduleTests.fault(.powerLoss, $0, at: 600) }
 
     @Test func aLostRecordIsExplainedOnOnePage() throws {
-        let verdict = Self.lying(ScheduleTests.small(3, faults: Self.blackout)).run()
+        // Groups' offsets are lost as well: the first run in which a record is missed first.
+        let verdict = try #require(
+            (3..<13).lazy.map { Self.lying(ScheduleTests.small($0, faults: Self.blackout)).run() }
+                .first { verdict in
+                    [.recordKept, .seenStays, .offsetsDense].contains(verdict.failure?.promise)
+                })
         let failure = try #require(verdict.failure)
-        #expect([.recordKept, .seenStays, .offsetsDense, .groupOffset].contains(failure.promise))
         let page = MeshExplanation(of: verdict, make: Self.lying)
         #expect(page.isSame)
         let lines = page.text.split(separator: "\n", omittingEmptySubsequences: false)

@@ -110,11 +110,7 @@ extension MeshWorld {
         if [.powerLoss, .tornPower].contains(fault.kind), !options.isSynced { isDiskLost = true }
         switch fault.kind {
         case .kill: take(down: site, until: end) { self.kill(site, withMachine: false) }
-        case .powerLoss:
-            take(down: site, until: end) {
-                self.kill(site, withMachine: true)
-                site.disk.restart()
-            }
+        case .powerLoss: cutPower(of: site, until: end)
         case .tornPower:
             site.mayRunAt = end
             site.losesPower = true
@@ -149,13 +145,7 @@ extension MeshWorld {
             for site in sites {
                 take(down: site, until: end) { self.kill(site, withMachine: false) }
             }
-        case .allPowerLost:
-            for site in sites {
-                take(down: site, until: end) {
-                    self.kill(site, withMachine: true)
-                    site.disk.restart()
-                }
-            }
+        case .allPowerLost: for site in sites { cutPower(of: site, until: end) }
         case .stalledLoop: site.stalledLoop = BrokerLife.loops - 1
         case .misreads, .damagedLog, .damagedTable, .restoredDisk: disturb(disk: fault)
         case .brokerJoins, .brokerLeaves: change(membership: fault)
@@ -165,6 +155,13 @@ extension MeshWorld {
             operate(fault)
         case .reordering, .slowLink: disturb(network: fault)
         case .clockDrift, .clockJump, .suspend: disturb(clock: fault)
+        }
+    }
+
+    private func cutPower(of site: BrokerSite, until end: Instant) {
+        take(down: site, until: end) {
+            self.kill(site, withMachine: true)
+            site.disk.restart()
         }
     }
 
