@@ -70,6 +70,22 @@ import Testing
         #expect(trust.duplicate(of: node) == nil)
     }
 
+    /// Gossip is often quicker than the link, which brings nothing new then.
+    @Test func aStartThatOthersTellOfEndsTheMark() {
+        #expect(verdict(boot: 4, answeredAt: 90) == .member(node))
+        clock.there = 5
+        clock.now = 200
+        #expect(verdict(boot: 5, answeredAt: 190) == .member(node))
+        clock.now = 300
+        #expect(verdict(boot: 4, answeredAt: 290) == .refuse(.duplicateStore))
+        trust.heard(node, BootEpoch(5))
+        #expect(trust.duplicate(of: node) != nil)
+        trust.heard(node, BootEpoch(6))
+        #expect(trust.duplicate(of: node) == nil)
+        #expect(verdict(boot: 6, answeredAt: 400) == .member(node))
+        #expect(verdict(boot: 5, answeredAt: 410) == .refuse(.staleBoot))
+    }
+
     /// The dead have signed too: what they sent before the restart may be read after it.
     @Test func whatWasSignedBeforeTheRestartProvesNothing() {
         #expect(verdict(boot: 4, answeredAt: 90) == .member(node))

@@ -57,6 +57,8 @@ final class MeshTrust: TrustStore {
         let before = boots.epoch(of: store)
         boots.raise(store, to: boot)
         if boots.epoch(of: store) != before { bootsKnownAt[store] = now() }
+        // One of the two started again, and both of before are refused as older ones.
+        if let twins = duplicates[store], boot > twins.newer { duplicates[store] = nil }
     }
 
     /// The boots of a member that ran at the same time; nil where there is one process.
