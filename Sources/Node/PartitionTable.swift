@@ -56,10 +56,6 @@ struct ShardPartition {
     var follower: FollowerMachine?
     /// The followers that copy from here, one each.
     var streams: [FollowerStream] = []
-    /// Its machine is ticked.
-    var isRoused = false
-    /// The leader among whose followers it is counted.
-    var countedFor: NodeID?
     /// It waits for the next tick, with copies that are not in sync.
     var isThrottled = false
     var followerWake: Instant?
@@ -212,23 +208,6 @@ struct PartitionTable {
 
     /// Whether this broker leads it with others.
     func leadsOthers(_ place: Int) -> Bool { seat(place).partition.machine.state != nil }
-
-    /// Whether its machine is ticked.
-    func isRoused(_ place: Int) -> Bool { seat(place).partition.isRoused }
-
-    func setRoused(_ place: Int, _ isRoused: Bool) { seat(place).partition.isRoused = isRoused }
-
-    func hasTrims(_ place: Int) -> Bool { !seat(place).partition.trimsWaiting.isEmpty }
-
-    /// The leader from which it is copied now, if any, and the one that counts it so.
-    func following(_ place: Int) -> (now: NodeID?, counted: NodeID?) {
-        let seat = seat(place)
-        let isFollowing = seat.partition.follower?.isFollowing ?? false
-        return (isFollowing ? seat.partition.follower?.leader : nil, seat.partition.countedFor)
-    }
-
-    /// Whether its machine needs no ticks.
-    func isAtRest(_ place: Int) -> Bool { seat(place).partition.machine.isAtRest }
 
     /// Whether it is served within a lease only.
     func needsLease(_ place: Int) -> Bool {

@@ -117,11 +117,6 @@ public struct Shard {
     var lastTick: Instant?
     /// When leaders are told next that their followers are there.
     var presenceDue = Instant(nanoseconds: 0)
-    /// Partitions whose machines are ticked: those to which something happened since they were at
-    /// rest.
-    var roused: [Int] = []
-    /// How many partitions are copied from each broker.
-    var followed: OrderedDictionary<NodeID, Int> = [:]
     /// What may still be sent to copies that are not in sync, and what is added with each tick.
     var catchUpCredit: Int
     let catchUpPerTick: Int

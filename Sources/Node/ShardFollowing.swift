@@ -38,7 +38,6 @@ extension Shard {
         }
         said.removeAll(keepingCapacity: true)
         swap(&said, &followerEffects)
-        noteFollowing(slot)
         return isToAppend
     }
 

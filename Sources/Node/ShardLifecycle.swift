@@ -49,7 +49,6 @@ extension Shard {
         held.removeAll { $0.partition == id }
         dropStreams(slot)
         partitions[slot].opened?.releaseFiles()
-        countFollowing(slot, of: nil)
         partitions.remove(at: slot)
         if delete || isOpening { erasing.insert(id) }
         // A log that is still being opened is erased when its opening is reported.
@@ -311,7 +310,6 @@ extension Shard {
             return
         }
         let id = partitions[slot].id
-        countFollowing(slot, of: nil)
         partitions.remove(at: slot)
         effects.append(.run(.close(id, log)))
     }

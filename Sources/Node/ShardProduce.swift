@@ -210,14 +210,6 @@ extension Shard {
     mutating func drive(
         _ slot: Int, _ input: PartitionMachine.Input, into effects: inout [Effect]
     ) {
-        rouse(slot, into: &effects)
-        run(slot, input, into: &effects)
-    }
-
-    /// The same where the machine is ticked already, or this is its tick.
-    mutating func run(
-        _ slot: Int, _ input: PartitionMachine.Input, into effects: inout [Effect]
-    ) {
         machineEffects.removeAll(keepingCapacity: true)
         partitions[slot].machine.handle(input, into: &machineEffects)
         carryOut(slot, into: &effects)

@@ -71,7 +71,6 @@ extension Shard {
     mutating func dropFollower(_ slot: Int) {
         partitions[slot].sessions = partitions[slot].follower?.sessions ?? partitions[slot].sessions
         partitions[slot].follower = nil
-        countFollowing(slot, of: nil)
     }
 
     private func end(_ slot: Int) -> Offset { partitions[slot].log.endOffset }

@@ -113,7 +113,6 @@ extension Shard {
             return answer(wish, .failed(.notLeader), into: &effects)
         }
         partitions[slot].trimsWaiting.append(TrimWait(wish: wish, start: start))
-        rouse(slot, into: &effects)
         settleTrims(slot, into: &effects)
         guard questionnaires[wish.serial] != nil else { return }
         deadlines.insert(Deadline(at: wish.deadline, serial: wish.serial, kind: .trim))

@@ -111,24 +111,6 @@ extension PartitionMachine {
         propose(into: &effects)
     }
 
-    /// Whether no tick can have it do anything until another input comes: every copy in sync is
-    /// attached and holds all there is, and nobody else is. Such a partition is not ticked, for of
-    /// ten thousand few are at work; a tick right before the next input makes up for those that it
-    /// missed, because what they would have measured is that all were caught up. Costs what a tick
-    /// does.
-    public var isAtRest: Bool {
-        guard leadership != nil, let state, let id = selfID else { return true }
-        guard proposal == nil, !needsClock, followers.allSatisfy(isAtRest) else { return false }
-        return !wantsProposal(desiredInSync(state, id), state)
-    }
-
-    private func isAtRest(_ follower: Follower) -> Bool {
-        guard !follower.isSilent else { return false }
-        // Nothing is measured of one that is out of the set until it attaches.
-        guard follower.required != nil else { return follower.attached == nil }
-        return follower.attached != nil && follower.end.map { $0 >= end } ?? false
-    }
-
     /// Notes the log end of this moment, and drops those that nothing is measured by any more.
     private mutating func sample() {
         let lag = ReplicationLimits.lagMillisecondsMaximum
@@ -202,7 +184,8 @@ extension PartitionMachine {
             return
         }
         let wanted = desiredInSync(state, id)
-        guard wantsProposal(wanted, state) else { return }
+        let mustClear = !state.lastEligible.isEmpty && wanted.count >= needed(state)
+        guard wanted != state.inSync || mustClear else { return }
         let pause = ReplicationLimits.proposalRetryMilliseconds
         let next = lastTick.advanced(byMilliseconds: pause)
         proposeNotBefore = next
@@ -210,10 +193,6 @@ extension PartitionMachine {
         proposal = InSyncProposal(inSync: wanted, serial: proposalSerial, retryAt: next)
         refreshSets()
         effects.append(.proposeInSync(wanted, serial: proposalSerial))
-    }
-
-    private func wantsProposal(_ wanted: [ReplicaID], _ state: PartitionState) -> Bool {
-        wanted != state.inSync || (!state.lastEligible.isEmpty && wanted.count >= needed(state))
     }
 
     /// What an attempt came to. One that failed for certain says nothing of those before it.
