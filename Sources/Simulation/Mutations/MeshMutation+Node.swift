@@ -12,7 +12,7 @@ extension MeshMutation {
             \.node.coordinatesWithinLease, .coordinators),
         MeshMutation(
             "node.servesWhatIsConfirmed", "a leader serves what its table remembers",
-            \.node.servesWhatIsConfirmed, .restarts),
+            \.node.servesWhatIsConfirmed, .moves),
         MeshMutation(
             "node.agreesOnceStopped", "a leader agrees to be deposed while it serves",
             \.node.agreesOnceStopped, .moves,
