@@ -12,6 +12,7 @@ import Testing
           "options": {"brokers": 3, "lateBrokers": 0, "partitions": 1, "isSynced": true,
            "faultsMilliseconds": 1000, "faultPauseMilliseconds": 300, "faults": ["kill"],
            "turnsTopic": false, "groupMembers": 0, "staticMembers": 0,
+           "watchesOffsets": false,
            "network": {"delayMicroseconds": [50, 300], "datagramLoss": 0,
                        "datagramDuplication": 0, "datagramReordering": 0}},
           "faults": [{"kind": "kill", "victim": 1, "at": 5, "milliseconds": 20, "dice": 7}]}}

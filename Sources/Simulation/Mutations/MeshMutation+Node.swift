@@ -8,19 +8,19 @@ extension MeshMutation {
             \.node.servesWithinLease, .networks),
         MeshMutation(
             "node.coordinatesWithinLease", "a coordinator answers on when its lease has lapsed",
-            \.node.coordinatesWithinLease, .networks),
+            \.node.coordinatesWithinLease, .coordinators),
         MeshMutation(
             "node.servesWhatIsConfirmed", "a leader serves what its table remembers",
             \.node.servesWhatIsConfirmed, .restarts),
         MeshMutation(
             "node.agreesOnceStopped", "a leader agrees to be deposed while it serves",
-            \.node.agreesOnceStopped, .networks),
+            \.node.agreesOnceStopped, .moves),
         MeshMutation(
             "node.movesOnceStopped", "leadership is given away while the shard serves",
-            \.node.movesOnceStopped, .stops),
+            \.node.movesOnceStopped, .moves),
         MeshMutation(
             "node.releasesOnceStopped", "a stop gives the lease back while shards serve",
-            \.node.releasesOnceStopped, .stops),
+            \.node.releasesOnceStopped, .moves),
         MeshMutation(
             "node.consumersSeeCommitted", "consumers are given what is not committed",
             \.node.consumersSeeCommitted, .networks),

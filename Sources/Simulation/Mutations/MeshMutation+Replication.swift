@@ -60,6 +60,10 @@ extension MeshMutation {
             "another copy's promise passes for that of the one in the register",
             \.replication.promiseOfTheCopy, .power),
         MeshMutation(
+            "replication.onlyServersRelease",
+            "any consent frees a successor from what it promised to leaders before",
+            \.replication.onlyServersRelease, .moves),
+        MeshMutation(
             "replication.depositionsCounted",
             "a deposed leader is granted a lease without asking whether it leads",
             \.replication.depositionsCounted, .networks),

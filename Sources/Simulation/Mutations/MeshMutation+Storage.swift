@@ -16,6 +16,6 @@ extension MeshMutation {
             \.storage.producersRecovered, .restarts),
         MeshMutation(
             "storage.recoveredSynced", "what recovery found is read before it is on the device",
-            \.storage.recoveredSynced, .synced),
+            \.storage.recoveredSynced, .blackouts),
     ]
 }

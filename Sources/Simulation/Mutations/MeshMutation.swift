@@ -24,6 +24,12 @@ package struct MeshMutation: Sendable {
         case wipes
         /// Brokers that are stopped in order.
         case stops
+        /// Loops that stall while leaderships move on purpose.
+        case moves
+        /// Power that goes everywhere right after processes ended.
+        case blackouts
+        /// Coordinators that are cut off while others succeed them.
+        case coordinators
     }
 
     /// The group of the rule and its name, as in `registers.storeChecked`.
@@ -66,6 +72,7 @@ package struct MeshMutation: Sendable {
         options.brokers = min(options.brokers, 4)
         options.partitions = min(options.partitions, 2)
         options.faultsMilliseconds = 15_000
+        options.watchesOffsets = false
         options.faultPauseMilliseconds = min(options.faultPauseMilliseconds, 1_000)
         switch plan {
         case .any: break
@@ -84,6 +91,17 @@ package struct MeshMutation: Sendable {
             options.faultsMilliseconds = 30_000
             options.faults = [.wipe, .wipe, .pause, .oneWayCut]
         case .stops: options.faults = [.stop, .pause, .oneWayCut]
+        case .moves:
+            options.faults = [
+                .stalledLoop, .stalledLoop, .stop, .leaderElection, .reassignment, .rollingRestart,
+                .oneWayCut, .slowLink,
+            ]
+        case .blackouts:
+            options.isSynced = true
+            options.faults = [.allKilled, .allKilled, .allPowerLost, .kill]
+        case .coordinators:
+            options.watchesOffsets = true
+            options.faults = [.cut, .oneWayCut, .pause, .slowLink]
         }
         return options
     }

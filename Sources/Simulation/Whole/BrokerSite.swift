@@ -27,6 +27,9 @@ final class BrokerSite {
     /// When the machine fell asleep, and when it is to wake, while it sleeps.
     var sleep: (since: Instant, until: Instant)?
     var clock = MachineClock()
+    /// The loop that does not run, and what came for it meanwhile.
+    var stalledLoop: Int?
+    var loopBacklog: [MeshWorld.Event] = []
     /// What came while the process was paused.
     var backlog: [MeshWorld.Event] = []
     /// How much slower than usual the disk is.

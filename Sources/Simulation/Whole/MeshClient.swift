@@ -218,6 +218,7 @@ extension MeshWorld {
                     index: clients.count, isStatic: number < options.staticMembers))
         }
         for _ in 0..<2 { add(SimulatedReader(index: clients.count, group: "readers")) }
+        if options.watchesOffsets { add(SimulatedLagWatch(index: clients.count)) }
     }
 
     func beginClients(of partition: Int32) {

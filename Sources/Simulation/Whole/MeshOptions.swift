@@ -20,6 +20,8 @@ public struct MeshOptions: Codable, Hashable, Sendable {
     /// Consumers of one group that come and go, and how many of them are static.
     public var groupMembers: Int
     public var staticMembers: Int
+    /// Somebody watches how far each group is, whichever broker says that it coordinates it.
+    public var watchesOffsets: Bool
     /// Faults that may be drawn, each as often as it is in here.
     public var faults: [MeshFault.Kind]
 
@@ -49,6 +51,7 @@ public struct MeshOptions: Codable, Hashable, Sendable {
             Int.random(in: 0..<6, using: &dice) < share
         }
         if faults.isEmpty { faults = [.kill] }
+        watchesOffsets = Bool.random(using: &dice)
     }
 }
 
@@ -107,6 +110,11 @@ public struct MeshFault: Hashable, Sendable {
         case brokerJoins
         /// A broker leaves for good.
         case brokerLeaves
+        /// One event loop of a process does not run, while its other loops do: a thread that waits
+        /// for the processor, or for a page of a file.
+        case stalledLoop
+        /// All machines end at once, as where they share a circuit.
+        case allPowerLost
     }
 
     public let kind: Kind

@@ -1,6 +1,7 @@
 import Model
 
-/// What goes wrong in the network without cutting anything: disorder and slowness.
+/// What goes wrong without cutting anything off: disorder and slowness of the network, and loops
+/// that stall.
 extension MeshWorld {
     /// One way: up to far more than anybody waits for an answer, and as little as a bad route adds.
     private static let slowMicroseconds: [ClosedRange<Int64>] = [
@@ -33,6 +34,34 @@ extension MeshWorld {
             slowPairs()
         default: preconditionFailure("\(fault.kind.rawValue) is no fault of the network")
         }
+    }
+
+    // MARK: Loops
+
+    /// Which loop of a process an event is for, where it is for one alone.
+    private static func loop(of event: Event) -> Int? {
+        switch event {
+        case .post(_, _, let loop, _), .job(_, _, let loop, _), .slotRead(_, _, let loop, _, _):
+            loop
+        case .timer(_, _, let slot, _) where slot >= BrokerLife.Timer.shard.rawValue:
+            slot - BrokerLife.Timer.shard.rawValue
+        default: nil
+        }
+    }
+
+    /// Whether an event has to wait for its loop. Its disk jobs wait with it: nobody would hear of
+    /// them.
+    func waitsForLoop(_ event: Event, of site: BrokerSite) -> Bool {
+        guard let stalled = site.stalledLoop, Self.loop(of: event) == stalled else { return false }
+        site.loopBacklog.append(event)
+        return true
+    }
+
+    func resumeLoop(of site: BrokerSite) {
+        site.stalledLoop = nil
+        let backlog = site.loopBacklog
+        site.loopBacklog = []
+        for event in backlog { timeline.schedule(event, at: now) }
     }
 
     /// The last that was begun counts where one pair has several.

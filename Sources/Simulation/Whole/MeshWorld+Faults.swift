@@ -35,15 +35,16 @@ extension MeshWorld {
 
     /// How long faults wait for a mesh to be whole.
     private static let quietMilliseconds: Int64 = 8_000
+    /// What ends processes, or may, or has fewer brokers vote.
+    private static let endingFaults: Set<MeshFault.Kind> = [
+        .kill, .powerLoss, .tornPower, .allKilled, .allPowerLost, .fullDisk, .voterRemoved,
+    ]
     private static let losingFaults = diskFaults.union([.wipe, .brokerLeaves])
 
     func mayHappen(_ fault: MeshFault) -> Bool {
         let site = sites[fault.victim]
         // Until its copies are made again nobody else may lose what it had, or be in doubt of it.
-        let fewer: [MeshFault.Kind] = [
-            .kill, .powerLoss, .tornPower, .allKilled, .fullDisk, .voterRemoved,
-        ]
-        if isDiskLost, fewer.contains(fault.kind) { return false }
+        if isDiskLost, Self.endingFaults.contains(fault.kind) { return false }
         switch fault.kind {
         case .kill, .stop: return site.life != nil
         case .powerLoss, .tornPower: return site.life != nil && (options.isSynced || isQuiet)
@@ -59,6 +60,8 @@ extension MeshWorld {
         case .brokerJoins, .brokerLeaves: return mayChange(fault.kind, site)
         case .rollingRestart: return rollingSince == nil
         case .fullDisk: return options.isSynced && site.life != nil
+        case .stalledLoop: return site.life != nil && site.stalledLoop == nil
+        case .allPowerLost: return options.isSynced
         }
     }
 
@@ -145,6 +148,14 @@ extension MeshWorld {
             for site in sites {
                 take(down: site, until: end) { self.kill(site, withMachine: false) }
             }
+        case .allPowerLost:
+            for site in sites {
+                take(down: site, until: end) {
+                    self.kill(site, withMachine: true)
+                    site.disk.restart()
+                }
+            }
+        case .stalledLoop: site.stalledLoop = BrokerLife.loops - 1
         case .misreads, .damagedLog, .damagedTable, .restoredDisk: disturb(disk: fault)
         case .brokerJoins, .brokerLeaves: change(membership: fault)
         case .lossyNetwork: network.faults.datagramLoss = 0.4
@@ -171,7 +182,8 @@ extension MeshWorld {
         tell(
             UInt64(fault.victim) << 8 | 20, .mended, "\(fault.kind.rawValue) of \(site.name)")
         switch fault.kind {
-        case .kill, .powerLoss, .stop, .wipe, .allKilled, .tornPower: break
+        case .kill, .powerLoss, .stop, .wipe, .allKilled, .tornPower, .allPowerLost: break
+        case .stalledLoop: resumeLoop(of: site)
         case .clockDrift, .clockJump, .rollingRestart, .reassignment, .leaderElection,
             .voterAdded, .voterRemoved, .voterChangeUndone, .topicGrowth, .brokerJoins,
             .brokerLeaves:
@@ -219,6 +231,7 @@ extension MeshWorld {
         network.faults = .lan
         for site in sites {
             resume(site)
+            resumeLoop(of: site)
             site.slowness = 1
             site.disk.setCapacity(.max)
             site.mayRunAt = now

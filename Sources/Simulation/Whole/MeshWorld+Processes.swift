@@ -121,6 +121,7 @@ extension MeshWorld {
         site.isPaused = false
         site.sleep = nil
         site.backlog = []
+        site.loopBacklog = []
         closeLinks(of: site, silently: withMachine)
         for client in clients.indices {
             schedule(
@@ -264,12 +265,14 @@ extension MeshWorld {
     }
 
     func tick(_ site: BrokerSite) {
-        for loop in 0..<BrokerLife.loops { deliver(.shard(.tick), to: loop, of: site) }
+        for loop in 0..<BrokerLife.loops where loop != site.stalledLoop {
+            deliver(.shard(.tick), to: loop, of: site)
+        }
         schedule(.tick(site: site.index, life: site.lives), afterMicroseconds: 100_000)
     }
 
     func maintain(_ site: BrokerSite) {
-        for loop in 0..<BrokerLife.loops {
+        for loop in 0..<BrokerLife.loops where loop != site.stalledLoop {
             deliver(.shard(.maintain), to: loop, of: site)
             deliver(.shard(.flushInterval), to: loop, of: site)
         }

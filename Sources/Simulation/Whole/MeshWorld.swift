@@ -227,6 +227,7 @@ public final class MeshWorld {
             let site = sites[index]
             guard site.lives == life, site.life != nil else { return }
             if site.isPaused { return hold(event, for: site) }
+            if waitsForLoop(event, of: site) { return }
         }
         switch event {
         case .post(let site, _, let loop, let post): deliver(post, to: loop, of: sites[site])

@@ -24,8 +24,8 @@ final class SimulatedCommitter: MeshClient {
     private static let timeoutMilliseconds: Int64 = 7_000
 
     private let index: Int
-    private let group: String
-    private var offset = CommittedOffset()
+    let group: String
+    private(set) var offset = CommittedOffset()
     private var pending: PendingRequest?
     private var coordinator: MeshTarget?
     private var hasChecked = false
