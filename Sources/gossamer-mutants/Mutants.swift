@@ -28,6 +28,9 @@ struct Mutants: ParsableCommand {
     @Option(help: "The rule to switch off, as --list names it. None: every rule is on.")
     var rule: String?
 
+    @Flag(help: "Switch off the rule that covers it as well, where --list names one.")
+    var uncovered = false
+
     @Option(help: "How the meshes are run: \(Self.plans). Default: as the rule's row says.")
     var plan: String?
 
@@ -49,6 +52,8 @@ struct Mutants: ParsableCommand {
         let rule: String
         let bug: String
         let plan: String
+        let cover: String?
+        let why: String?
     }
 
     private struct Run: Encodable {
@@ -67,6 +72,9 @@ struct Mutants: ParsableCommand {
         guard rule == nil || mutation != nil else {
             throw ValidationError("--rule \(rule ?? ""): expected one that --list names")
         }
+        guard !uncovered || mutation?.cover != nil else {
+            throw ValidationError("--uncovered: expected a --rule for which --list names a cover")
+        }
     }
 
     private var mutation: MeshMutation? { MeshMutation.all.first { $0.name == rule } }
@@ -76,7 +84,9 @@ struct Mutants: ParsableCommand {
         if list {
             for mutation in MeshMutation.all {
                 try tell(
-                    Row(rule: mutation.name, bug: mutation.bug, plan: mutation.plan.rawValue))
+                    Row(
+                        rule: mutation.name, bug: mutation.bug, plan: mutation.plan.rawValue,
+                        cover: mutation.cover?.name, why: mutation.cover?.why))
             }
             return
         }
@@ -84,7 +94,8 @@ struct Mutants: ParsableCommand {
             let plan = wanted ?? mutation?.plan ?? .any
             let verdict: MeshVerdict
             if let mutation {
-                let run = mutation.run(seed: seed, plan: plan, traced: trace)
+                let run = mutation.run(
+                    seed: seed, plan: plan, uncovered: uncovered, traced: trace)
                 for line in run.trace { print(line) }
                 verdict = run.verdict
             } else {

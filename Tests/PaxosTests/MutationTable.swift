@@ -14,12 +14,13 @@ enum MutationRuns {
 @Suite(.enabled(if: MutationRuns.searches > 0)) struct MutationTable {
     private static let limit: UInt64 = 6_000
 
-    private func measure(_ rule: String, _ search: String, _ misses: (UInt64) -> Bool) {
+    private func measure(_ rule: String, _ search: String, _ violation: (UInt64) -> String?) {
         for number in 0..<MutationRuns.searches {
             let from = number * 100_000
-            let found = (from..<from + Self.limit).first(where: misses)
+            let found = (from..<from + Self.limit).first { violation($0) != nil }
+            let what = found.flatMap(violation) ?? ""
             let end = found.map {
-                #","seeds":\#($0 - from + 1),"seed":\#($0),"violation":"not linearizable""#
+                #","seeds":\#($0 - from + 1),"seed":\#($0),"violation":"\#(what)""#
             }
             print(
                 #"{"rule":"registers.\#(rule)","search":"\#(search)","from":\#(from),"#
@@ -30,7 +31,9 @@ enum MutationRuns {
     @Test(arguments: Mutation.all)
     func registers(mutation: Mutation) {
         let plan = mutation.plan.without(mutation.rule)
-        measure(mutation.name, "registers") { !SearchMesh.run(plan, seed: $0).isLinearizable }
+        measure(mutation.name, "registers") {
+            SearchMesh.run(plan, seed: $0).isLinearizable ? nil : "not linearizable"
+        }
     }
 
     @Test(arguments: VoterMutation.all)
@@ -39,7 +42,7 @@ enum MutationRuns {
         let name = mutation.name.prefix { $0 != "," }
         let isTimed = name.count < mutation.name.count
         measure(String(name), isTimed ? "voters, removed by time" : "voters") {
-            !VoterMesh.run(plan, seed: $0).isLinearizable
+            VoterMesh.run(plan, seed: $0).violation
         }
     }
 }

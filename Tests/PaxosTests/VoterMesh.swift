@@ -75,6 +75,7 @@ struct VoterMesh {
     var finished = 0
     var removed = 0
     var held = 0
+    var broken = 0
     var nextToken: UInt64 = 0
 
     static func run(_ plan: VoterPlan, seed: UInt64) -> VoterResult {
@@ -83,7 +84,8 @@ struct VoterMesh {
         return VoterResult(
             isLinearizable: mesh.histories.allSatisfy(\.isLinearizable),
             isLive: mesh.lastReadsOpen == 0, chosen: mesh.chosen, changes: mesh.finished,
-            isComplete: mesh.wanted == plan.changes.count, removed: mesh.removed, held: mesh.held)
+            isComplete: mesh.wanted == plan.changes.count, removed: mesh.removed, held: mesh.held,
+            broken: mesh.broken)
     }
 
     static func key(_ index: Int) -> String { "topic/\(index)" }
@@ -225,8 +227,10 @@ struct VoterMesh {
         } else {
             hold = 0
         }
+        let before = hold > 0 ? slots[slot].acceptor : nil
         slots[slot].acceptor?.handle(
             input, holding: { $0.key == Roster.key ? 0 : hold }, into: &effects)
+        if hold > 0 { checkHold(slot, input, before) }
         for effect in effects {
             switch effect {
             case .persist(let serial, let records):
@@ -238,6 +242,18 @@ struct VoterMesh {
                 transmit(.reply(to: to, from: from, requestID: requestID, reply), slot)
             case .halted: break
             }
+        }
+    }
+
+    /// What is held back is not accepted; what was accepted before is only said again.
+    private mutating func checkHold(_ slot: Int, _ input: Acceptor.Input, _ before: Acceptor?) {
+        guard case .request(_, _, let request) = input,
+            case .accept(let ballot, let proposals) = request.body
+        else { return }
+        for key in proposals.map(\.key) where key != Roster.key {
+            let known = before?.state(of: key).acceptedBallot
+            let now = slots[slot].acceptor?.state(of: key).acceptedBallot
+            if now == ballot, known != ballot { broken += 1 }
         }
     }
 

@@ -38,6 +38,7 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
         VoterMutation("floorChecked, by time", \.floorChecked, .timed),
         VoterMutation("heldMayBeAccepted", \.heldMayBeAccepted, .holds),
         VoterMutation("storeChecked", \.storeChecked, .wipes),
+        VoterMutation("holdsHeeded", \.holdsHeeded, .holds),
     ]
 }
 
@@ -47,11 +48,11 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
     func everyRuleIsNeeded(mutation: VoterMutation) {
         let plan = mutation.plan.without(mutation.rule)
         let seeds = mutation.from..<mutation.from + mutation.seeds
-        let found = seeds.first { !VoterMesh.run(plan, seed: $0).isLinearizable }
+        let found = seeds.first { VoterMesh.run(plan, seed: $0).violation != nil }
         #expect(found != nil)
         if let found {
             print("\(mutation.name): missed by seed \(found) of those from \(mutation.from)")
-            #expect(VoterMesh.run(mutation.plan, seed: found).isLinearizable)
+            #expect(VoterMesh.run(mutation.plan, seed: found).violation == nil)
         }
     }
 
@@ -60,7 +61,7 @@ struct VoterMutation: Sendable, CustomTestStringConvertible {
     func table() {
         for mutation in VoterMutation.all {
             let plan = mutation.plan.without(mutation.rule)
-            let missed = VoterSearch.seeds.filter { !VoterMesh.run(plan, seed: $0).isLinearizable }
+            let missed = VoterSearch.seeds.filter { VoterMesh.run(plan, seed: $0).violation != nil }
             var gaps: [UInt64] = []
             var last = VoterSearch.seeds.lowerBound
             for seed in missed {

@@ -133,4 +133,14 @@ struct VoterResult: Equatable {
     /// Registers that were removed, and accepts that were held.
     let removed: Int
     let held: Int
+    /// Accepts that were to be held back and were not.
+    let broken: Int
+
+    /// What went wrong, in words.
+    var violation: String? {
+        if !isLinearizable { return "not linearizable" }
+        if broken > 0 { return "a voter accepts what a lease has it hold back" }
+        if !isLive { return "the last reads are not answered, though all is healed" }
+        return isComplete ? nil : "roster changes do not end, though all is healed"
+    }
 }

@@ -20,11 +20,16 @@ enum MutationRuns {
         max(Self.limit, UInt64(mutation.oneIn) * 4)
     }
 
+    /// And searched for twice, not more often.
+    private func searches(_ mutation: ReplicationMutation) -> UInt64 {
+        mutation.oneIn > 1_000 ? min(2, MutationRuns.searches) : MutationRuns.searches
+    }
+
     @Test(arguments: ReplicationMutation.all)
     func partitions(mutation: ReplicationMutation) {
         let plan = mutation.plan.without(mutation.rule)
         let rule = mutation.key
-        for number in 0..<MutationRuns.searches {
+        for number in 0..<searches(mutation) {
             let from = number * 100_000
             let limit = limit(mutation)
             let found = (from..<from + limit).first {

@@ -32,28 +32,47 @@ package struct MeshMutation: Sendable {
         case coordinators
     }
 
+    /// Another rule that prevents the same: only without both is a promise broken.
+    package struct Cover: Sendable {
+        package let name: String
+        package let rule: any Rule
+        /// How it does so, in a few words, for the table.
+        package let why: String
+
+        init(_ name: String, _ rule: any Rule, _ why: String) {
+            self.name = name
+            self.rule = rule
+            self.why = why
+        }
+    }
+
     /// The group of the rule and its name, as in `registers.storeChecked`.
     package let name: String
     /// The bug in a few words, for the table.
     package let bug: String
     package let rule: any Rule
     package let plan: Plan
+    package let cover: Cover?
 
-    init(_ name: String, _ bug: String, _ rule: any Rule, _ plan: Plan = .any) {
+    init(
+        _ name: String, _ bug: String, _ rule: any Rule, _ plan: Plan = .any, cover: Cover? = nil
+    ) {
         self.name = name
         self.bug = bug
         self.rule = rule
         self.plan = plan
+        self.cover = cover
     }
 
     package static let all = registers + replication + groups + storage + node + gossip
 
-    /// One run of a mesh whose brokers lack the rule.
+    /// One run of a mesh whose brokers lack the rule; where it is `uncovered`, the other one too.
     package func run(
-        seed: UInt64, plan: Plan? = nil, traced: Bool = false
+        seed: UInt64, plan: Plan? = nil, uncovered: Bool = false, traced: Bool = false
     ) -> (verdict: MeshVerdict, trace: [String]) {
         var rules = SafetyRules()
         rules[keyPath: rule] = false
+        if uncovered, let cover { rules[keyPath: cover.rule] = false }
         let world = MeshWorld(
             seed: seed, options: Self.options(plan ?? self.plan, seed: seed), traced: traced,
             rules: rules)
