@@ -138,11 +138,15 @@ extension GossipMachine {
     }
 
     /// Whether what this member knows itself speaks against another's verdict: it has heard of no
-    /// suspicion, or it has heard from the suspect since. Whoever was cut off, and did not notice
-    /// early enough, would else have the whole mesh take its healthy members for dead.
+    /// suspicion, or of one that is too young for the suspect to have answered, or it has heard
+    /// from the suspect since. Whoever was cut off, and did not notice early enough, would else
+    /// have the whole mesh take its healthy members for dead; when it comes back, one datagram has
+    /// both its suspicion and its verdict.
     private func contradicts(_ verdict: Accusation) -> Bool {
         guard rules.doubtsDeaths, let member = members[verdict.subject] else { return false }
-        guard let suspicion = member.suspicion else { return true }
+        guard let suspicion = member.suspicion,
+            now.milliseconds(since: suspicion.start) >= Int64(suspicion.minimum / 2)
+        else { return true }
         return member.lastHeard.map { $0 > suspicion.start } ?? false
     }
 

@@ -282,16 +282,19 @@ import Testing
         }
     }
 
-    @Test("A verdict on a suspect that was not heard since counts at once")
+    @Test("A verdict on a suspect that was not heard since counts once it could have answered")
     func verdictsOnSuspects() throws {
-        for isHeard in [true, false] {
+        for (isHeard, age) in [
+            (true, Fixture.answerMilliseconds), (false, Fixture.answerMilliseconds), (false, 10),
+        ] {
             var fixture = try Fixture(members: 5)
             fixture.pass(10)
             fixture.hear(.accusation(Fixture.accusation(of: 3, by: 2)), from: 2)
-            fixture.pass(10)
+            fixture.pass(age)
             if isHeard { fixture.give(.datagram(from: NodeID(3), Fixture.packet(.gossip))) }
             fixture.hear(.accusation(Fixture.accusation(.dead, of: 3, by: 2)), from: 2)
-            #expect(fixture.status(3) == (isHeard ? .suspect : .dead))
+            let isDead = !isHeard && age == Fixture.answerMilliseconds
+            #expect(fixture.status(3) == (isDead ? .dead : .suspect))
         }
     }
 

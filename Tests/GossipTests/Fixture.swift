@@ -93,11 +93,15 @@ struct Fixture {
         give(.datagram(from: NodeID(peer), Self.packet(.gossip, parts)))
     }
 
+    /// A suspicion is as old before a verdict on it counts: half of the shortest.
+    static let answerMilliseconds: Int64 = 450
+
     /// What a member says of one that it suspected for long enough: first the one, then the other.
     mutating func hearOfDeath(of subject: Int32, incarnation: UInt32 = 0, by accuser: Int32) {
         for kind in [Accusation.Kind.suspect, .dead] {
             let word = Self.accusation(kind, of: subject, incarnation: incarnation, by: accuser)
             hear(.accusation(word), from: accuser)
+            if kind == .suspect { pass(Self.answerMilliseconds) }
         }
     }
 

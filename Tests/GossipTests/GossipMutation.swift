@@ -32,9 +32,11 @@ struct GossipMutation: Sendable, CustomTestStringConvertible {
         GossipMutation("dropsOldTombstones", \.dropsOldTombstones, .values),
         GossipMutation("checksSignatures", \.checksSignatures, .forgery),
         GossipMutation("antiEntropy", \.antiEntropy, .lostRumours),
-        GossipMutation("contactsDead", \.contactsDead, .cutOff),
+        GossipMutation("contactsDead", \.contactsDead, .split, .wholeRestart),
         GossipMutation("contactsSeeds", \.contactsSeeds, .orphan),
         GossipMutation("selfIsolation", \.selfIsolation, .cutOff),
+        GossipMutation("restartsSuspicions", \.restartsSuspicions, .cutOff),
+        GossipMutation("doubtsDeaths", \.doubtsDeaths, .verdict),
         GossipMutation("distrustsLateTimers", \.distrustsLateTimers, .pause),
     ]
 }

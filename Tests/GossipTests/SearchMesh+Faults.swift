@@ -1,7 +1,8 @@
-import Gossip
 import Model
 import NIOCore
 import Simulation
+
+@testable import Gossip
 
 /// What goes wrong in a schedule, and how it ends.
 extension SearchMesh {
@@ -11,12 +12,15 @@ extension SearchMesh {
         switch fault {
         case .brokenPath: breakPath(length)
         case .cutOff: cutOff(length)
+        case .split: split(draw(8_000...20_000))
+        case .wholeRestart: restartWhole()
         case .pause: pause(draw(1_500...7_000))
         case .crash: crash(draw(200...7_000))
         case .wrongMemory: misremember()
         case .lostRumours: loseRumours()
         case .forgery: forge()
         case .slander: slander()
+        case .verdict: pronounceDead()
         case .selfAccusation: accuseItself()
         case .echo: echo()
         case .forgotten: sayWhatIsForgotten()
@@ -50,14 +54,27 @@ extension SearchMesh {
         end(after: length) { $0.mesh.network.healAll() }
     }
 
-    /// It may doubt the others, and hold none for dead.
+    /// It may doubt the others, and hold a few for dead until it knows that it is the sick one.
+    /// When it is back nobody believes it, and it believes nothing of that itself.
     private mutating func cutOff(_ length: Int64) {
         let (victim, _) = pair()
         excuse(victim, for: length)
-        mislead(victim, for: length)
+        // What it concluded others ask about in their own name.
+        for index in 0..<count { mislead(index, for: length) }
+        watch.cutOff(victim, until: now + length)
         for other in 0..<count where other != victim {
             mesh.partition(victim..<victim + 1, other..<other + 1)
         }
+        end(after: length) { $0.mesh.network.healAll() }
+    }
+
+    private mutating func split(_ length: Int64) {
+        let place = Int.random(in: 1..<count, using: &dice)
+        for index in 0..<count {
+            excuse(index, for: length)
+            mislead(index, for: length)
+        }
+        mesh.partition(0..<place, place..<count)
         end(after: length) { $0.mesh.network.healAll() }
     }
 
@@ -91,7 +108,15 @@ extension SearchMesh {
         excuse(victim, for: length)
         let (members, table) = remembered(of: victim)
         mesh.crash(victim)
-        end(after: length) { $0.mesh.start(victim, remembering: members, table: table) }
+        end(after: length) { $0.restart(victim, members, table) }
+    }
+
+    /// As a broker does: tombstones up to the floor are forgotten with the start.
+    private mutating func restart(
+        _ index: Int, _ members: [PersistedMember], _ table: [ChosenValue]
+    ) {
+        mesh.start(index, remembering: members, table: table)
+        mesh.handle(.setFloor(watch.floor), at: index)
     }
 
     private mutating func misremember() {
@@ -106,28 +131,45 @@ extension SearchMesh {
         mislead(victim, for: 200)
         for index in 0..<count { mislead(index, for: 200) }
         mesh.crash(victim)
-        end(after: 200) { $0.mesh.start(victim, remembering: wrong, table: table) }
+        end(after: 200) { $0.restart(victim, wrong, table) }
     }
 
-    /// The others, too, lose sight of the seed.
+    private mutating func restartWhole() {
+        let memories = (0..<count).map { remembered(of: $0) }
+        for index in 0..<count {
+            excuse(index, for: 1_000)
+            mislead(index, for: 1_000)
+            mesh.crash(index)
+        }
+        mesh.run(milliseconds: 100)
+        for index in 0..<count {
+            let (members, table) = memories[index]
+            let dead = members.map { PersistedMember(status: .dead, record: $0.record) }
+            restart(index, dead, table)
+            mesh.run(milliseconds: draw(0...300))
+        }
+        end(after: 1_000) { _ in }
+    }
+
+    /// The whole mesh was down, and nobody remembers one of its members, which knows nothing but
+    /// its seed; that one comes late.
     private mutating func startOrphan(_ length: Int64) {
         let (orphan, seed) = pair()
-        excuse(orphan, for: length)
-        excuse(seed, for: length)
-        let (members, table) = remembered(of: seed)
-        let admissions = [GossipMesh.admission(orphan)]
-        mesh.crash(orphan)
-        mesh.crash(seed)
-        for other in 0..<count where other != orphan && other != seed {
-            mesh.partition(orphan..<orphan + 1, other..<other + 1)
-            mislead(other, for: length)
+        let memories = (0..<count).map { index in
+            let (members, table) = remembered(of: index)
+            return (members.filter { $0.record.node != mesh.nodes[orphan].node }, table)
         }
-        mislead(orphan, for: length)
-        mesh.start(orphan, seeds: [seed], table: admissions)
-        end(after: length) {
-            $0.mesh.start(seed, remembering: members, table: table)
-            $0.mesh.network.healAll()
+        for index in 0..<count {
+            excuse(index, for: length)
+            mislead(index, for: length)
+            mesh.crash(index)
         }
+        mesh.run(milliseconds: 100)
+        for index in 0..<count where index != orphan && index != seed {
+            restart(index, memories[index].0, memories[index].1)
+        }
+        mesh.start(orphan, seeds: [seed], table: [GossipMesh.admission(orphan)])
+        end(after: length) { $0.restart(seed, memories[seed].0, memories[seed].1) }
     }
 
     // MARK: Words
@@ -189,6 +231,17 @@ extension SearchMesh {
         end(after: 3_000) { _ in }
     }
 
+    private mutating func pronounceDead() {
+        let (liar, subject) = pair()
+        mislead(liar, for: 200)
+        let life = life(of: subject)
+        let verdict = Fixture.accusation(
+            .dead, of: mesh.nodes[subject].node.rawValue, boot: life.boot.rawValue,
+            incarnation: life.incarnation.rawValue, by: mesh.nodes[liar].node.rawValue)
+        say([.accusation(verdict)], from: liar, to: others(liar, subject))
+        end(after: 200) { _ in }
+    }
+
     private mutating func accuseItself() {
         let (subject, speaker) = pair()
         let part = accusation(of: subject, by: subject, signedBy: subject)
@@ -204,7 +257,7 @@ extension SearchMesh {
         let delay = draw(500...4_000)
         mesh.crash(victim)
         mesh.run(milliseconds: 200)
-        mesh.start(victim, remembering: members, table: table)
+        restart(victim, members, table)
         end(after: delay) { search in
             let record = search.record(of: victim, old, by: victim)
             let hearers = search.others(victim, victim)
@@ -235,7 +288,7 @@ extension SearchMesh {
         let key = "topic/\(counter)"
         mesh.choose(value(key, "x"), at: first)
         mesh.run(milliseconds: draw(0...500))
-        let gone = value(key, nil)
+        let gone = value(key, draw(0...1) == 0 ? nil : "y")
         mesh.choose(gone, at: second)
         end(after: draw(3_000...6_000)) { search in
             search.watch.floor = gone.ballot

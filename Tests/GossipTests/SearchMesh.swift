@@ -11,6 +11,10 @@ struct GossipPlan: Sendable {
         case brokenPath
         /// One member hears nobody, and nobody hears it.
         case cutOff
+        /// Two parts of the mesh don't hear each other for long.
+        case split
+        /// All ended, after a time in which each heard nobody and held the others for dead.
+        case wholeRestart
         case pause
         case crash
         /// A member restarts, and remembers a running one as dead.
@@ -21,6 +25,8 @@ struct GossipPlan: Sendable {
         case forgery
         /// An admitted member repeats what it says against one that is paused.
         case slander
+        /// An admitted member says that a healthy one is dead.
+        case verdict
         /// A member is said to have accused itself.
         case selfAccusation
         /// What a member said of itself before it restarted comes again.
@@ -45,8 +51,8 @@ struct GossipPlan: Sendable {
 }
 
 /// Members under virtual time, what goes wrong among them, and whether they keep to what gossip
-/// promises: nobody who runs and can be reached is doubted, or held for dead; news never goes
-/// back; nobody shortens a suspicion alone; and once all is well everybody knows the same.
+/// promises: nobody who runs and can be reached is doubted, or held for dead, but by one that hears
+/// nobody, and then few; news never goes back; nobody shortens a suspicion alone; and once all is well everybody knows the same.
 struct SearchMesh {
     private static let stepMilliseconds: Int64 = 100
     private static let faultsMilliseconds: Int64 = 40_000
@@ -75,7 +81,11 @@ struct SearchMesh {
         var configuration = GossipConfiguration()
         configuration.rules = plan.rules
         let count = Int.random(in: plan.members, using: &dice)
-        mesh = GossipMesh(count: count, configuration: configuration, seed: seed)
+        // Over slow links a probe is often under way when something happens.
+        let delays: ClosedRange<Int64> = Bool.random(using: &dice) ? 150...350 : 10_000...40_000
+        mesh = GossipMesh(
+            count: count, configuration: configuration,
+            faults: NetworkFaults(delayMicroseconds: delays), seed: seed)
         watch = GossipWatch(count: count)
         let watch = watch
         mesh.observe = { index, effect, now in
@@ -167,7 +177,7 @@ struct SearchMesh {
                     }
                     continue
                 }
-                if machine.value(key) != value.value {
+                if machine.value(key)?.value != value.value {
                     return "\(viewer + 1) does not know what \(key) holds"
                 }
             }
@@ -184,6 +194,12 @@ final class GossipWatch {
     var doubtful: [Int64]
     /// Until when what a member says of others counts for nothing.
     var misled: [Int64]
+    /// Until when a member hears nobody.
+    var cutOff: [Int64]
+    private var deaths: [Int: Set<NodeID>] = [:]
+    /// When a member found out that it is heard again; a suspicion lasts that long at least.
+    private var returned: [Int64]
+    private static let freshMilliseconds: Int64 = 900
     /// Tombstones up to here are forgotten.
     var floor = Ballot.zero
     /// The lives that a viewer knows, under its boot.
@@ -194,9 +210,18 @@ final class GossipWatch {
         self.count = count
         doubtful = Array(repeating: 0, count: count)
         misled = doubtful
+        cutOff = doubtful
+        returned = Array(repeating: -Self.freshMilliseconds, count: count)
     }
 
-    private func fail(_ what: String) { if violation == nil { violation = what } }
+    func cutOff(_ index: Int, until end: Int64) {
+        cutOff[index] = max(cutOff[index], end)
+        deaths[index] = []
+    }
+
+    private func fail(_ what: String) {
+        if violation == nil { violation = what }
+    }
 
     private func index(_ node: NodeID) -> Int { Int(node.rawValue) - 1 }
 
@@ -218,13 +243,29 @@ final class GossipWatch {
             guard time >= doubtful[index(node)], time >= misled[index(accuser)] else { return }
             fail("\(viewer + 1) suspects \(node.rawValue) on the word of \(accuser.rawValue)")
         case .declaredDead(let node, _, let judge, let accusers):
-            if time >= doubtful[index(node)] {
-                fail("\(viewer + 1) holds \(node.rawValue) for dead")
+            if index(judge) == viewer, time < returned[viewer] + Self.freshMilliseconds {
+                fail(
+                    "\(viewer + 1) concludes that \(node.rawValue) is dead from when it heard nobody"
+                )
+            }
+            if time < cutOff[viewer] {
+                // It can't know at once that it is the one who hears nobody.
+                deaths[viewer, default: []].insert(node)
+                if 3 * (deaths[viewer]?.count ?? 0) > count {
+                    fail("\(viewer + 1), which hears nobody, holds more than a third for dead")
+                }
+            } else if index(judge) == viewer, time < misled[viewer] {
+                // Nor can it know at once that it is heard again.
+            } else if time >= doubtful[index(node)] {
+                fail(
+                    "\(viewer + 1) holds \(node.rawValue) for dead on the word of "
+                        + "\(judge.rawValue)")
             }
             guard index(judge) == viewer, Set(accusers).count == 1,
                 let deadline = deadlines[viewer * count + index(node)], now < deadline
             else { return }
             fail("\(accusers[0].rawValue) alone had \(viewer + 1) end a suspicion early")
+        case .isolated(false): returned[viewer] = time
         case .departed(let node, _): fail("\(viewer + 1) takes \(node.rawValue) for gone")
         default: break
         }
