@@ -1,4 +1,5 @@
 import Node
+import Replication
 
 extension MeshMutation {
     /// The rules of `SafetyRules.node`.
@@ -14,7 +15,10 @@ extension MeshMutation {
             \.node.servesWhatIsConfirmed, .restarts),
         MeshMutation(
             "node.agreesOnceStopped", "a leader agrees to be deposed while it serves",
-            \.node.agreesOnceStopped, .moves),
+            \.node.agreesOnceStopped, .moves,
+            cover: Cover(
+                "replication.onlyServersRelease", \.replication.onlyServersRelease,
+                "such a consent does not say that it has served, and frees nobody")),
         MeshMutation(
             "node.movesOnceStopped", "leadership is given away while the shard serves",
             \.node.movesOnceStopped, .moves),
