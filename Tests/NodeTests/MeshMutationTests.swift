@@ -17,6 +17,8 @@ import Testing
         Known(rule: "groups.commitsAwaitLog", from: 1),
         Known(rule: "storage.duplicatesAnswered", from: 1),
         Known(rule: "storage.producersRecovered", from: 1),
+        Known(rule: "node.consumersSeeCommitted", from: 1),
+        Known(rule: "node.movesOnceStopped", from: 1),
     ]
 
     /// So many seeds are tried: a change elsewhere may shift the one that was known.

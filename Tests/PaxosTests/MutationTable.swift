@@ -36,7 +36,7 @@ enum MutationRuns {
         }
     }
 
-    @Test(arguments: VoterMutation.all)
+    @Test(arguments: VoterMutation.all + VoterMutation.unseen)
     func voters(mutation: VoterMutation) {
         let plan = mutation.plan.without(mutation.rule)
         let name = mutation.name.prefix { $0 != "," }
