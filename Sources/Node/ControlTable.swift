@@ -181,6 +181,8 @@ extension Control {
             finishChange(change, into: &effects)
         }
         for index in entry.partitions.indices { forget(entry.partition(Int32(index))) }
+        // A stop may have waited for one of them to stand down.
+        if handover?.isEnding == true { continueHandover(now: now, into: &effects) }
         let own = entry.partitions.indices.map { Int32($0) }.filter { holds(entry, $0) }
         guard !own.isEmpty else { return }
         closing[entry.id] = Set(own.map { entry.partition($0) })

@@ -53,6 +53,9 @@ extension Shard {
         if delete || isOpening { erasing.insert(id) }
         // A log that is still being opened is erased when its opening is reported.
         if delete, !isOpening { effects.append(.run(.erase(id))) }
+        // A stop waits for it no more.
+        stopping?.remaining -= 1
+        finishStop(into: &effects)
     }
 
     mutating func configure(
@@ -304,6 +307,7 @@ extension Shard {
         }
         guard let log = partitions[slot].opened else {
             // Nobody knows what is in it: the next start has to look.
+            partitions.remove(at: slot)
             stopping?.isClean = false
             stopping?.remaining -= 1
             finishStop(into: &effects)

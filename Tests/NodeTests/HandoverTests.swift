@@ -70,6 +70,30 @@ import Testing
         #expect(bench.writes.count == 1)
     }
 
+    /// A simulated mesh found it: a loop stalled while its broker was to stop, a topic that it led
+    /// was deleted meanwhile, and the broker waited for that one's shard for ever.
+    @Test func itWaitsForNothingThatIsDeletedMeanwhile() {
+        var bench = ControlBench()
+        bench.handle(
+            .members([
+                BrokerMember(
+                    entry: ControlBench.broker(1), admission: AdmissionNumber(1),
+                    epoch: LeaderEpoch(0))
+            ]))
+        let record = TopicRecord(
+            id: ControlMesh.id, placement: [(1...3).map(ControlMesh.copy)], overrides: [:])
+        bench.handle(.learned([bench.registers.put("topic/t", record.encoded())]))
+        bench.settle()
+        func hasEnded(_ effects: [Control.Effect]) -> Bool {
+            effects.contains { if case .handedOver = $0 { true } else { false } }
+        }
+        bench.effects = []
+        bench.handle(.handOver)
+        #expect(!hasEnded(bench.effects), "the shard serves yet")
+        bench.handle(.learned([bench.registers.put("topic/t", nil)]))
+        #expect(hasEnded(bench.effects))
+    }
+
     @Test func aFollowerThatIsThereMayComeIntoSyncFirst() {
         var mesh = mesh([[1, 2, 3]])
         mesh.setInSync(to: [1])

@@ -29,9 +29,10 @@ struct Operation {
 struct History {
     var operations: [Operation] = []
 
-    var isLinearizable: Bool {
-        Linearizability.judge(needed, initial: nil as [UInt8]?) == .linearizable
-    }
+    var isLinearizable: Bool { judgement == .linearizable }
+
+    /// A history with very many calls of unknown outcome is neither explained nor refuted.
+    var judgement: Linearizability { Linearizability.judge(needed, initial: nil as [UInt8]?) }
 
     /// Without what explains and excludes nothing: reads that were never answered, and open appends
     /// that nobody ever saw. Each of them would double the states to visit.

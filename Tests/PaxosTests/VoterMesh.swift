@@ -1,5 +1,6 @@
 import Model
 import NIOCore
+import Simulation
 
 @testable import Paxos
 
@@ -81,8 +82,10 @@ struct VoterMesh {
     static func run(_ plan: VoterPlan, seed: UInt64) -> VoterResult {
         var mesh = VoterMesh(plan, seed: seed)
         mesh.run()
+        let judgements = mesh.histories.map(\.judgement)
         return VoterResult(
-            isLinearizable: mesh.histories.allSatisfy(\.isLinearizable),
+            isLinearizable: judgements.allSatisfy { $0 == .linearizable },
+            isViolated: judgements.contains(.violated),
             isLive: mesh.lastReadsOpen == 0, chosen: mesh.chosen, changes: mesh.finished,
             isComplete: mesh.wanted == plan.changes.count, removed: mesh.removed, held: mesh.held,
             broken: mesh.broken)

@@ -124,6 +124,8 @@ struct VoterPlan: Sendable {
 /// What a schedule came to.
 struct VoterResult: Equatable {
     let isLinearizable: Bool
+    /// Whether no order explains what was told; neither where nobody can say.
+    let isViolated: Bool
     /// Whether the last reads, in a healed network, were answered.
     let isLive: Bool
     let chosen: Int
@@ -138,7 +140,7 @@ struct VoterResult: Equatable {
 
     /// What went wrong, in words.
     var violation: String? {
-        if !isLinearizable { return "not linearizable" }
+        if isViolated { return "not linearizable" }
         if broken > 0 { return "a voter accepts what a lease has it hold back" }
         if !isLive { return "the last reads are not answered, though all is healed" }
         return isComplete ? nil : "roster changes do not end, though all is healed"

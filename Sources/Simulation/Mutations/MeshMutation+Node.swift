@@ -1,4 +1,5 @@
 import Node
+import Replication
 
 extension MeshMutation {
     /// The rules of `SafetyRules.node`.
@@ -11,10 +12,13 @@ extension MeshMutation {
             \.node.coordinatesWithinLease, .coordinators),
         MeshMutation(
             "node.servesWhatIsConfirmed", "a leader serves what its table remembers",
-            \.node.servesWhatIsConfirmed, .restarts),
+            \.node.servesWhatIsConfirmed, .moves),
         MeshMutation(
             "node.agreesOnceStopped", "a leader agrees to be deposed while it serves",
-            \.node.agreesOnceStopped, .moves),
+            \.node.agreesOnceStopped, .moves,
+            cover: Cover(
+                "replication.onlyServersRelease", \.replication.onlyServersRelease,
+                "such a consent does not say that it has served, and frees nobody")),
         MeshMutation(
             "node.movesOnceStopped", "leadership is given away while the shard serves",
             \.node.movesOnceStopped, .moves),

@@ -62,7 +62,10 @@ extension MeshMutation {
         MeshMutation(
             "replication.onlyServersRelease",
             "any consent frees a successor from what it promised to leaders before",
-            \.replication.onlyServersRelease, .moves),
+            \.replication.onlyServersRelease, .moves,
+            cover: Cover(
+                "node.agreesOnceStopped", \.node.agreesOnceStopped,
+                "nobody consents before its shard has stopped")),
         MeshMutation(
             "replication.depositionsCounted",
             "a deposed leader is granted a lease without asking whether it leads",

@@ -1,4 +1,5 @@
 import Node
+import Replication
 import Storage
 
 extension MeshMutation {
@@ -16,6 +17,9 @@ extension MeshMutation {
             \.storage.producersRecovered, .restarts),
         MeshMutation(
             "storage.recoveredSynced", "what recovery found is read before it is on the device",
-            \.storage.recoveredSynced, .blackouts),
+            \.storage.recoveredSynced, .blackouts,
+            cover: Cover(
+                "replication.newEpochGate", \.replication.newEpochGate,
+                "no end is told before the start of the epoch is committed")),
     ]
 }
