@@ -70,8 +70,8 @@ import Testing
         #expect(bench.writes.count == 1)
     }
 
-    /// A simulated mesh found it: a loop stalled while its broker was to stop, a topic that it led
-    /// was deleted meanwhile, and the broker waited for that one's shard for ever.
+    /// A loop may stall while its broker is to stop, and a topic that it leads be deleted meanwhile:
+    /// nobody says any more that the shard of that one stands down.
     @Test func itWaitsForNothingThatIsDeletedMeanwhile() {
         var bench = ControlBench()
         bench.handle(
