@@ -123,10 +123,12 @@ final class Mailbox: Sendable {
     }
 
     /// Takes everything out; called by the reactor.
-    func drain(into inbox: inout Inbox) {
-        box.withLock { box in
-            inbox.append(contentsOf: box)
-            box.removeAll(keepingCapacity: true)
-        }
+    ///
+    /// - Parameter spare: empty, and empty again afterwards: its room changes places with the
+    ///   box's, so that who posts waits for a swap and for no copy.
+    func drain(into inbox: inout Inbox, by spare: inout Deque<Message>) {
+        box.withLock { swap(&spare, &$0) }
+        inbox.append(contentsOf: spare)
+        spare.removeAll(keepingCapacity: true)
     }
 }

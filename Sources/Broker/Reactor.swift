@@ -1,4 +1,5 @@
 import Coordination
+import DequeModule
 import KafkaProtocol
 import Model
 import NIOCore
@@ -30,6 +31,8 @@ final class Reactor {
     var sessions: FetchSessionCache
 
     private var inbox = Inbox()
+    /// Changes places with the mailbox's.
+    private var spare = Deque<Message>()
     private var isTurning = false
     private var batchDepth = 0
     private var waiting: [UInt64: (Answer) -> Void] = [:]
@@ -110,7 +113,7 @@ final class Reactor {
         guard !isTurning else { return }
         isTurning = true
         now = Clock.now()
-        shared.mailboxes[index].drain(into: &inbox)
+        shared.mailboxes[index].drain(into: &inbox, by: &spare)
         var handled = 0
         var isOver = false
         repeat {

@@ -17,6 +17,8 @@ import Testing
         var away: [Int] = []
         var queue: [RosterDriver.Effect] = []
         var now: Int64 = 0
+        /// A node that answers no more once it was found to be there.
+        var leavesAfterProbe: Int?
         /// The driver loses everything instead of being told of its next proposal.
         var diesAtPropose = false
 
@@ -62,6 +64,15 @@ import Testing
             run()
         }
 
+        mutating func pass(milliseconds: Int64) {
+            let end = now + milliseconds
+            while now < end, outcome == nil {
+                now += 100
+                tell(.wake)
+                run()
+            }
+        }
+
         mutating func run() {
             while !queue.isEmpty {
                 switch queue.removeFirst() {
@@ -69,6 +80,8 @@ import Testing
                     tell(.decided(token: token, .chosen(value(key, 1))))
                 case .propose(let token, let change):
                     guard !diesAtPropose else { return tell(.stop) }
+                    if let node = leavesAfterProbe { away.append(node) }
+                    leavesAfterProbe = nil
                     guard case .write(let bytes?) = change.function(roster.encoded(), .of(1)),
                         let next = try? Roster(decoding: bytes)
                     else { return }
@@ -168,6 +181,34 @@ import Testing
             change.tell(.wake)
             change.run()
         }
+        #expect(change.outcome == .unreachable)
+        #expect(change.roster == .three)
+    }
+
+    /// It would hear of a settled roster that counts on promises it can't know of, and never vote:
+    /// with another voter away two of three would decide nothing (seed 4121 of whole meshes).
+    @Test("Nobody is brought in who did not take part", arguments: [true, false])
+    func newcomersTakePart(comesBack: Bool) {
+        var change = Change()
+        change.fill(3)
+        change.leavesAfterProbe = 5
+        change.start(Self.goal)
+        change.pass(milliseconds: 9_000)
+        #expect(change.outcome == nil && change.roster.next != nil, "4 and 3 are a majority")
+        if comesBack { change.away = [] }
+        change.pass(milliseconds: 3_000)
+        #expect(change.outcome == .settled(change.roster))
+        let voters: [Int32] = comesBack ? [3, 4, 5] : [1, 2, 3]
+        #expect(change.roster.voters.map(\.node.rawValue) == voters)
+        for node in voters { #expect(change.acceptors[Int(node) - 1].roster == change.roster) }
+    }
+
+    @Test("Nothing is begun while somebody who is to be brought in is away")
+    func newcomersAreThere() {
+        var change = Change()
+        change.away = [5]
+        change.start(Self.goal)
+        change.pass(milliseconds: 6_000)
         #expect(change.outcome == .unreachable)
         #expect(change.roster == .three)
     }
